@@ -1,0 +1,57 @@
+"""The names that users import; the front door of the package, before every other module.
+
+Importing nicodec loads nothing heavy: what needs numpy, Pillow or ONNX Runtime is fetched when it is first
+named.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from nicodec.errors import (
+    BadFile,
+    BadImage,
+    BadModel,
+    ChecksumMismatch,
+    LimitExceeded,
+    MissingExtra,
+    ModelNotFound,
+    NicError,
+    UnsupportedVersion,
+)
+
+if TYPE_CHECKING:
+    from nicodec.codec import Codec, Info, decode, encode, info
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BadFile",
+    "BadImage",
+    "BadModel",
+    "ChecksumMismatch",
+    "Codec",
+    "Info",
+    "LimitExceeded",
+    "MissingExtra",
+    "ModelNotFound",
+    "NicError",
+    "UnsupportedVersion",
+    "__version__",
+    "decode",
+    "encode",
+    "info",
+]
+
+_FROM_CODEC = frozenset({"Codec", "Info", "decode", "encode", "info"})
+
+
+def __getattr__(name: str) -> object:
+    if name not in _FROM_CODEC:
+        raise AttributeError(f"module 'nicodec' has no attribute {name!r}")
+    value: object = getattr(import_module("nicodec.codec"), name)
+    globals()[name] = value  # from now on Python finds it without asking here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
