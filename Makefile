@@ -1,0 +1,80 @@
+# Everything a developer does here is one command; `make` alone lists them.
+# Variables: PYTHON (the interpreter to start from), VENV, ARGS (passed on), PHOTO (a picture for the demo).
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO_VENV := build/venv-demo
+LOWEST_VENV := build/venv-lowest
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
+RUNTIME := pyproject.toml README.md LICENSE $(wildcard nicodec/*.py nicodec/*/*.py checkpoints/*)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv install check format test test-quick test-lowest demo vectors bench wheel clean
+
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+venv: $(VENV)/.made  ## an empty virtual environment in .venv
+
+install: $(VENV)/.installed  ## the package, editable, with everything that tests, training and benchmark need
+
+check: $(VENV)/.installed  ## formatting, lint, types
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+format: $(VENV)/.installed  ## put the code into its one form, and mend what lint can mend
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m ruff check --fix .
+
+test: $(VENV)/.installed  ## all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-quick: $(VENV)/.installed  ## the tests without the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-lowest: $(LOWEST_VENV)/.installed  ## the tests that need no torch, with the lowest versions allowed (Python 3.11)
+	$(LOWEST_VENV)/$(SCRIPTS)/python -m pytest $(ARGS)
+
+demo: $(DEMO_VENV)/.installed  ## a photograph as .nic and as JPEG: sizes, and a picture to look at in demo/
+	$(DEMO_VENV)/$(SCRIPTS)/python bench/demo.py $(if $(PHOTO),"$(PHOTO)")
+
+vectors: $(VENV)/.installed  ## write the conformance vectors anew (allowed only with a new format version)
+	$(BIN)/python -m nicodec.train.export vectors
+
+bench: $(VENV)/.installed  ## rate-distortion against the other codecs: make bench ARGS=FOLDER
+	$(BIN)/nicodec bench $(ARGS)
+
+wheel: $(VENV)/.installed  ## the wheel and the source archive in dist/
+	$(BIN)/python -m build --outdir dist .
+	@ls -l dist
+
+clean:  ## remove everything that was made, the environments too
+	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# A stamp stands for each finished step, so that nothing is installed twice and a failed install is tried again.
+
+%/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "Python 3.10 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
+	$(PYTHON) -m venv $(@D)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made pyproject.toml requirements/constraints.txt
+	$(BIN)/python -m pip install -q -c requirements/constraints.txt -e '.[train,bench,test,dev]'
+	@touch $@
+
+# The demonstration installs what a user gets, without torch. From scikit-image it takes the photographs alone.
+$(DEMO_VENV)/.installed: $(DEMO_VENV)/.made $(RUNTIME)
+	$(DEMO_VENV)/$(SCRIPTS)/python -m pip install -q .
+	$(DEMO_VENV)/$(SCRIPTS)/python -m pip install -q --no-deps 'scikit-image>=0.25'
+	@touch $@
+
+$(LOWEST_VENV)/.installed: $(LOWEST_VENV)/.made pyproject.toml requirements/lowest.txt
+	$(LOWEST_VENV)/$(SCRIPTS)/python -m pip install -q -c requirements/lowest.txt -e '.[test]'
+	@touch $@

@@ -1,0 +1,99 @@
+"""Promises of the package as a whole: a light import, imports one way, one version, one list of names."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nicodec
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "nicodec"
+HEAVY = ("torch", "compressai", "onnxruntime", "numpy", "PIL", "typer", "rich")
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of the modules that a file imports anywhere, inside functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def importers(of: str) -> set[str]:
+    """Names of the runtime's modules that import `of` or something inside it."""
+    return {
+        path.stem
+        for path in PACKAGE.glob("*.py")
+        if any(name == of or name.startswith(of + ".") for name in imports(path))
+    }
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = f"import sys, nicodec; print([name for name in {HEAVY} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_nothing_of_the_runtime_names_torch() -> None:
+    for module in ("torch", "torchvision", "compressai", "safetensors", "tensorboard"):
+        assert importers(module) == set(), module
+
+
+def test_outside_libraries_stay_behind_one_module() -> None:
+    assert importers("constriction") <= {"entropy"}
+    assert importers("nicodec.train") <= {"cli"}  # the command that starts it
+    assert importers("nicodec.cli") <= {"__main__"}
+
+
+def test_the_container_needs_the_standard_library_only() -> None:
+    outside = {name.split(".")[0] for name in imports(PACKAGE / "container.py")} - set(
+        sys.stdlib_module_names
+    )
+    assert outside <= {"nicodec"}
+
+
+def test_every_public_name_is_there() -> None:
+    for name in nicodec.__all__:
+        assert getattr(nicodec, name) is not None
+        assert name in dir(nicodec)
+    with pytest.raises(AttributeError, match="no attribute 'encoode'"):
+        nicodec.encoode  # noqa: B018
+
+
+def test_every_error_is_public_and_a_nicerror() -> None:
+    from nicodec import errors
+
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+    assert kinds <= set(nicodec.__all__)
+    assert all(issubclass(getattr(errors, name), nicodec.NicError) for name in kinds)
+
+
+def test_every_module_says_its_place_first() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def test_the_changelog_has_this_version() -> None:
+    assert f"## [{nicodec.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_lowest_versions_are_those_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lowest = (ROOT / "requirements" / "lowest.txt").read_text(encoding="utf-8")
+    pins = dict(re.findall(r"^([\w-]+)==([\d.]+)$", lowest, re.MULTILINE))
+    for requirement in project["dependencies"]:
+        name, low = re.match(r"([\w-]+)>=([\d.]+)", requirement).groups()  # type: ignore[union-attr]
+        assert pins[name] == low or pins[name] == low + ".0", requirement
