@@ -1,0 +1,215 @@
+"""The codecs beside each other: one table of how each is run, and one function that measures a real file.
+
+Below the benchmark: a picture and a setting in, one point of rate, distortion and time out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image, features
+
+from nicodec import metrics
+from nicodec.errors import NicError
+
+
+@dataclass(frozen=True)
+class Coder:
+    """One row of the table of codecs: what it is called, which settings it is run at, and how."""
+
+    name: str
+    label: str
+    how: str
+    """Settings in words, for the report."""
+    ladder: tuple[float, ...]
+    """Settings by rising rate, about 0.1 to 2.5 bits per pixel; between them settings are interpolated."""
+    encode: Callable[[Image.Image, float], bytes]
+    decode: Callable[[bytes], Image.Image]
+    whole: bool = True
+    """Only whole numbers are settings."""
+    missing: str = ""
+    """Why it cannot run here; empty where it can."""
+
+    def setting(self, position: float) -> float:
+        """The setting at a position from 0 (smallest files) to 1 (largest)."""
+        steps = len(self.ladder) - 1
+        value = float(np.interp(position * steps, range(steps + 1), self.ladder))
+        return round(value) if self.whole else round(value, 4)
+
+    def settings(self, points: int) -> list[float]:
+        """`points` settings spread evenly over the ladder, by rising rate, none twice."""
+        return list(dict.fromkeys(self.setting(i / (points - 1)) for i in range(points)))
+
+
+def coders(model: str = "photo", threads: int = 1) -> list[Coder]:
+    """The table of codecs. nicodec's model is loaded at its first use."""
+    avif, jxl = _plugin("PIL.AvifImagePlugin"), _plugin("pillow_jxl.JpegXLImagePlugin")
+    ours: list[Any] = []
+
+    def codec() -> Any:
+        if not ours:
+            from nicodec import Codec
+
+            ours.append(Codec(model, threads=threads))
+        return ours[0]
+
+    def nicodec_encode(image: Image.Image, quality: float) -> bytes:
+        data: bytes = codec().encode(image, quality=quality)
+        return data
+
+    def nicodec_decode(data: bytes) -> Image.Image:
+        image: Image.Image = codec().decode(data)
+        return image
+
+    def pillow(kind: str, **options: Any) -> Callable[[Image.Image, float], bytes]:
+        return lambda image, quality: _save(image, kind, quality=quality, **options)
+
+    def jpeg2000(image: Image.Image, rate: float) -> bytes:
+        # Pillow leaves the colour transform off unless asked, which would cost 4 dB.
+        layers = [24 / rate]
+        return _save(
+            image,
+            "JPEG2000",
+            irreversible=True,
+            mct=1,
+            quality_mode="rates",
+            quality_layers=layers,
+            no_jp2=True,
+        )
+
+    def avif_decode(data: bytes) -> Image.Image:
+        with _set(avif, "DEFAULT_MAX_THREADS", threads):
+            return _open(data, "AVIF")
+
+    def jxl_decode(data: bytes) -> Image.Image:
+        with _set(jxl, "DECODE_THREADS", threads):
+            return _open(data, "JXL")
+
+    def reader(kind: str) -> Callable[[bytes], Image.Image]:
+        return lambda data: _open(data, kind)
+
+    no_avif = "" if avif and features.check("avif") else "this Pillow has no AVIF"
+    aom = {"subsampling": "4:4:4", "speed": 6, "codec": "aom", "max_threads": threads}
+    q_jpeg = (3, 5, 10, 20, 35, 50, 65, 75, 85, 90, 95)
+    q_avif = (8, 14, 20, 28, 36, 44, 52, 60, 68, 77, 86)
+    return [
+        Coder(
+            "jpeg", "JPEG", "Pillow's default: 4:2:0, baseline, standard Huffman tables",
+            q_jpeg, pillow("JPEG"), reader("JPEG"),
+        ),
+        Coder(
+            "jpeg-444", "JPEG 4:4:4", "4:4:4, optimised Huffman tables, progressive",
+            q_jpeg, pillow("JPEG", subsampling="4:4:4", optimize=True, progressive=True), reader("JPEG"),
+        ),
+        Coder(
+            "webp", "WebP", "lossy, method 6",
+            (0, 5, 15, 30, 50, 65, 75, 84, 90, 93, 96), pillow("WEBP", method=6), reader("WEBP"),
+            missing="" if features.check("webp") else "this Pillow has no WebP",
+        ),
+        Coder(
+            "avif", "AVIF", "libaom, 4:4:4, speed 6, tune psnr",
+            q_avif, pillow("AVIF", advanced={"tune": "psnr"}, **aom), avif_decode,
+            missing=no_avif,
+        ),
+        Coder(
+            "avif-iq", "AVIF tune iq", "libaom, 4:4:4, speed 6, tune iq (the library's default)",
+            q_avif, pillow("AVIF", advanced={"tune": "iq"}, **aom), avif_decode,
+            missing=no_avif,
+        ),
+        Coder(
+            "jpeg2000", "JPEG 2000", "OpenJPEG, 9/7 irreversible, colour transform, one layer",
+            (0.1, 0.15, 0.25, 0.4, 0.6, 0.85, 1.2, 1.6, 2.0, 2.4, 2.8), jpeg2000, reader("JPEG2000"),
+            whole=False, missing="" if features.check("jpg_2000") else "this Pillow has no JPEG 2000",
+        ),
+        Coder(
+            "jxl", "JPEG XL", "libjxl VarDCT, effort 7",
+            (1, 5, 10, 20, 35, 50, 62, 72, 80, 87, 93), pillow("JXL", effort=7, num_threads=threads),
+            jxl_decode, missing="" if jxl else "pip install pillow-jxl-plugin",
+        ),
+        Coder(
+            "nicodec", "nicodec", f"model {model}",
+            (0, 100), nicodec_encode, nicodec_decode,
+        ),
+    ]  # fmt: skip
+
+
+def _plugin(module: str) -> Any:
+    """A Pillow plugin, which registers itself when imported; None where it is not installed."""
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+def _save(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _open(data: bytes, kind: str) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=[kind]).convert("RGB")
+
+
+@contextmanager
+def _set(module: Any, name: str, value: object) -> Iterator[None]:
+    """A setting that a Pillow plugin takes from its module only."""
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+@dataclass(frozen=True)
+class Point:
+    """One picture through one codec at one setting."""
+
+    codec: str
+    setting: float
+    image: str
+    n_bytes: int
+    bpp: float
+    psnr: float
+    """dB, RGB; inf where the picture came back unchanged."""
+    msssim: float | None
+    """0 to 1; None for a picture too small for it."""
+    encode_s: float
+    decode_s: float
+
+
+def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Point:
+    """Encode to a real file, decode that file, compare; wall times are of these very calls.
+
+    Raises NicError naming codec and picture where the codec fails or gives another size.
+    """
+    try:
+        start = time.perf_counter()
+        data = coder.encode(image, setting)
+        between = time.perf_counter()
+        back = coder.decode(data)
+        end = time.perf_counter()
+    except NicError:
+        raise
+    except Exception as error:  # a codec's library may raise anything; one line must say which and where
+        raise NicError(f"{name}: {coder.name} at {setting:g} failed: {error}") from error
+    if (back.mode, back.size) != (image.mode, image.size):
+        raise NicError(
+            f"{name}: {coder.name} at {setting:g} gave back {back.mode} {back.size}, not {image.size}"
+        )
+    before, after = np.asarray(image), np.asarray(back)
+    return Point(
+        coder.name, setting, name, len(data),
+        bpp=metrics.bpp(len(data), *image.size),
+        psnr=metrics.psnr(before, after),
+        msssim=metrics.msssim(before, after) if min(image.size) >= metrics.MSSSIM_MIN_SIDE else None,
+        encode_s=between - start, decode_s=end - between,
+    )  # fmt: skip

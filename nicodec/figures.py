@@ -1,0 +1,154 @@
+"""The benchmark's pictures: rate against distortion, and crops side by side.
+
+Last step of the benchmark: curves or decoded pixels in, the bytes of a PNG out; touches no file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Protocol
+
+from PIL import Image, ImageDraw, ImageFont
+
+from nicodec.metrics import import_extra, msssim_db
+
+_RATES = (0.0, 2.0)  # bits per pixel shown
+_INK, _FAINT = "#22262b", "#8a929c"
+_COLOURS = {
+    "jpeg": "#8c564b",
+    "jpeg-444": "#c49c94",
+    "webp": "#2a9d8f",
+    "avif": "#e07b00",
+    "avif-iq": "#f0b060",
+    "jpeg2000": "#7a5cc2",
+    "jxl": "#3a7fc8",
+    "nicodec": "#d3123b",
+}
+
+
+class _Point(Protocol):
+    @property
+    def bpp(self) -> float: ...
+    @property
+    def psnr(self) -> float: ...
+    @property
+    def msssim(self) -> float | None: ...
+
+
+class _Curve(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def points(self) -> Sequence[_Point]: ...
+
+
+def rd_plot(curves: Sequence[_Curve], title: str) -> bytes:
+    """PNG of two panels, PSNR and MS-SSIM in dB against bits per pixel; each curve is labelled at its end.
+
+    Curves whose source is "published" are dashed. Raises MissingExtra where matplotlib is not installed.
+    """
+    figure = import_extra("matplotlib.figure").Figure(figsize=(13, 6), dpi=150, layout="constrained")
+    figure.suptitle(title, x=0.012, ha="left", fontsize=12, color=_INK)
+    panels = figure.subplots(1, 2)
+    for axes, name in zip(panels, ("PSNR (RGB)", "MS-SSIM"), strict=True):
+        ends = []
+        for curve in curves:
+            pairs = [(p.bpp, _decibels(p, name)) for p in curve.points]
+            line = sorted((x, y) for x, y in pairs if y is not None and y < 100)
+            if not line:
+                continue
+            own, published = curve.name == "nicodec", curve.source == "published"
+            colour = _COLOURS.get(curve.name, _FAINT)
+            axes.plot(
+                *zip(*line, strict=True), color=colour, zorder=3 if own else 2,
+                linewidth=2.6 if own else 1.4, linestyle=(0, (5, 3)) if published else "-",
+                marker=None if published else "o", markersize=4.5 if own else 2.6,
+            )  # fmt: skip
+            end = _leave(line, _RATES[1])
+            ends.append((end, curve.label, colour, own))
+        axes.set_xlim(_RATES)
+        shown = [y for line in axes.lines for x, y in line.get_xydata() if x <= _RATES[1]] + [
+            end[0][1] for end in ends
+        ]
+        if shown:
+            # The lowest points of codecs that break down at low rates would flatten all the rest.
+            high = max(shown)
+            axes.set_ylim(max(min(shown) - 0.5, high - 18), high + 0.5)
+        axes.set_title(f"{name}, dB", loc="left", fontsize=11, color=_INK)
+        axes.set_xlabel("bits per pixel", color=_INK)
+        axes.grid(color="#e6e8eb", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(colors=_INK, length=0)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        axes.spines["bottom"].set_color(_FAINT)
+        _label(axes, ends)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def side_by_side(panels: Sequence[tuple[str, Image.Image]], *, panel_width: int = 384) -> bytes:
+    """PNG of pictures in a row, each enlarged by a whole factor to about `panel_width`, its label above.
+
+    panels: (label, RGB image), all images of one size. Nothing is smoothed.
+    """
+    width, height = panels[0][1].size
+    factor = max(1, round(panel_width / width))
+    width, height = width * factor, height * factor
+    gap, bar = 8, 34
+    sheet = Image.new("RGB", (len(panels) * (width + gap) + gap, bar + height + gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, (label, image) in enumerate(panels):
+        left = gap + number * (width + gap)
+        sheet.paste(image.resize((width, height), Image.Resampling.NEAREST), (left, bar))
+        size = next(
+            (s for s in (18, 16, 14, 12) if draw.textlength(label, ImageFont.load_default(s)) <= width), 10
+        )
+        draw.text((left, bar - 8), label, fill=_INK, font=ImageFont.load_default(size), anchor="ls")
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _decibels(point: _Point, panel: str) -> float | None:
+    if panel != "MS-SSIM":
+        return point.psnr
+    return None if point.msssim is None else msssim_db(point.msssim)
+
+
+def _leave(line: Sequence[tuple[float, float]], limit: float) -> tuple[float, float]:
+    """Where a rising line leaves the panel on the right, or ends."""
+    for (x0, y0), (x1, y1) in pairwise(line):
+        if x0 <= limit < x1:
+            return limit, y0 + (y1 - y0) * (limit - x0) / (x1 - x0)
+    return line[-1]
+
+
+def _label(axes: Any, ends: Sequence[tuple[tuple[float, float], str, str, bool]]) -> None:
+    """Names to the right of the panel in the order of the curves' ends, moved apart until none overlap."""
+
+    low, high = axes.get_ylim()
+    step = (high - low) * 0.042
+    ordered = sorted(ends, key=lambda end: end[0][1])
+    heights = [y for (_, y), *_ in ordered]
+    for _ in range(200):
+        for i in range(len(heights) - 1):
+            overlap = step - (heights[i + 1] - heights[i])
+            if overlap > 1e-9:
+                heights[i] -= overlap / 2
+                heights[i + 1] += overlap / 2
+        heights = [min(max(height, low), high) for height in heights]
+    for ((x, y), label, colour, own), height in zip(ordered, heights, strict=True):
+        axes.annotate(
+            label, xy=(x, y), xytext=(_RATES[1] * 1.025, height), annotation_clip=False, va="center",
+            fontsize=10.5 if own else 9, color=colour, fontweight="bold" if own else "normal",
+            arrowprops={"arrowstyle": "-", "color": colour,
+                        "linewidth": 0.6, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)},
+        )  # fmt: skip
