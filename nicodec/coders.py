@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, features
 
 from nicodec import metrics
-from nicodec.errors import NicError
+from nicodec.errors import BadModel, ModelNotFound, NicError
 
 
 @dataclass(frozen=True)
@@ -197,10 +197,11 @@ def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Poin
         between = time.perf_counter()
         back = coder.decode(data)
         end = time.perf_counter()
-    except NicError:
-        raise
+    except (ModelNotFound, BadModel):
+        raise  # nothing to do with this picture
     except Exception as error:  # a codec's library may raise anything; one line must say which and where
-        raise NicError(f"{name}: {coder.name} at {setting:g} failed: {error}") from error
+        kind = type(error) if isinstance(error, NicError) else NicError
+        raise kind(f"{name}: {coder.name} at {setting:g} failed: {error}") from error
     if (back.mode, back.size) != (image.mode, image.size):
         raise NicError(
             f"{name}: {coder.name} at {setting:g} gave back {back.mode} {back.size}, not {image.size}"

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import importlib.util
 import io
 import json
 import math
@@ -17,7 +18,10 @@ from rich.console import Console
 
 import nicodec
 from nicodec import bench, coders, figures, metrics, photographs, report
-from nicodec.errors import BadImage, LimitExceeded, MissingExtra, NicError
+from nicodec.errors import BadImage, LimitExceeded, MissingExtra, ModelNotFound, NicError
+
+for _module in ("bjontegaard", "matplotlib"):
+    pytest.importorskip(_module, reason="needs the extra [bench]")
 
 ROWS = {row.name: row for row in coders.coders()}
 HERE = [row for row in ROWS.values() if not row.missing and row.name != "nicodec"]
@@ -313,12 +317,26 @@ def test_a_codec_that_fails_is_named_with_its_picture() -> None:
 
     with pytest.raises(NicError, match=r"p\.png: it at 1 failed: encoder error -2"):
         coders.measure(broken(encode=crash), 1, image, "p.png")
+
+    def refuse(*_: object) -> bytes:
+        raise LimitExceeded("too wide")
+
+    with pytest.raises(LimitExceeded, match=r"p\.png: it at 1 failed: too wide"):
+        coders.measure(broken(encode=refuse), 1, image, "p.png")
+
+    def no_model(*_: object) -> bytes:
+        raise ModelNotFound("no model 'fotos'")
+
+    with pytest.raises(ModelNotFound, match=r"^no model 'fotos'$"):  # not this picture's fault
+        coders.measure(broken(encode=no_model), 1, image, "p.png")
     for back in (picture(10, 20), image.convert("L")):
         with pytest.raises(NicError, match=r"p\.png: it at 1 gave back"):
             coders.measure(broken(decode=lambda data, back=back: back), 1, image, "p.png")
 
 
 def test_the_photographs_of_scikit_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("skimage") is None:
+        pytest.skip("needs the extra [bench]")
     found = photographs.photographs()
     assert [path.stem for path in found] == [
         "astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "hubble_deep_field",

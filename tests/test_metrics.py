@@ -1,5 +1,6 @@
 """Metrics against numbers known from elsewhere: arithmetic, pytorch-msssim, the bjontegaard package."""
 
+import importlib.util
 import math
 import subprocess
 import sys
@@ -97,10 +98,15 @@ def test_bits_per_pixel() -> None:
             metrics.bpp(*bad)
 
 
+needs_bench = pytest.mark.skipif(
+    importlib.util.find_spec("bjontegaard") is None, reason="needs the extra [bench]"
+)
+
 RATES = [0.1, 0.2, 0.35, 0.6, 1.0, 1.6, 2.4]
 CURVE = [(rate, 30 + 6 * math.log2(rate) - 0.2 * math.log2(rate) ** 2) for rate in RATES]
 
 
+@needs_bench
 def test_bd_rate_of_a_constant_saving() -> None:
     cheaper = [(0.6 * rate, db) for rate, db in CURVE]
     found = metrics.bd_rate(CURVE, cheaper)
@@ -120,10 +126,12 @@ def other_curve() -> list[tuple[float, float]]:
     return [(rate * (0.5 + 0.2 * rate), db + 0.3) for rate, db in CURVE[1:]]
 
 
+@needs_bench
 def test_bd_rate_is_the_packages_own() -> None:
-    package = pytest.importorskip("bjontegaard")
+    import bjontegaard
+
     reference, test = np.array(CURVE), np.array(other_curve())
-    expected = package.bd_rate(
+    expected = bjontegaard.bd_rate(
         *reference.T, *test.T, method="akima", require_matching_points=False, min_overlap=0
     )
     found = metrics.bd_rate(CURVE, other_curve())
@@ -132,6 +140,7 @@ def test_bd_rate_is_the_packages_own() -> None:
     assert (found.low_db, found.high_db) == (test[0, 1], reference[-1, 1])
 
 
+@needs_bench
 def test_bd_rate_wants_no_order_and_drops_what_is_worth_nothing() -> None:
     clean = metrics.bd_rate(CURVE, other_curve())
     dearer_and_worse = (CURVE[3][0] * 1.1, CURVE[3][1] - 1)
@@ -139,13 +148,15 @@ def test_bd_rate_wants_no_order_and_drops_what_is_worth_nothing() -> None:
     assert metrics.bd_rate([*reversed(CURVE), *useless], other_curve()[::-1]) == clean
 
 
+@needs_bench
 def test_bd_rate_inside_a_window_of_rates() -> None:
     test = other_curve()
     found = metrics.bd_rate(CURVE, test, window=(0.15, 0.9))
     assert found is not None
-    scipy = pytest.importorskip("scipy.interpolate")
+    from scipy.interpolate import Akima1DInterpolator
+
     reference_at, test_at = (
-        scipy.Akima1DInterpolator([db for _, db in curve], [math.log(rate) for rate, _ in curve])
+        Akima1DInterpolator([db for _, db in curve], [math.log(rate) for rate, _ in curve])
         for curve in (CURVE, test)
     )
     assert math.exp(test_at(found.low_db)) == pytest.approx(0.15)
@@ -159,6 +170,7 @@ def test_bd_rate_inside_a_window_of_rates() -> None:
     assert metrics.bd_rate(CURVE, test, window=(0.001, 100)) == whole
 
 
+@needs_bench
 def test_bd_rate_says_nothing_about_curves_that_cannot_be_compared() -> None:
     higher = [(rate, db + 100) for rate, db in CURVE]
     assert metrics.bd_rate(CURVE, higher) is None
