@@ -76,5 +76,5 @@ $(DEMO_VENV)/.installed: $(DEMO_VENV)/.made $(RUNTIME)
 	@touch $@
 
 $(LOWEST_VENV)/.installed: $(LOWEST_VENV)/.made pyproject.toml requirements/lowest.txt
-	$(LOWEST_VENV)/$(SCRIPTS)/python -m pip install -q -c requirements/lowest.txt -e '.[test]'
+	$(LOWEST_VENV)/$(SCRIPTS)/python -m pip install -q -c requirements/lowest.txt -e '.[bench,test]'
 	@touch $@
