@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -57,7 +56,8 @@ def rd_plot(curves: Sequence[_Curve], title: str) -> bytes:
     figure.suptitle(title, x=0.012, ha="left", fontsize=12, color=_INK)
     panels = figure.subplots(1, 2)
     for axes, name in zip(panels, ("PSNR (RGB)", "MS-SSIM"), strict=True):
-        ends = []
+        labels: list[_Label] = []
+        shown: list[float] = []
         for curve in curves:
             pairs = [(p.bpp, _decibels(p, name)) for p in curve.points]
             line = sorted((x, y) for x, y in pairs if y is not None and y < 100)
@@ -70,12 +70,10 @@ def rd_plot(curves: Sequence[_Curve], title: str) -> bytes:
                 linewidth=2.6 if own else 1.4, linestyle=(0, (5, 3)) if published else "-",
                 marker=None if published else "o", markersize=4.5 if own else 2.6,
             )  # fmt: skip
-            end = _leave(line, _RATES[1])
-            ends.append((end, curve.label, colour, own))
+            line = _until(line, _RATES[1])
+            shown += [y for _, y in line]
+            labels.append(_Label(curve.label, colour, own, line[-1], _height(line, _RATES[1])))
         axes.set_xlim(_RATES)
-        shown = [y for line in axes.lines for x, y in line.get_xydata() if x <= _RATES[1]] + [
-            end[0][1] for end in ends
-        ]
         if shown:
             # The lowest points of codecs that break down at low rates would flatten all the rest.
             high = max(shown)
@@ -88,7 +86,7 @@ def rd_plot(curves: Sequence[_Curve], title: str) -> bytes:
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         axes.spines["bottom"].set_color(_FAINT)
-        _label(axes, ends)
+        _write(axes, labels)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
@@ -123,32 +121,47 @@ def _decibels(point: _Point, panel: str) -> float | None:
     return None if point.msssim is None else msssim_db(point.msssim)
 
 
-def _leave(line: Sequence[tuple[float, float]], limit: float) -> tuple[float, float]:
-    """Where a rising line leaves the panel on the right, or ends."""
-    for (x0, y0), (x1, y1) in pairwise(line):
-        if x0 <= limit < x1:
-            return limit, y0 + (y1 - y0) * (limit - x0) / (x1 - x0)
-    return line[-1]
+def _until(line: Sequence[tuple[float, float]], limit: float) -> list[tuple[float, float]]:
+    """A rising line up to where it leaves the panel on the right."""
+    inside = [(x, y) for x, y in line if x <= limit]
+    beyond = [point for point in line if point[0] > limit]
+    if inside and beyond:
+        inside.append((limit, _height([inside[-1], beyond[0]], limit)))
+    return inside or [line[0]]
 
 
-def _label(axes: Any, ends: Sequence[tuple[tuple[float, float], str, str, bool]]) -> None:
-    """Names to the right of the panel in the order of the curves' ends, moved apart until none overlap."""
+def _height(line: Sequence[tuple[float, float]], at: float) -> float:
+    """Where the straight line through the last two points is at a rate; it puts labels in the curves' order."""
+    x1, y1 = line[-1]
+    x0, y0 = line[-2] if len(line) > 1 else (x1 - 1, y1)
+    return y1 + (y1 - y0) * (at - x1) / (x1 - x0) if x1 > x0 else y1
 
+
+class _Label(NamedTuple):
+    text: str
+    colour: str
+    own: bool
+    end: tuple[float, float]
+    height: float
+
+
+def _write(axes: Any, labels: Sequence[_Label]) -> None:
+    """Names to the right of the panel, in the order of the curves, moved apart until none overlap."""
     low, high = axes.get_ylim()
     step = (high - low) * 0.042
-    ordered = sorted(ends, key=lambda end: end[0][1])
-    heights = [y for (_, y), *_ in ordered]
+    ordered = sorted(labels, key=lambda label: label.height)
+    heights = [label.height for label in ordered]
     for _ in range(200):
+        heights = [min(max(height, low), high) for height in heights]
         for i in range(len(heights) - 1):
             overlap = step - (heights[i + 1] - heights[i])
             if overlap > 1e-9:
                 heights[i] -= overlap / 2
                 heights[i + 1] += overlap / 2
-        heights = [min(max(height, low), high) for height in heights]
-    for ((x, y), label, colour, own), height in zip(ordered, heights, strict=True):
+    for label, height in zip(ordered, heights, strict=True):
         axes.annotate(
-            label, xy=(x, y), xytext=(_RATES[1] * 1.025, height), annotation_clip=False, va="center",
-            fontsize=10.5 if own else 9, color=colour, fontweight="bold" if own else "normal",
-            arrowprops={"arrowstyle": "-", "color": colour,
-                        "linewidth": 0.6, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)},
+            label.text, xy=label.end, xytext=(_RATES[1] * 1.025, height), annotation_clip=False, va="center",
+            fontsize=10.5 if label.own else 9, fontweight="bold" if label.own else "normal",
+            color=label.colour, arrowprops={"arrowstyle": "-", "color": label.colour,
+                                            "linewidth": 0.6, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)},
         )  # fmt: skip

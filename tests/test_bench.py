@@ -410,6 +410,15 @@ def test_a_rate_out_of_reach_takes_the_nearest(folder: Path, tmp_path: Path) -> 
         assert found["jpeg"].setting == quality
 
 
+def test_curves_are_cut_where_they_leave_the_panel_and_prolonged_for_their_label() -> None:
+    line = [(0.5, 30.0), (1.0, 32.0), (3.0, 36.0)]
+    assert figures._until(line, 2.0) == [(0.5, 30.0), (1.0, 32.0), (2.0, 34.0)]
+    assert figures._until(line, 9.0) == line
+    assert figures._until(line, 0.1) == line[:1]
+    assert figures._height(line[:2], 2.0) == 36
+    assert figures._height(line[:1], 2.0) == 30
+
+
 def test_plot_of_nothing_and_of_curves_without_msssim() -> None:
     point = report.MeanPoint(1, 0.5, 30.0, None)
     for points in ((), (point,), (point, report.MeanPoint(2, 3.0, math.inf, 1.0))):
