@@ -131,7 +131,7 @@ def _until(line: Sequence[tuple[float, float]], limit: float) -> list[tuple[floa
 
 
 def _height(line: Sequence[tuple[float, float]], at: float) -> float:
-    """Where the straight line through the last two points is at a rate; it puts labels in the curves' order."""
+    """Where the straight line through the last two points is at a rate; it orders the labels."""
     x1, y1 = line[-1]
     x0, y0 = line[-2] if len(line) > 1 else (x1 - 1, y1)
     return y1 + (y1 - y0) * (at - x1) / (x1 - x0) if x1 > x0 else y1
