@@ -1,0 +1,197 @@
+"""The .nic container: bytes <-> header and chunks, with every length and checksum checked.
+
+Last step of encoding, first of decoding. Standard library only; docs/FORMAT.md is the specification.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+
+from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, UnsupportedVersion
+
+# As PNG's: a byte with the high bit set, the name, and line ends that a text-mode transfer would change.
+MAGIC = b"\x89NIC\r\n\x1a\n"
+MAJOR, MINOR = 1, 0
+# Magic, major, minor, channels, width, height, quality, tile width and height, model, symbol CRC, chunk count.
+HEADER = struct.Struct("<8sBBBIIHHH8sIH")
+CHUNK = struct.Struct("<BII")
+CRC = struct.Struct("<I")
+SKIPPABLE = 0x80
+MAX_QUALITY = 10000
+MAX_SIDE = 2**31 - 1
+DEFAULT_MAX_PIXELS = 2**27
+MAX_METADATA = 2**26
+CELL = 64
+
+
+class Kind(IntEnum):
+    """Chunk types. Those from 0x80 on may be skipped by a decoder that does not know them."""
+
+    Z = 1
+    Y = 2
+    ALPHA = 3
+    ICC = 0x81
+    EXIF = 0x82
+    XMP = 0x83
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its picture.
+
+    width, height: pixels. channels: 1 gray or 3 RGB. quality: hundredths, 0..10000. tile: width and
+    height of an entropy-coded tile, in cells of 64 pixels. model: first 8 bytes of the sha256 of the
+    model file. symbols_crc: CRC-32 of the coded integers. version: (major, minor).
+    """
+
+    width: int
+    height: int
+    channels: int
+    quality: int
+    tile: tuple[int, int]
+    model: bytes
+    symbols_crc: int
+    version: tuple[int, int] = (MAJOR, MINOR)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk: its type and its payload."""
+
+    kind: int
+    payload: bytes
+
+
+def max_pixels() -> int:
+    """Most pixels that are decoded without asking; NICODEC_MAX_PIXELS in the environment changes it."""
+    text = os.environ.get("NICODEC_MAX_PIXELS", "")
+    if not text:
+        return DEFAULT_MAX_PIXELS
+    if not text.isascii() or not text.isdecimal():
+        raise LimitExceeded(f"NICODEC_MAX_PIXELS must be a whole number of pixels, not {text!r}")
+    return int(text)
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise LimitExceeded for more pixels than `max_pixels`."""
+    if max(width, height) > MAX_SIDE or width * height > max_pixels():
+        raise LimitExceeded(
+            f"{width}x{height} is {width * height:,} pixels, over the limit of {max_pixels():,};"
+            " raise NICODEC_MAX_PIXELS to allow it"
+        )
+
+
+def tile_count(header: Header) -> int:
+    """Number of tiles, each in a Y chunk of its own, in row-major order."""
+    columns, rows = (-(-n // CELL) for n in (header.width, header.height))
+    return -(-columns // header.tile[0]) * -(-rows // header.tile[1])
+
+
+def pack(header: Header, chunks: list[Chunk]) -> bytes:
+    """Header and chunks -> the bytes of a file."""
+    head = HEADER.pack(
+        MAGIC,
+        *header.version,
+        header.channels,
+        header.width,
+        header.height,
+        header.quality,
+        *header.tile,
+        header.model,
+        header.symbols_crc,
+        len(chunks),
+    )
+    head += b"".join(CHUNK.pack(c.kind, len(c.payload), zlib.crc32(c.payload)) for c in chunks)
+    return b"".join([head, CRC.pack(zlib.crc32(head)), *(c.payload for c in chunks)])
+
+
+def unpack(data: bytes) -> tuple[Header, list[Chunk]]:
+    """The bytes of a file -> header and chunks.
+
+    Raises BadFile for anything but a whole well-formed file, ChecksumMismatch for damage,
+    UnsupportedVersion for one of a later format, LimitExceeded for too many pixels.
+    """
+    if not data.startswith(MAGIC[: len(data)]) or not data:
+        raise BadFile("not a .nic file")
+    if len(data) < HEADER.size:
+        raise BadFile("the file ends within its header")
+    _, major, minor, channels, width, height, quality, tile_w, tile_h, model, symbols_crc, count = (
+        HEADER.unpack_from(data)
+    )
+    if major != MAJOR:
+        raise UnsupportedVersion(
+            f"the file is of format version {major}.{minor}; this release decodes {MAJOR}.x"
+        )
+    body = HEADER.size + count * CHUNK.size + CRC.size
+    if len(data) < body:
+        raise BadFile("the file ends within its chunk table")
+    if CRC.unpack_from(data, body - CRC.size)[0] != zlib.crc32(data[: body - CRC.size]):
+        raise ChecksumMismatch("the header is damaged")
+    table = [CHUNK.unpack_from(data, HEADER.size + i * CHUNK.size) for i in range(count)]
+    if len(data) != body + sum(length for _, length, _ in table):
+        raise BadFile(f"the file has {len(data)} bytes where its chunk table says otherwise")
+    if (
+        width == 0
+        or height == 0
+        or channels not in (1, 3)
+        or quality > MAX_QUALITY
+        or tile_w == 0
+        or tile_h == 0
+    ):
+        raise BadFile("the header holds impossible values")
+    check_size(width, height)
+    header = Header(width, height, channels, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))
+    chunks = []
+    for kind, length, crc in table:
+        payload = data[body : body + length]
+        if zlib.crc32(payload) != crc:
+            raise ChecksumMismatch("a chunk is damaged")
+        chunks.append(Chunk(kind, payload))
+        body += length
+    check_order(header, chunks)
+    return header, chunks
+
+
+def check_order(header: Header, chunks: list[Chunk]) -> None:
+    """Z once, then one Y for each tile, then the others in rising order, each at most once."""
+    known = {int(k) for k in Kind}
+    for chunk in chunks:
+        if chunk.kind not in known and not chunk.kind & SKIPPABLE:
+            raise UnsupportedVersion(
+                f"the file needs a feature that this release does not know (chunk {chunk.kind})"
+            )
+    kinds = [c.kind for c in chunks]
+    tiles = tile_count(header)
+    extra = kinds[1 + tiles :]
+    if kinds[:1] != [Kind.Z] or len(kinds) < 1 + tiles or set(kinds[1 : 1 + tiles]) != {int(Kind.Y)}:
+        raise BadFile("the chunks do not match the tile grid")
+    if extra != sorted(set(extra)) or (extra and extra[0] <= Kind.Y):
+        raise BadFile("the chunks are out of order")
+
+
+def deflate(payload: bytes) -> bytes:
+    """Metadata as stored: a method byte, then the bytes (0) or their zlib stream (1), whichever is shorter."""
+    packed = zlib.compress(payload, 9)
+    return b"\x01" + packed if len(packed) < len(payload) else b"\x00" + payload
+
+
+def inflate(stored: bytes, limit: int = MAX_METADATA) -> bytes:
+    """The inverse of `deflate`. Raises BadFile for anything malformed, LimitExceeded past `limit` bytes."""
+    if stored[:1] == b"\x00":
+        return stored[1:]
+    if stored[:1] != b"\x01":
+        raise BadFile("a chunk is stored by an unknown method")
+    engine = zlib.decompressobj()
+    try:
+        result = engine.decompress(stored[1:], limit + 1)
+    except zlib.error as error:
+        raise BadFile(f"a chunk does not inflate ({error})") from None
+    if len(result) > limit:
+        raise LimitExceeded(f"a chunk inflates to more than {limit:,} bytes")
+    if not engine.eof or engine.unused_data:
+        raise BadFile("a chunk does not inflate to its end")
+    return result

@@ -1,0 +1,185 @@
+"""Training pictures: folders and tar shards -> random patches, as uint8 on the training device.
+
+First step of training. Every picture is decoded once and kept; a patch is then one slice.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nicodec import image
+from nicodec.errors import BadImage, NicError
+
+SUFFIXES = {
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".avif",
+    ".tif",
+    ".tiff",
+    ".bmp",
+    ".ppm",
+    ".pgm",
+    ".jp2",
+    ".jxl",
+    ".nic",
+}
+# One picture in this many is kept for validation, chosen by its name.
+HOLD_OUT = 32
+# Side of the cells over which detail is summed, to find busy patches without looking at their pixels.
+CELL = 8
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One picture in the store: where it starts, its size, and its running sum of detail."""
+
+    offset: int
+    height: int
+    width: int
+    detail: np.ndarray
+
+
+def sources(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of every picture in the folders (recursively), tar files and files given, sorted."""
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES | {".tar"}):
+                yield from sources([file])
+        elif path.suffix.lower() == ".tar":
+            try:
+                with tarfile.open(path) as tar:
+                    for member in tar:
+                        handle = tar.extractfile(member) if member.isfile() else None
+                        if handle is not None and Path(member.name).suffix.lower() in SUFFIXES:
+                            yield member.name, handle.read()
+            except (tarfile.TarError, OSError) as error:
+                raise BadImage(f"{path}: cannot be read as a tar file ({error})") from None
+        else:
+            try:
+                yield path.name, path.read_bytes()
+            except OSError as error:
+                raise BadImage(f"{path}: {error.strerror}") from None
+
+
+def running_detail(pixels: np.ndarray) -> np.ndarray:
+    """Summed-area table, one cell larger than the grid, of luma gradient over cells of 8x8 pixels."""
+    luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    gradient = np.zeros_like(luma)
+    gradient[:, 1:] += np.abs(np.diff(luma, axis=1))
+    gradient[1:] += np.abs(np.diff(luma, axis=0))
+    h, w = (n // CELL * CELL for n in luma.shape)
+    cells = gradient[:h, :w].reshape(h // CELL, CELL, w // CELL, CELL).sum((1, 3))
+    return np.pad(cells.cumsum(0).cumsum(1), ((1, 0), (1, 0))).astype(np.float32)
+
+
+class Patches:
+    """All pictures as one uint8 tensor, and patches of them by (seed, step), the same on every run.
+
+    Each training picture is stored twice, as it is and reduced to 0.5 to 0.75 of its size, so that
+    patches show fine and coarse detail; each patch is the busiest of four random places.
+    """
+
+    def __init__(
+        self,
+        paths: list[Path],
+        device: torch.device,
+        seed: int,
+        progress: Callable[[str, int], None] = lambda name, pixels: None,
+    ) -> None:
+        self.device, self.seed = device, seed
+        self.entries: list[Entry] = []
+        self.validation: list[np.ndarray] = []
+        self.skipped: list[str] = []
+        chunks: list[np.ndarray] = []
+        self.size = 0
+        for name, data in sources(paths):
+            try:
+                pixels = image.read(io.BytesIO(data)).pixels
+            except NicError:
+                self.skipped.append(name)
+                continue
+            pixels = np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+            progress(name, pixels.shape[0] * pixels.shape[1])
+            if zlib.crc32(name.encode()) % HOLD_OUT == 0:
+                self.validation.append(pixels)
+                continue
+            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+            for version in (pixels, _reduced(pixels, rng.uniform(0.5, 0.75))):
+                if min(version.shape[:2]) >= 64:
+                    self.entries.append(Entry(self.size, *version.shape[:2], running_detail(version)))
+                    chunks.append(version.reshape(-1))
+                    self.size += version.size
+        if not self.entries:
+            raise BadImage("no picture with sides of 64 pixels or more was found to train on")
+        if not self.validation:  # a handful of pictures: better to validate on one of them than on none
+            first = self.entries[0]
+            self.validation.append(chunks[0].reshape(first.height, first.width, 3))
+        # Filled piece by piece, so that the pictures are never in memory twice.
+        self.store = torch.empty(self.size, dtype=torch.uint8, device=device)
+        for entry in self.entries:
+            chunk = chunks.pop(0)
+            self.store[entry.offset : entry.offset + chunk.size] = torch.from_numpy(chunk).to(device)
+
+    def batch(self, step: int, count: int, side: int) -> tuple[Tensor, Tensor]:
+        """Patches (count, side, side, 3) uint8, and a quality for each (count,) in hundredths, 0..10000."""
+        rng = np.random.default_rng([self.seed, step])
+        usable = [e for e in self.entries if min(e.height, e.width) >= side]
+        if not usable:
+            raise BadImage(f"no training picture has sides of {side} pixels or more")
+        patches = []
+        for _ in range(count):
+            e = usable[rng.integers(len(usable))]
+            y, x = max(
+                (
+                    (int(rng.integers(e.height - side + 1)), int(rng.integers(e.width - side + 1)))
+                    for _ in range(4)
+                ),
+                key=lambda at: _detail(e, *at, side),
+            )
+            picture = self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
+            patch = picture[y : y + side, x : x + side]
+            if rng.random() < 0.5:
+                patch = patch.flip(1)
+            if rng.random() < 0.5:
+                patch = patch.transpose(0, 1)
+            patches.append(patch)
+        # One quality from each of `count` equal slices of the range: every batch sees all rates.
+        q = (np.arange(count) + rng.random(count)) / count
+        quality = torch.from_numpy(np.rint(rng.permutation(q) * 10000).astype(np.int64))
+        return torch.stack(patches), quality.to(self.device)
+
+    def pca_patches(self, count: int) -> Tensor:
+        """Random 16x16 patches as rows (count, 768) of pixels in [-1/2, 1/2]."""
+        rows = []
+        for step in range(-(-count // 1024)):
+            x, _ = self.batch(2**31 + step, 16, 128 if self._has(128) else 64)
+            x = x.unfold(1, 16, 16).unfold(2, 16, 16).permute(0, 1, 2, 4, 5, 3)
+            rows.append(x.reshape(-1, 768))
+        return torch.cat(rows)[:count].float() / 255 - 0.5
+
+    def _has(self, side: int) -> bool:
+        return any(min(e.height, e.width) >= side for e in self.entries)
+
+
+def _reduced(pixels: np.ndarray, factor: float) -> np.ndarray:
+    h, w = (max(1, round(n * factor)) for n in pixels.shape[:2])
+    return np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.LANCZOS))
+
+
+def _detail(e: Entry, y: int, x: int, side: int) -> float:
+    top, left = y // CELL, x // CELL
+    bottom, right = (y + side) // CELL, (x + side) // CELL
+    s = e.detail
+    return float(s[bottom, right] - s[top, right] - s[bottom, left] + s[top, left])

@@ -1,0 +1,256 @@
+"""The bridge from training to the runtime: weights of a trained model -> one .nicmodel file, and a release.
+
+The only module that both worlds meet in: it freezes integers and tables, writes the graphs and weights,
+proves that the integer path is exact, and compares what it wrote with the torch model before it is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.numpy import save
+from torch import Tensor
+
+from nicodec import checkpoint, prior
+from nicodec.errors import BadModel
+from nicodec.files import atomic_write
+from nicodec.train import graphs
+from nicodec.train.model import (
+    ACT_MAX,
+    ANCHORS,
+    HAT_ONE,
+    SCALE_MIN,
+    SCALE_STEP,
+    SCALES,
+    Z_MAX,
+    IntegerLayer,
+    Model,
+    ModelConfig,
+    hats,
+    phase0,
+)
+from nicodec.transform import Networks
+
+# Every partial sum of the integer path must stay below this for float32 to be exact in any order.
+EXACT = 2**24
+# Tables reach to where less than this mass is left on a side; beyond it an escape is cheaper.
+TAIL = 2.0**-17
+# Largest difference allowed between ONNX Runtime and torch: latents in quantiser steps, relative to the
+# larger of 1 and the value; pixels in 1/255.
+LATENT_TOLERANCE, PIXEL_TOLERANCE = 1e-3, 1e-2
+
+
+def prove_exact(tensors: dict[str, np.ndarray]) -> list[int]:
+    """The largest magnitude that any partial sum of each layer of h_sigma can reach.
+
+    Products are w * a with |a| <= the largest activation; of the integer hats at most two are not zero,
+    and they sum to at most 16 + 1; half a step is added before the floor.
+    Raises BadModel if one is not below 2^24.
+    """
+    bounds = []
+    for i, largest in enumerate((Z_MAX, ACT_MAX, ACT_MAX, ACT_MAX)):
+        name = f"h_sigma.layers.{i}"
+        weight, bias = (tensors[f"{name}.{part}"].astype(np.int64) for part in ("weight", "bias"))
+        half = 0.5 / tensors[f"{name}.scale"].astype(np.float64)
+        hat_product = np.abs(bias).max(0) * (HAT_ONE + 1)
+        sums = np.abs(weight).sum((1, 2, 3)) * largest + hat_product / HAT_ONE + 1 + half
+        bounds.append(math.ceil(max(sums.max(), hat_product.max())))
+    if max(bounds) >= EXACT:
+        raise BadModel(
+            f"the scale decoder could reach {max(bounds)}, over 2^24: float32 sums would not be exact"
+        )
+    return bounds
+
+
+def frequencies(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities -> integer frequencies of at least 1 that sum to 2^16, nearest in code length."""
+    total = 1 << 16
+    p = probabilities / probabilities.sum()
+    f = np.maximum(1, np.floor(p * total)).astype(np.int64)
+    while f.sum() != total:  # give to, or take from, where it changes the expected length least
+        step = 1 if f.sum() < total else -1
+        movable = f + step >= 1
+        gain = np.where(movable, p * np.abs(np.log2(np.maximum(f + step, 1) / f)) * step, -np.inf)
+        f[int(gain.argmax())] += step
+    return f.astype(np.uint16)
+
+
+def y_tables() -> dict[str, np.ndarray]:
+    """One Gaussian table for each of the 64 scales, and an escape as the last entry."""
+    tables, low = [], []
+    for sigma in SCALE_MIN * np.exp(SCALE_STEP * np.arange(SCALES)):
+        cdf = torch.special.ndtr(torch.arange(-1500, 1501, dtype=torch.float64).sub(0.5) / sigma).numpy()
+        reach = max(1, int(np.flatnonzero(cdf < TAIL)[-1] - 1500) * -1)
+        inside = np.diff(cdf)[1500 - reach : 1501 + reach]
+        tables.append(frequencies(np.append(inside, max(1 - inside.sum(), 2.0**-20))))
+        low.append(-reach)
+    return _joined("y", tables, low)
+
+
+def z_tables(model: Model) -> dict[str, np.ndarray]:
+    """One table for each anchor quality and channel, over the values that hold all but the last of the mass."""
+    values = torch.arange(-Z_MAX, Z_MAX + 1, dtype=torch.float64)
+    grid = values[None, None, :, None].expand(ANCHORS, 1, -1, model.config.z)
+    prior64 = _double(model.z_prior)
+    p = prior64.likelihood(grid, torch.eye(ANCHORS, dtype=torch.float64))[:, 0].detach().numpy()
+    tables, low = [], []
+    for pmf in p.transpose(0, 2, 1).reshape(-1, len(values)):
+        kept = np.flatnonzero(pmf > 2.0**-16)
+        first, last = min(kept[0], len(values) - 2), max(kept[-1], kept[0] + 1)
+        tables.append(frequencies(pmf[first : last + 1]))
+        low.append(int(first) - Z_MAX)
+    return _joined("z", tables, low)
+
+
+def _joined(name: str, tables: list[np.ndarray], low: list[int]) -> dict[str, np.ndarray]:
+    starts = np.cumsum([0] + [len(t) for t in tables])
+    return {
+        f"tables.{name}.frequencies": np.concatenate(tables),
+        f"tables.{name}.start": starts.astype(np.int32),
+        f"tables.{name}.low": np.array(low, np.int16),
+    }
+
+
+def _double(module: Any) -> Any:
+    """A copy of a module in float64."""
+    import copy
+
+    return copy.deepcopy(module).double().eval()
+
+
+def freeze(model: Model) -> dict[str, np.ndarray]:
+    """All tensors of a model file: float16 weights, integers of h_sigma, tables, graphs and their weight lists."""
+    tensors: dict[str, np.ndarray] = {}
+    for name, value in model.state_dict().items():
+        if name.startswith("h_sigma."):
+            continue
+        array = value.detach().cpu().float().numpy()
+        if array.ndim == 2 and name.endswith(".weight"):
+            array = array[:, :, None, None]
+        # spread and gains are few and scale everything else: they keep their full precision.
+        tensors[name] = array.astype(np.float32 if name in ("spread", "log_gain") else np.float16)
+        if not np.isfinite(tensors[name]).all():
+            raise BadModel(f"{name} holds values that float16 cannot")
+    for i, layer in enumerate(model.h_sigma.layers):
+        assert isinstance(layer, IntegerLayer)
+        weight, bias, shift = (t.detach().cpu().double() for t in layer.integers())
+        # 3x3 weights become the columns of one matrix, in the order (row, column, channel) of the graph.
+        matrix = weight.permute(0, 2, 3, 1).flatten(1)[:, :, None, None]
+        tensors[f"h_sigma.layers.{i}.weight"] = matrix.numpy().astype(np.int8)
+        tensors[f"h_sigma.layers.{i}.bias"] = bias.numpy().astype(np.int32)
+        tensors[f"h_sigma.layers.{i}.scale"] = torch.exp2(-shift)[None].numpy().astype(np.float32)
+    prove_exact(tensors)
+    tensors |= y_tables() | z_tables(model)
+    shapes = {name: array.shape for name, array in tensors.items()}
+    for name in graphs.PARTS:
+        data, weights = graphs.build(name, model.config, shapes)
+        tensors[f"graph.{name}"] = np.frombuffer(data, np.uint8)
+        tensors[f"graph.{name}.weights"] = np.frombuffer("\n".join(weights).encode(), np.uint8)
+    return tensors
+
+
+def thaw(tensors: dict[str, np.ndarray], config: ModelConfig) -> dict[str, Tensor]:
+    """The inverse of `freeze`: the state dict that a model file was made from, as far as its precision goes."""
+    model = Model(config)
+    state = {
+        name: torch.from_numpy(tensors[name].astype(np.float32)).reshape(value.shape)
+        for name, value in model.state_dict().items()
+        if not name.startswith("h_sigma.")
+    }
+    for i, layer in enumerate(model.h_sigma.layers):
+        assert isinstance(layer, IntegerLayer)
+        weight, bias, scale = (
+            torch.from_numpy(tensors[f"h_sigma.layers.{i}.{part}"].astype(np.float32))
+            for part in ("weight", "bias", "scale")
+        )
+        # scale is 2^-shift, and shift is e + in_bits - out_bits.
+        unit = scale[0] * 2.0 ** (layer.in_bits - layer.out_bits)
+        matrix = weight.reshape(len(unit), layer.kernel, layer.kernel, -1).permute(0, 3, 1, 2)
+        state[f"h_sigma.layers.{i}.weight"] = matrix * unit[:, None, None, None]
+        state[f"h_sigma.layers.{i}.bias"] = bias * unit * 2.0**-layer.in_bits
+    return state
+
+
+def write_model(model: Model, path: Path, name: str, training: dict[str, Any]) -> checkpoint.Checkpoint:
+    """Freeze, verify and write one .nicmodel file. training: how it was made, kept in the file.
+
+    Raises BadModel, and leaves nothing behind, if the result would not compute what the model computes.
+    """
+    tensors = freeze(model)
+    metadata = {
+        "format": checkpoint.FORMAT,
+        "name": name,
+        "config": json.dumps(vars(model.config), sort_keys=True),
+        "training": json.dumps(training, sort_keys=True),
+    }
+    data = save(tensors, metadata)
+    rounded = Model(model.config)
+    rounded.load_state_dict(thaw(tensors, model.config))
+    metadata, parsed = checkpoint.parse(data, str(path))
+    trial = checkpoint.Checkpoint(name, path, "0" * 64, json.loads(metadata["config"]), parsed)
+    compare(rounded.eval(), trial)
+    atomic_write(path, data, overwrite=True)
+    return checkpoint.load(path)
+
+
+@torch.no_grad()
+def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
+    """Largest differences between the torch model and ONNX Runtime on random pictures of odd sizes.
+
+    Latents in steps (relative above 1), pixels in 1/255; scale indices are compared in float64, exactly.
+    Raises BadModel past the tolerances.
+    """
+    networks = Networks(trial, threads=1)
+    rng = np.random.default_rng(0)
+    worst = {"latent": 0.0, "pixel": 0.0, "index": 0.0}
+    reference = _double(model)
+    for rows, columns, q in ((1, 1, 0), (2, 3, 3333), (3, 1, 5000), (2, 2, 10000)):
+        coarse = rng.normal(0, 0.2, (rows * 8, columns * 8, 3)).repeat(8, 0).repeat(8, 1)
+        x = np.clip(coarse + rng.normal(0, 0.05, coarse.shape), -0.5, 0.5).astype(np.float32)[None]
+        quality, hat = q / 100, hats(torch.tensor([q / 100], dtype=torch.float64))
+        gain = reference.gain(hat)
+        y = reference.g_a(torch.from_numpy(x).double(), hat, reference.spread) * gain
+        z = torch.floor(reference.h_a(y, hat) + 0.5).clamp(-Z_MAX, Z_MAX)
+        index = reference.h_sigma(z, torch.from_numpy(prior.integer_hats(q)).double())
+        features = reference.h_mu(z, hat)
+        mu0 = reference.context.mean0(features) * gain * reference.spread
+        first = phase0(y)
+        y0 = torch.where(first, torch.round(y - mu0) + mu0, 0)
+        mu1 = reference.context.phase1(y0 / gain / reference.spread, features) * gain * reference.spread
+        y_hat = torch.round(y)
+        pixels = reference.g_s(y_hat / gain, hat, reference.spread)
+
+        onnx_y = networks.g_a(_nchw(x), quality)
+        onnx_features, onnx_mu0 = networks.h_mu(_nchw(z), quality)
+        pairs = [
+            (onnx_y, y),
+            (networks.h_a(_nchw(y), quality), reference.h_a(y, hat)),
+            (onnx_mu0, mu0),
+            (networks.context(_nchw(y0), onnx_features, quality), mu1),
+        ]
+        for ours, theirs in pairs:
+            expected = _nchw(theirs)
+            error = np.abs(ours - expected) / np.maximum(1, np.abs(expected))
+            worst["latent"] = max(worst["latent"], float(error.max()))
+        worst["pixel"] = max(
+            worst["pixel"], 255 * float(np.abs(networks.g_s(_nchw(y_hat), quality) - _nchw(pixels)).max())
+        )
+        ours_index = networks.h_sigma(_nchw(z), prior.integer_hats(q))
+        worst["index"] = max(worst["index"], float(np.abs(ours_index - _nchw(index)).max()))
+    limits = {"latent": LATENT_TOLERANCE, "pixel": PIXEL_TOLERANCE, "index": 0.0}
+    for key, value in worst.items():
+        if not value <= limits[key]:
+            raise BadModel(
+                f"ONNX and torch disagree: {key} differs by {value:.2g}, more than {limits[key]:.2g}"
+            )
+    return worst
+
+
+def _nchw(x: Tensor | np.ndarray) -> np.ndarray:
+    array = x.detach().numpy() if isinstance(x, Tensor) else x
+    return np.ascontiguousarray(array.transpose(0, 3, 1, 2), np.float32)

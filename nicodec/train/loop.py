@@ -1,0 +1,323 @@
+"""The training loop: patches -> steps of Adam -> a state file, a log and a plot, then `export`.
+
+Everything random depends on (seed, step) alone, so that a run can be stopped anywhere and resumed, and
+the same seed, data and thread count give the same losses.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nicodec.errors import BadFile, NicError
+from nicodec.train.data import Patches
+from nicodec.train.loss import lambda_of, rate_distortion
+from nicodec.train.model import Model, ModelConfig
+
+STATE_VERSION = 1
+# Gains at the two ends of the quality scale follow sqrt(lambda); for an orthonormal basis.
+GAINS = (1.57, 44.0)
+WARM_UP, EMA, CLIP = 300, 0.999, 1.0
+# The shortcuts start near their optimum, and every pixel passes through them: with a quarter of the
+# learning rate their jitter alone held PSNR under 37 dB (docs/DESIGN.md).
+SHORTCUT_RATE = 0.02
+# The last part of the schedule sees patches of twice the side, where z has a neighbourhood.
+FINISH = 0.8
+VALIDATION_QUALITIES = (0, 1250, 2500, 3750, 5000, 6250, 7500, 8750, 10000)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train. Written into the state and, with the weights, into the manifest."""
+
+    minutes: float = 120.0
+    steps: int | None = None
+    batch: int = 8
+    patch: int = 128
+    rate: float = 2e-3
+    seed: int = 0
+    threads: int | None = None
+    device: str = "auto"
+    save_every: float = 300.0
+    validate_every: float = 900.0
+    model: ModelConfig = field(default_factory=ModelConfig)
+
+
+@dataclass
+class Progress:
+    """What the loop reports after each step; smoothed over about fifty steps."""
+
+    step: int
+    fraction: float
+    loss: float
+    bpp: float
+    psnr: float
+    pixels_per_second: float
+
+
+def pick_device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise NicError("no CUDA device was found; use --device cpu")
+    return torch.device(name)
+
+
+def bf16_pays(device: torch.device) -> bool:
+    """bf16 products need hardware for them: any recent GPU, or a CPU with avx512_bf16 or amx."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_avx512_bf16_supported()) or bool(torch.cpu._is_amx_tile_supported())
+
+
+def learning_rate(step: int, progress: float) -> float:
+    """Factor on the learning rate: 300 steps of warm-up, constant to one half, then cosine to 1 %."""
+    warm = min(1.0, (step + 1) / WARM_UP)
+    if progress < 0.5:
+        return warm
+    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (min(progress, 1.0) - 0.5) / 0.5)))
+
+
+class Trainer:
+    """Model, average, optimiser and counters: all that a state file holds."""
+
+    def __init__(self, options: Options, data: Patches) -> None:
+        self.options, self.data, self.device = options, data, data.device
+        torch.manual_seed(options.seed)
+        self.model = Model(options.model)
+        self.step = self.schedule_step = self.pixels = 0
+        self.spent = 0.0
+        self.model.init_from_patches(data.pca_patches(40_000).cpu(), GAINS)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self.model.to(self.device).train()
+        named = list(self.model.named_parameters())
+        self.ema = [p.detach().clone() for _, p in named]
+        slow = [p for n, p in named if "shortcut" in n]
+        fast = [p for n, p in named if "shortcut" not in n]
+        self.optimiser = torch.optim.Adam(
+            [{"params": fast, "factor": 1.0}, {"params": slow, "factor": SHORTCUT_RATE}],
+            lr=self.options.rate,
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        self.amp = bf16_pays(self.device)
+        # Compiled code pays on a GPU; on a CPU the eager kernels of oneDNN are faster.
+        self.compute = torch.compile(self._loss) if self.device.type == "cuda" else self._loss
+
+    def _loss(self, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = patches.float() / 255 - 0.5
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            output = self.model(x, q)
+        loss = rate_distortion(x, q, output)
+        return loss.total, loss.bpp, loss.mse
+
+    def progress(self) -> float:
+        """Share of the schedule that is done, by steps if they are given, else by time."""
+        if self.options.steps is not None:
+            return self.schedule_step / self.options.steps
+        return self.spent / (60 * self.options.minutes)
+
+    def train_step(self) -> tuple[float, float, float]:
+        """One step. Returns loss, mean bpp, mean PSNR in dB; a step whose loss is not finite changes nothing."""
+        o, progress = self.options, self.progress()
+        side, count = o.patch, o.batch
+        if progress >= FINISH:
+            side, count = 2 * o.patch, max(1, o.batch // 4)
+        patches, q = self.data.batch(self.step, count, side)
+        torch.manual_seed(o.seed * 2**32 + self.step + 1)
+        factor = learning_rate(self.schedule_step, progress)
+        for group in self.optimiser.param_groups:
+            group["lr"] = o.rate * factor * group["factor"]
+        self.optimiser.zero_grad(set_to_none=True)
+        total, bpp, mse = self.compute(patches, q)
+        total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+            decay = min(EMA, (1 + self.step) / (10 + self.step))
+            torch._foreach_lerp_(self.ema, [p.detach() for p in self.model.parameters()], 1 - decay)
+        self.step += 1
+        self.schedule_step += 1
+        self.pixels += count * side * side
+        return float(total.detach()), float(bpp.mean()), float((10 * torch.log10(255**2 / mse)).mean())
+
+    @contextmanager
+    def averaged(self) -> Iterator[Model]:
+        """The model with its averaged weights, in evaluation mode; the trained ones return afterwards."""
+        parameters = [p.data for p in self.model.parameters()]
+        kept = [p.clone() for p in parameters]
+        torch._foreach_copy_(parameters, self.ema)
+        self.model.eval()
+        try:
+            yield self.model
+        finally:
+            torch._foreach_copy_(parameters, kept)
+            self.model.train()
+
+    def validate(self, side: int = 256) -> list[dict[str, float]]:
+        """Rate (estimated from likelihoods) and PSNR of the averaged weights on the held-out pictures."""
+        crops = [c for c in (_centre(p, side) for p in self.data.validation) if c is not None]
+        points = []
+        with self.averaged() as model, torch.no_grad():
+            for quality in VALIDATION_QUALITIES:
+                bpp, psnr = [], []
+                for crop in crops:
+                    x = torch.from_numpy(crop)[None].to(self.device).float() / 255 - 0.5
+                    q = torch.tensor([quality], device=self.device)
+                    with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+                        output = model(x, q)
+                    pixels = torch.round((output.pixels.clamp(-0.5, 0.5) + 0.5) * 255)
+                    mse = (pixels - (x + 0.5) * 255).square().mean()
+                    bpp.append(float(output.y_bits + output.z_bits) / (x.shape[1] * x.shape[2]))
+                    psnr.append(float(10 * torch.log10(255**2 / mse.clamp(min=1e-3))))
+                points.append(
+                    {
+                        "quality": quality / 100,
+                        "bpp": float(np.mean(bpp)),
+                        "psnr": float(np.mean(psnr)),
+                        "lambda": float(lambda_of(torch.tensor([quality]))),
+                    }
+                )
+        return points
+
+    def save(self, path: Path) -> None:
+        """Write the whole state, atomically."""
+        tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
+        for (name, p), average in zip(self.model.named_parameters(), self.ema, strict=True):
+            tensors[f"ema.{name}"] = average
+            for key in ("exp_avg", "exp_avg_sq", "step"):
+                if p in self.optimiser.state:
+                    tensors[f"optimiser.{key}.{name}"] = self.optimiser.state[p][key]
+        meta = {
+            "version": STATE_VERSION,
+            "options": asdict(self.options),
+            "step": self.step,
+            "pixels": self.pixels,
+            "schedule_step": self.schedule_step,
+            "spent": self.spent,
+        }
+        temporary = path.with_suffix(path.suffix + ".tmp")
+        save_file(tensors, temporary, metadata={"nicodec": json.dumps(meta)})
+        os.replace(temporary, path)
+
+    def load(self, path: Path, *, restart: bool = False) -> None:
+        """Go on from a state file; with `restart`, under a new schedule and from its averaged weights."""
+        meta, tensors = read_state(path)
+        self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
+        if restart:
+            self.model.load_state_dict(
+                {k[4:]: v for k, v in tensors.items() if k.startswith("ema.")}, strict=False
+            )
+        self._prepare()
+        for i, (name, p) in enumerate(self.model.named_parameters()):
+            self.ema[i].copy_(tensors[f"ema.{name}"])
+            if f"optimiser.step.{name}" in tensors:
+                self.optimiser.state[p] = {
+                    key: tensors[f"optimiser.{key}.{name}"].to("cpu" if key == "step" else self.device)
+                    for key in ("exp_avg", "exp_avg_sq", "step")
+                }
+        self.step, self.pixels = meta["step"], meta["pixels"]
+        if not restart:
+            self.schedule_step, self.spent = meta["schedule_step"], meta["spent"]
+
+    def run(self, out: Path, report: Callable[[Progress], None]) -> None:
+        """Train until the schedule ends or Ctrl-C, saving `out`/state.safetensors and log.jsonl on the way."""
+        out.mkdir(parents=True, exist_ok=True)
+        state, log = out / "state.safetensors", out / "log.jsonl"
+        stopped = []
+        previous = signal.signal(signal.SIGINT, lambda *_: stopped.append(True))
+        smooth: list[float] = []
+        last = saved = logged = time.monotonic()
+        validated = last
+        try:
+            while self.progress() < 1 and not stopped:
+                values = list(self.train_step())
+                now = time.monotonic()
+                self.spent += now - last
+                smooth = smooth or values
+                smooth = [0.98 * s + 0.02 * v for s, v in zip(smooth, values, strict=True)]
+                side, count = self.options.patch, self.options.batch
+                report(Progress(self.step, self.progress(), *smooth, count * side * side / (now - last)))
+                last = now
+                if now - logged > 10:
+                    self._log(
+                        log,
+                        {
+                            "step": self.step,
+                            "pixels": self.pixels,
+                            "spent": round(self.spent, 1),
+                            "loss": smooth[0],
+                            "bpp": smooth[1],
+                            "psnr": smooth[2],
+                        },
+                    )
+                    logged = now
+                if now - validated > self.options.validate_every:
+                    self._log(
+                        log,
+                        {
+                            "step": self.step,
+                            "pixels": self.pixels,
+                            "spent": round(self.spent, 1),
+                            "validation": self.validate(),
+                        },
+                    )
+                    validated = last = time.monotonic()
+                if now - saved > self.options.save_every:
+                    self.save(state)
+                    saved = last = time.monotonic()
+            self._log(
+                log,
+                {
+                    "step": self.step,
+                    "pixels": self.pixels,
+                    "spent": round(self.spent, 1),
+                    "validation": self.validate(),
+                },
+            )
+        finally:
+            self.save(state)
+            signal.signal(signal.SIGINT, previous)
+
+    @staticmethod
+    def _log(path: Path, entry: dict[str, Any]) -> None:
+        with path.open("a") as f:
+            f.write(json.dumps(entry) + "\n")
+
+
+def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Metadata and tensors of a state file; raises BadFile if it is not one."""
+    try:
+        with safe_open(path, "pt") as f:
+            meta = json.loads((f.metadata() or {})["nicodec"])
+            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise BadFile(f"{path}: not a training state ({error})") from None
+    if meta.get("version") != STATE_VERSION:
+        raise BadFile(f"{path}: a training state of version {meta.get('version')}, not {STATE_VERSION}")
+    return meta, tensors
+
+
+def _centre(picture: np.ndarray, side: int) -> np.ndarray | None:
+    """The central square, its side the largest multiple of 64 that fits, at most `side`."""
+    side = min(side, min(picture.shape[:2]) // 64 * 64)
+    if side == 0:
+        return None
+    y, x = ((n - side) // 2 for n in picture.shape[:2])
+    return picture[y : y + side, x : x + side]
