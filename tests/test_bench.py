@@ -17,7 +17,8 @@ from PIL import Image
 from rich.console import Console
 
 import nicodec
-from nicodec import bench, coders, figures, metrics, photographs, report
+from nicodec import bench, metrics
+from nicodec.bench import coders, figures, photographs, report
 from nicodec.errors import BadImage, LimitExceeded, MissingExtra, ModelNotFound, NicError
 
 for _module in ("bjontegaard", "matplotlib"):

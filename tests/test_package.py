@@ -33,10 +33,11 @@ def imports(path: Path) -> set[str]:
 
 
 def importers(of: str) -> set[str]:
-    """Names of the runtime's modules that import `of` or something inside it."""
+    """Names of the runtime's modules, the benchmark's among them, that import `of` or something inside it."""
     return {
         path.stem
-        for path in PACKAGE.glob("*.py")
+        for folder in (PACKAGE, PACKAGE / "bench")
+        for path in folder.glob("*.py")
         if any(name == of or name.startswith(of + ".") for name in imports(path))
     }
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from nicodec import figures, metrics
-from nicodec.coders import Coder, Point
+from nicodec import metrics
+from nicodec.bench import figures
+from nicodec.bench.coders import Coder, Point
 from nicodec.errors import LimitExceeded, NicError
 from nicodec.files import atomic_write, shown
 

@@ -17,12 +17,13 @@ from typing import Any
 
 from PIL import Image, features
 
-from nicodec import figures, metrics
-from nicodec.coders import Coder, Point, coders, measure
+from nicodec import metrics
+from nicodec.bench import coders, figures, photographs
+from nicodec.bench.coders import Coder, Point, measure
+from nicodec.bench.photographs import find_images, load
+from nicodec.bench.report import WINDOW, Report, compare, mean_curve, read_anchors
 from nicodec.errors import NicError
 from nicodec.files import atomic_write, shown
-from nicodec.photographs import find_images, load, photographs
-from nicodec.report import WINDOW, Report, compare, mean_curve, read_anchors
 
 _PACKAGES = ("nicodec", "numpy", "pillow", "onnxruntime", "constriction", "bjontegaard", "pillow-jxl-plugin")
 
@@ -42,7 +43,7 @@ def run(
     """Measure, compare, and write results.json, points.csv and rd.png into the folder `out`.
 
     images: files and folders; None for the photographs of scikit-image.
-    codecs: names of rows of `coders`, None for all; one that this installation lacks is left out.
+    codecs: names of rows of `coders.coders`, None for all; one that this installation lacks is left out.
     points: settings per codec, at least 4.
     threads: for every codec that can be told.
     anchors: a JSON file of published curves, {name: {"description", "source", "points": [{"bpp", "psnr",
@@ -57,9 +58,9 @@ def run(
     metrics.import_extra("bjontegaard")
     if out.exists() and not out.is_dir():
         raise NicError(f"{shown(out)}: not a folder")
-    rows, left_out = _choose(coders(model, threads), codecs)
+    rows, left_out = _choose(coders.coders(model, threads), codecs)
     published = read_anchors(anchors, anchor_names) if anchors else []
-    paths = find_images(images) if images is not None else photographs()
+    paths = find_images(images) if images is not None else photographs.photographs()
     report = Report(_conditions(model, points, threads), left_out=left_out)
     names = [_name(path, paths) for path in paths]
     for path, name in zip(paths, names, strict=True):
@@ -100,7 +101,7 @@ def crops(
 
     Returns the measurement behind each panel. Raises BadImage, and NicError where none of the codecs is here.
     """
-    rows, _ = _choose(coders(model), codecs)
+    rows, _ = _choose(coders.coders(model), codecs)
     rows.sort(key=lambda row: list(codecs).index(row.name))
     original, _ = load(image)
     side = min(side, *original.size)
