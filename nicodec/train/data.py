@@ -11,8 +11,10 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -39,6 +41,11 @@ SUFFIXES = {
 HOLD_OUT = 32
 # Side of the cells over which detail is summed, to find busy patches without looking at their pixels.
 CELL = 8
+TRIES = 4
+# Side of the smallest picture that is of use: one cell of the hyper latent.
+SMALLEST = 64
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Entry:
     offset: int
     height: int
     width: int
-    detail: np.ndarray
+    detail: npt.NDArray[np.float32]
 
 
 def sources(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
@@ -73,7 +80,7 @@ def sources(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
                 raise BadImage(f"{path}: {error.strerror}") from None
 
 
-def running_detail(pixels: np.ndarray) -> np.ndarray:
+def running_detail(pixels: Pixels) -> npt.NDArray[np.float32]:
     """Summed-area table, one cell larger than the grid, of luma gradient over cells of 8x8 pixels."""
     luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     gradient = np.zeros_like(luma)
@@ -88,7 +95,7 @@ class Patches:
     """All pictures as one uint8 tensor, and patches of them by (seed, step), the same on every run.
 
     Each training picture is stored twice, as it is and reduced to 0.5 to 0.75 of its size, so that
-    patches show fine and coarse detail; each patch is the busiest of four random places.
+    patches show fine and coarse detail; each patch is the busiest of `TRIES` random places.
     """
 
     def __init__(
@@ -100,9 +107,9 @@ class Patches:
     ) -> None:
         self.device, self.seed = device, seed
         self.entries: list[Entry] = []
-        self.validation: list[np.ndarray] = []
+        self.validation: list[Pixels] = []
         self.skipped: list[str] = []
-        chunks: list[np.ndarray] = []
+        chunks: list[Pixels] = []
         self.size = 0
         for name, data in sources(paths):
             try:
@@ -110,15 +117,16 @@ class Patches:
             except NicError:
                 self.skipped.append(name)
                 continue
-            pixels = np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+            pixels = pixels if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
             progress(name, pixels.shape[0] * pixels.shape[1])
             if zlib.crc32(name.encode()) % HOLD_OUT == 0:
                 self.validation.append(pixels)
                 continue
             rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
             for version in (pixels, _reduced(pixels, rng.uniform(0.5, 0.75))):
-                if min(version.shape[:2]) >= 64:
-                    self.entries.append(Entry(self.size, *version.shape[:2], running_detail(version)))
+                if min(version.shape[:2]) >= SMALLEST:
+                    height, width = version.shape[:2]
+                    self.entries.append(Entry(self.size, height, width, running_detail(version)))
                     chunks.append(version.reshape(-1))
                     self.size += version.size
         if not self.entries:
@@ -130,7 +138,7 @@ class Patches:
         self.store = torch.empty(self.size, dtype=torch.uint8, device=device)
         for entry in self.entries:
             chunk = chunks.pop(0)
-            self.store[entry.offset : entry.offset + chunk.size] = torch.from_numpy(chunk).to(device)
+            self.store[entry.offset : entry.offset + chunk.size] = torch.tensor(chunk, device=device)
 
     def batch(self, step: int, count: int, side: int) -> tuple[Tensor, Tensor]:
         """Patches (count, side, side, 3) uint8, and a quality for each (count,) in hundredths, 0..10000."""
@@ -141,13 +149,8 @@ class Patches:
         patches = []
         for _ in range(count):
             e = usable[rng.integers(len(usable))]
-            y, x = max(
-                (
-                    (int(rng.integers(e.height - side + 1)), int(rng.integers(e.width - side + 1)))
-                    for _ in range(4)
-                ),
-                key=lambda at: _detail(e, *at, side),
-            )
+            corners = rng.integers((e.height - side + 1, e.width - side + 1), size=(TRIES, 2)).tolist()
+            y, x = max(corners, key=lambda corner: _detail(e, corner[0], corner[1], side))
             picture = self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
             patch = picture[y : y + side, x : x + side]
             if rng.random() < 0.5:
@@ -164,16 +167,17 @@ class Patches:
         """Random 16x16 patches as rows (count, 768) of pixels in [-1/2, 1/2]."""
         rows = []
         for step in range(-(-count // 1024)):
-            x, _ = self.batch(2**31 + step, 16, 128 if self._has(128) else 64)
+            x, _ = self.batch(2**31 + step, 16, 128 if self.has(128) else SMALLEST)
             x = x.unfold(1, 16, 16).unfold(2, 16, 16).permute(0, 1, 2, 4, 5, 3)
             rows.append(x.reshape(-1, 768))
         return torch.cat(rows)[:count].float() / 255 - 0.5
 
-    def _has(self, side: int) -> bool:
+    def has(self, side: int) -> bool:
+        """Whether any picture is large enough for patches of this side."""
         return any(min(e.height, e.width) >= side for e in self.entries)
 
 
-def _reduced(pixels: np.ndarray, factor: float) -> np.ndarray:
+def _reduced(pixels: Pixels, factor: float) -> Pixels:
     h, w = (max(1, round(n * factor)) for n in pixels.shape[:2])
     return np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.LANCZOS))
 

@@ -6,12 +6,14 @@ proves that the integer path is exact, and compares what it wrote with the torch
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.numpy import save
 from torch import Tensor
@@ -36,6 +38,8 @@ from nicodec.train.model import (
 )
 from nicodec.transform import Networks
 
+Array: TypeAlias = npt.NDArray[Any]
+
 # Every partial sum of the integer path must stay below this for float32 to be exact in any order.
 EXACT = 2**24
 # Tables reach to where less than this mass is left on a side; beyond it an escape is cheaper.
@@ -45,7 +49,7 @@ TAIL = 2.0**-17
 LATENT_TOLERANCE, PIXEL_TOLERANCE = 1e-3, 1e-2
 
 
-def prove_exact(tensors: dict[str, np.ndarray]) -> list[int]:
+def prove_exact(tensors: dict[str, Array]) -> list[int]:
     """The largest magnitude that any partial sum of each layer of h_sigma can reach.
 
     Products are w * a with |a| <= the largest activation; of the integer hats at most two are not zero,
@@ -67,7 +71,7 @@ def prove_exact(tensors: dict[str, np.ndarray]) -> list[int]:
     return bounds
 
 
-def frequencies(probabilities: np.ndarray) -> np.ndarray:
+def frequencies(probabilities: Array) -> Array:
     """Probabilities -> integer frequencies of at least 1 that sum to 2^16, nearest in code length."""
     total = 1 << 16
     p = probabilities / probabilities.sum()
@@ -77,10 +81,11 @@ def frequencies(probabilities: np.ndarray) -> np.ndarray:
         movable = f + step >= 1
         gain = np.where(movable, p * np.abs(np.log2(np.maximum(f + step, 1) / f)) * step, -np.inf)
         f[int(gain.argmax())] += step
-    return f.astype(np.uint16)
+    result: Array = f.astype(np.uint16)
+    return result
 
 
-def y_tables() -> dict[str, np.ndarray]:
+def y_tables() -> dict[str, Array]:
     """One Gaussian table for each of the 64 scales, and an escape as the last entry."""
     tables, low = [], []
     for sigma in SCALE_MIN * np.exp(SCALE_STEP * np.arange(SCALES)):
@@ -92,8 +97,8 @@ def y_tables() -> dict[str, np.ndarray]:
     return _joined("y", tables, low)
 
 
-def z_tables(model: Model) -> dict[str, np.ndarray]:
-    """One table for each anchor quality and channel, over the values that hold all but the last of the mass."""
+def z_tables(model: Model) -> dict[str, Array]:
+    """One table for each anchor quality and channel, over the values that hold nearly all of the mass."""
     values = torch.arange(-Z_MAX, Z_MAX + 1, dtype=torch.float64)
     grid = values[None, None, :, None].expand(ANCHORS, 1, -1, model.config.z)
     prior64 = _double(model.z_prior)
@@ -107,7 +112,7 @@ def z_tables(model: Model) -> dict[str, np.ndarray]:
     return _joined("z", tables, low)
 
 
-def _joined(name: str, tables: list[np.ndarray], low: list[int]) -> dict[str, np.ndarray]:
+def _joined(name: str, tables: list[Array], low: list[int]) -> dict[str, Array]:
     starts = np.cumsum([0] + [len(t) for t in tables])
     return {
         f"tables.{name}.frequencies": np.concatenate(tables),
@@ -118,14 +123,12 @@ def _joined(name: str, tables: list[np.ndarray], low: list[int]) -> dict[str, np
 
 def _double(module: Any) -> Any:
     """A copy of a module in float64."""
-    import copy
-
     return copy.deepcopy(module).double().eval()
 
 
-def freeze(model: Model) -> dict[str, np.ndarray]:
-    """All tensors of a model file: float16 weights, integers of h_sigma, tables, graphs and their weight lists."""
-    tensors: dict[str, np.ndarray] = {}
+def freeze(model: Model) -> dict[str, Array]:
+    """All tensors of a model file: weights (float16), integers of h_sigma, tables, graphs."""
+    tensors: dict[str, Array] = {}
     for name, value in model.state_dict().items():
         if name.startswith("h_sigma."):
             continue
@@ -154,8 +157,8 @@ def freeze(model: Model) -> dict[str, np.ndarray]:
     return tensors
 
 
-def thaw(tensors: dict[str, np.ndarray], config: ModelConfig) -> dict[str, Tensor]:
-    """The inverse of `freeze`: the state dict that a model file was made from, as far as its precision goes."""
+def thaw(tensors: dict[str, Array], config: ModelConfig) -> dict[str, Tensor]:
+    """The inverse of `freeze`: the state dict that a model file was made from, to its precision."""
     model = Model(config)
     state = {
         name: torch.from_numpy(tensors[name].astype(np.float32)).reshape(value.shape)
@@ -251,6 +254,6 @@ def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
     return worst
 
 
-def _nchw(x: Tensor | np.ndarray) -> np.ndarray:
+def _nchw(x: Tensor | Array) -> Array:
     array = x.detach().numpy() if isinstance(x, Tensor) else x
     return np.ascontiguousarray(array.transpose(0, 3, 1, 2), np.float32)

@@ -7,8 +7,10 @@ runtime hands it over from the model file. Tensors are NCHW here, batch 1, heigh
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -28,13 +30,13 @@ class Graph:
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []
 
-    def op(self, kind: str, *inputs: str, outputs: int = 1, **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         names = [f"{kind}_{len(self.nodes)}" + (f"_{i}" if i else "") for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, list(inputs), names, **attributes))
         return names[0]
 
-    def constant(self, value: object, dtype: type = np.float32) -> str:
-        array = np.asarray(value, dtype)
+    def constant(self, value: Any, dtype: type = np.float32) -> str:
+        array: npt.NDArray[Any] = np.asarray(value, dtype)
         name = f"c{len(self.initializers)}"
         self.initializers[name] = numpy_helper.from_array(array, name)
         return name

@@ -23,14 +23,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from nicodec.errors import BadFile, NicError
-from nicodec.train.data import Patches
+from nicodec.checkpoint import Checkpoint
+from nicodec.errors import BadFile, BadModel, NicError
+from nicodec.train.data import Patches, Pixels
+from nicodec.train.export import thaw
 from nicodec.train.loss import lambda_of, rate_distortion
 from nicodec.train.model import Model, ModelConfig
 
 STATE_VERSION = 1
 # Gains at the two ends of the quality scale follow sqrt(lambda); for an orthonormal basis.
 GAINS = (1.57, 44.0)
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+LOG_EVERY = 10.0
+PCA_PATCHES = 40_000
 WARM_UP, EMA, CLIP = 300, 0.999, 1.0
 # The shortcuts start near their optimum, and every pixel passes through them: with a quarter of the
 # learning rate their jitter alone held PSNR under 37 dB (docs/DESIGN.md).
@@ -57,11 +62,11 @@ class Options:
     model: ModelConfig = field(default_factory=ModelConfig)
 
 
-@dataclass
-class Progress:
-    """What the loop reports after each step; smoothed over about fifty steps."""
+@dataclass(frozen=True)
+class Step:
+    """What the loop reports: the step's number, share of the schedule, means of about fifty steps."""
 
-    step: int
+    number: int
     fraction: float
     loss: float
     bpp: float
@@ -80,7 +85,7 @@ def pick_device(name: str) -> torch.device:
 def bf16_pays(device: torch.device) -> bool:
     """bf16 products need hardware for them: any recent GPU, or a CPU with avx512_bf16 or amx."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported()) or bool(torch.cpu._is_amx_tile_supported())
 
 
@@ -100,8 +105,8 @@ class Trainer:
         torch.manual_seed(options.seed)
         self.model = Model(options.model)
         self.step = self.schedule_step = self.pixels = 0
-        self.spent = 0.0
-        self.model.init_from_patches(data.pca_patches(40_000).cpu(), GAINS)
+        self.spent = self.seconds = 0.0
+        self.model.init_from_patches(data.pca_patches(min(PCA_PATCHES, data.size // 768)).cpu(), GAINS)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -134,10 +139,10 @@ class Trainer:
         return self.spent / (60 * self.options.minutes)
 
     def train_step(self) -> tuple[float, float, float]:
-        """One step. Returns loss, mean bpp, mean PSNR in dB; a step whose loss is not finite changes nothing."""
+        """One step; its loss, mean bpp and mean PSNR in dB. Gradients that are not finite change nothing."""
         o, progress = self.options, self.progress()
         side, count = o.patch, o.batch
-        if progress >= FINISH:
+        if progress >= FINISH and self.data.has(2 * o.patch):
             side, count = 2 * o.patch, max(1, o.batch // 4)
         patches, q = self.data.batch(self.step, count, side)
         torch.manual_seed(o.seed * 2**32 + self.step + 1)
@@ -146,7 +151,7 @@ class Trainer:
             group["lr"] = o.rate * factor * group["factor"]
         self.optimiser.zero_grad(set_to_none=True)
         total, bpp, mse = self.compute(patches, q)
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         if torch.isfinite(norm):
             self.optimiser.step()
@@ -172,13 +177,13 @@ class Trainer:
 
     def validate(self, side: int = 256) -> list[dict[str, float]]:
         """Rate (estimated from likelihoods) and PSNR of the averaged weights on the held-out pictures."""
-        crops = [c for c in (_centre(p, side) for p in self.data.validation) if c is not None]
+        crops = [c for c in (centre(p, side) for p in self.data.validation) if c is not None]
         points = []
         with self.averaged() as model, torch.no_grad():
             for quality in VALIDATION_QUALITIES:
                 bpp, psnr = [], []
                 for crop in crops:
-                    x = torch.from_numpy(crop)[None].to(self.device).float() / 255 - 0.5
+                    x = torch.tensor(crop, device=self.device)[None].float() / 255 - 0.5
                     q = torch.tensor([quality], device=self.device)
                     with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
                         output = model(x, q)
@@ -201,7 +206,7 @@ class Trainer:
         tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
         for (name, p), average in zip(self.model.named_parameters(), self.ema, strict=True):
             tensors[f"ema.{name}"] = average
-            for key in ("exp_avg", "exp_avg_sq", "step"):
+            for key in MOMENTS:
                 if p in self.optimiser.state:
                     tensors[f"optimiser.{key}.{name}"] = self.optimiser.state[p][key]
         meta = {
@@ -211,94 +216,87 @@ class Trainer:
             "pixels": self.pixels,
             "schedule_step": self.schedule_step,
             "spent": self.spent,
+            "seconds": self.seconds,
         }
         temporary = path.with_suffix(path.suffix + ".tmp")
         save_file(tensors, temporary, metadata={"nicodec": json.dumps(meta)})
         os.replace(temporary, path)
 
     def load(self, path: Path, *, restart: bool = False) -> None:
-        """Go on from a state file; with `restart`, under a new schedule and from its averaged weights."""
-        meta, tensors = read_state(path)
-        self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
-        if restart:
-            self.model.load_state_dict(
-                {k[4:]: v for k, v in tensors.items() if k.startswith("ema.")}, strict=False
-            )
-        self._prepare()
-        for i, (name, p) in enumerate(self.model.named_parameters()):
-            self.ema[i].copy_(tensors[f"ema.{name}"])
-            if f"optimiser.step.{name}" in tensors:
-                self.optimiser.state[p] = {
-                    key: tensors[f"optimiser.{key}.{name}"].to("cpu" if key == "step" else self.device)
-                    for key in ("exp_avg", "exp_avg_sq", "step")
-                }
-        self.step, self.pixels = meta["step"], meta["pixels"]
-        if not restart:
-            self.schedule_step, self.spent = meta["schedule_step"], meta["spent"]
+        """Go on from a state file; with `restart`, under a new schedule and from its averaged weights.
 
-    def run(self, out: Path, report: Callable[[Progress], None]) -> None:
-        """Train until the schedule ends or Ctrl-C, saving `out`/state.safetensors and log.jsonl on the way."""
+        Raises BadFile if it is not the state of a model of these widths.
+        """
+        meta, tensors = read_state(path)
+        try:
+            self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
+            average = {k[4:]: v for k, v in tensors.items() if k.startswith("ema.")}
+            if restart:
+                self.model.load_state_dict(average, strict=False)
+            self._prepare()
+            for i, (name, p) in enumerate(self.model.named_parameters()):
+                self.ema[i].copy_(average[name])
+                if f"optimiser.step.{name}" in tensors:
+                    self.optimiser.state[p] = {
+                        key: tensors[f"optimiser.{key}.{name}"].to("cpu" if key == "step" else self.device)
+                        for key in MOMENTS
+                    }
+            self.step, self.pixels, self.seconds = meta["step"], meta["pixels"], meta["seconds"]
+            if not restart:
+                self.schedule_step, self.spent = meta["schedule_step"], meta["spent"]
+        except (KeyError, RuntimeError) as error:
+            raise BadFile(f"{path}: the state is not one of this network ({error})") from None
+
+    def start_from(self, released: Checkpoint) -> None:
+        """Take the weights of a model file; the optimiser and the schedule start anew.
+
+        Raises BadModel if its network has other widths.
+        """
+        if released.config != asdict(self.options.model):
+            raise BadModel(f"{released.path}: a network of other widths, {released.config}")
+        self.model.load_state_dict(thaw(released.tensors, self.options.model))
+        self._prepare()
+
+    def run(self, out: Path, report: Callable[[Step], None]) -> None:
+        """Train until the schedule ends or Ctrl-C, keeping state.safetensors and log.jsonl in `out`."""
         out.mkdir(parents=True, exist_ok=True)
         state, log = out / "state.safetensors", out / "log.jsonl"
-        stopped = []
+        stopped: list[bool] = []
         previous = signal.signal(signal.SIGINT, lambda *_: stopped.append(True))
         smooth: list[float] = []
-        last = saved = logged = time.monotonic()
-        validated = last
+        last = logged = validated = saved = time.monotonic()
         try:
             while self.progress() < 1 and not stopped:
+                before = self.pixels
                 values = list(self.train_step())
                 now = time.monotonic()
                 self.spent += now - last
-                smooth = smooth or values
-                smooth = [0.98 * s + 0.02 * v for s, v in zip(smooth, values, strict=True)]
-                side, count = self.options.patch, self.options.batch
-                report(Progress(self.step, self.progress(), *smooth, count * side * side / (now - last)))
-                last = now
-                if now - logged > 10:
-                    self._log(
-                        log,
-                        {
-                            "step": self.step,
-                            "pixels": self.pixels,
-                            "spent": round(self.spent, 1),
-                            "loss": smooth[0],
-                            "bpp": smooth[1],
-                            "psnr": smooth[2],
-                        },
-                    )
+                self.seconds += now - last
+                smooth = [0.98 * s + 0.02 * v for s, v in zip(smooth or values, values, strict=True)]
+                loss, bpp, psnr = smooth
+                report(
+                    Step(self.step, self.progress(), loss, bpp, psnr, (self.pixels - before) / (now - last))
+                )
+                if now - logged > LOG_EVERY:
+                    self._log(log, loss=loss, bpp=bpp, psnr=psnr)
                     logged = now
                 if now - validated > self.options.validate_every:
-                    self._log(
-                        log,
-                        {
-                            "step": self.step,
-                            "pixels": self.pixels,
-                            "spent": round(self.spent, 1),
-                            "validation": self.validate(),
-                        },
-                    )
-                    validated = last = time.monotonic()
+                    self._log(log, validation=self.validate())
+                    validated = time.monotonic()
                 if now - saved > self.options.save_every:
                     self.save(state)
-                    saved = last = time.monotonic()
-            self._log(
-                log,
-                {
-                    "step": self.step,
-                    "pixels": self.pixels,
-                    "spent": round(self.spent, 1),
-                    "validation": self.validate(),
-                },
-            )
+                    saved = time.monotonic()
+                # Validation and saving take nothing from the schedule.
+                last = time.monotonic()
+            self._log(log, validation=self.validate())
         finally:
             self.save(state)
             signal.signal(signal.SIGINT, previous)
 
-    @staticmethod
-    def _log(path: Path, entry: dict[str, Any]) -> None:
-        with path.open("a") as f:
-            f.write(json.dumps(entry) + "\n")
+    def _log(self, path: Path, **values: Any) -> None:
+        entry = {"step": self.step, "pixels": self.pixels, "seconds": round(self.seconds, 1), **values}
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
 
 
 def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -314,7 +312,7 @@ def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return meta, tensors
 
 
-def _centre(picture: np.ndarray, side: int) -> np.ndarray | None:
+def centre(picture: Pixels, side: int) -> Pixels | None:
     """The central square, its side the largest multiple of 64 that fits, at most `side`."""
     side = min(side, min(picture.shape[:2]) // 64 * 64)
     if side == 0:

@@ -104,7 +104,7 @@ class _Bounded(torch.autograd.Function):
 
 def bounded(x: Tensor, low: float, high: float) -> Tensor:
     """Clamp that lets a gradient pass where a descent step leads back inside (as CompressAI's LowerBound)."""
-    result: Tensor = _Bounded.apply(x, low, high)
+    result: Tensor = _Bounded.apply(x, low, high)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -124,7 +124,8 @@ class Block(nn.Module):
         t = self.depthwise(t.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         x = x + self.mix_out(t)
         a, b = F.leaky_relu(self.expand(x), 0.01).chunk(2, dim=-1)
-        return x + self.project(a + b)
+        folded: Tensor = self.project(a + b)
+        return x + folded
 
 
 class Modulation(nn.Module):
@@ -253,8 +254,8 @@ class HyperScale(nn.Module):
 
     def forward(self, z: Tensor, hat: Tensor) -> Tensor:
         with torch.autocast(z.device.type, enabled=False):
-            hat = hat.to(self.layers[0].weight.dtype)
-            a = z.to(hat.dtype).permute(0, 3, 1, 2)
+            # float32, or float64 where exactness is checked: integers in either.
+            hat, a = full(hat.to(z.dtype)), full(z).permute(0, 3, 1, 2)
             for i, layer in enumerate(self.layers):
                 a = layer(a, hat)
                 if i < 2:
@@ -392,6 +393,7 @@ class Model(nn.Module):
             self.log_gain.copy_(torch.linspace(low, high, ANCHORS)[:, None].expand_as(self.log_gain))
             # h_sigma starts at the spread that each channel has at each quality, the same everywhere.
             last = self.h_sigma.layers[-1]
+            assert isinstance(last, IntegerLayer)
             last.weight.mul_(0.1)
             sigma = (self.log_gain + self.spread.log()).exp().square().add(1 / 12).sqrt()
             last.bias.copy_((sigma.log() - math.log(SCALE_MIN)) / SCALE_STEP)

@@ -1,0 +1,180 @@
+"""The networks as torch modules: what they start as, and that their integers are integers."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nicodec import prior, quantize  # noqa: E402
+from nicodec.train import model as m  # noqa: E402
+
+TINY = m.ModelConfig(latent=24, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16, context_blocks=1)
+
+
+def smooth(count: int, seed: int = 0) -> Any:
+    """Patches (count, 768) that look like pictures: low frequencies dominate."""
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.normal(0, 0.15, (count, 3, 2, 2)).astype(np.float32))
+    fine = torch.nn.functional.interpolate(coarse, size=(16, 16), mode="bicubic")
+    return fine.permute(0, 2, 3, 1).reshape(count, 768).clamp(-0.5, 0.5)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Any:
+    torch.manual_seed(0)
+    model = m.Model(TINY)
+    model.init_from_patches(smooth(2000), (1.5, 40.0))
+    return model.eval()
+
+
+def test_depth_and_space_are_inverse_and_in_onnx_order() -> None:
+    x = torch.arange(2 * 4 * 6 * 3).reshape(2, 4, 6, 3)
+    y = m.space_to_depth(x, 2)
+    assert y.shape == (2, 2, 3, 12)
+    assert torch.equal(m.depth_to_space(y, 2), x)
+    assert torch.equal(y[0, 1, 2], torch.cat([x[0, 2, 4], x[0, 2, 5], x[0, 3, 4], x[0, 3, 5]]))
+
+
+def test_hats_interpolate_between_anchors() -> None:
+    q = torch.tensor([0.0, 4.0, 10.0, 99.0, 100.0])
+    hat = m.hats(q)
+    assert torch.allclose(hat.sum(1), torch.ones(5))
+    assert torch.allclose(hat @ torch.arange(m.ANCHORS, dtype=torch.float32), q / 10)
+
+
+def test_integer_hats_are_those_of_the_runtime() -> None:
+    for q in (0, 1, 31, 32, 499, 500, 501, 3333, 9968, 9969, 10000):
+        ours = m.integer_hats(torch.tensor([q]))
+        assert ours.numpy().tolist() == prior.integer_hats(q).astype(int).tolist()
+        assert 15 <= int(ours.sum()) <= 17
+        assert int((ours > 0).sum()) <= 2
+
+
+def test_phases_are_those_of_the_runtime() -> None:
+    y = torch.zeros(1, 5, 7, 6)
+    assert np.array_equal(m.phase0(y).numpy().transpose(0, 3, 1, 2), quantize.phase0((1, 6, 5, 7)))
+
+
+def test_at_the_start_it_is_a_block_transform_codec(tiny: Any) -> None:
+    """The deep branches add nothing yet, and 24 principal components carry smooth patches."""
+    x = smooth(16, seed=1).reshape(16, 16, 16, 3)
+    hat = m.hats(torch.full((16,), 50.0))
+    with torch.no_grad():
+        y = tiny.g_a(x, hat, tiny.spread)
+        back = tiny.g_s(y, hat, tiny.spread)
+    basis = tiny.g_a.shortcut.weight
+    assert torch.allclose(basis @ basis.T, torch.eye(24), atol=1e-4)
+    assert torch.allclose(y, m.space_to_depth(x, 16) @ basis.T, atol=1e-5)
+    energy = (back - x).square().mean() / x.square().mean()
+    assert energy < 0.01
+
+
+def test_rounding_passes_gradients_and_bounds_stop_those_that_lead_out() -> None:
+    x = torch.tensor([-2.0, -0.5, 0.49, 0.5, 3.0], requires_grad=True)
+    y = m.round_ste(x)
+    assert y.tolist() == [-2, 0, 0, 1, 3]
+    y.sum().backward()
+    assert x.grad.tolist() == [1] * 5
+
+    for sign, expected in ((1, [0, 1, 1]), (-1, [-1, -1, 0])):
+        x = torch.tensor([-1.0, 5.0, 70.0], requires_grad=True)
+        (sign * m.bounded(x, 0, 63)).sum().backward()
+        assert x.grad.tolist() == expected
+
+
+def test_scale_decoder_computes_in_integers(tiny: Any) -> None:
+    """float32, float64 and int64 arithmetic give the same indices for any z and quality."""
+    rng = np.random.default_rng(0)
+    torch.manual_seed(1)
+    layers = torch.nn.ModuleList(
+        [
+            m.IntegerLayer(8, 32, in_bits=0),
+            m.IntegerLayer(8, 8, kernel=3),
+            m.IntegerLayer(8, 24, out_bits=0, top=63),
+        ]
+    ).eval()
+    for layer in layers:
+        torch.nn.init.normal_(layer.bias, std=2.0)
+    for q in (0, 777, 5000, 10000):
+        hat = m.integer_hats(torch.tensor([q])).float()
+        a = torch.from_numpy(rng.integers(-63, 64, (1, 8, 3, 4))).float()
+        for layer in layers:
+            layer.float()
+            single = layer(a, hat)
+            assert torch.equal(single, layer.double()(a.double(), hat.double()).float())
+            w, b, shift = (t.detach().numpy().astype(np.int64) for t in layer.integers())
+            assert np.abs(w).max() <= m.WEIGHT_MAX
+            k = layer.kernel
+            ints = a.numpy().astype(np.int64)
+            padded = np.pad(ints, ((0, 0), (0, 0), (k // 2,) * 2, (k // 2,) * 2))
+            windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))
+            bias = (hat.numpy().astype(np.int64) @ b + 8) >> 4
+            acc = np.einsum("bihwyx,oiyx->bohw", windows, w) + bias[0][:, None, None]
+            out = (acc + (1 << (shift[:, None, None] - 1))) >> shift[:, None, None]
+            assert np.array_equal(single.detach().numpy(), np.clip(out, 0, layer.top))
+            a = single.detach()
+            if layer.top == m.ACT_MAX and a.shape[1] == 32:
+                a = m.depth_to_space(a.permute(0, 2, 3, 1), 2).permute(0, 3, 1, 2)
+
+
+def test_z_prior_is_a_distribution(tiny: Any) -> None:
+    z = torch.arange(-200.0, 201.0)[None, None, :, None].expand(1, 1, -1, TINY.z)
+    p = tiny.z_prior.likelihood(z, m.hats(torch.tensor([37.0])))
+    assert torch.allclose(p.sum((0, 1, 2)), torch.ones(TINY.z), atol=1e-4)
+
+
+def test_bits_grow_with_quality_and_distortion_falls(tiny: Any) -> None:
+    x = smooth(64, seed=3).reshape(8, 8, 16, 16, 3).permute(0, 2, 1, 3, 4).reshape(1, 128, 128, 3)
+    rates, errors = [], []
+    with torch.no_grad():
+        for q in range(0, 10001, 2500):
+            out = tiny(x, torch.tensor([q]))
+            rates.append(float(out.y_bits + out.z_bits))
+            errors.append(float((out.pixels - x).square().mean()))
+    assert rates == sorted(rates)
+    assert errors == sorted(errors, reverse=True)
+
+
+def import_compressai() -> Any:
+    """The library, also beside a torchvision whose compiled operators were built for another torch."""
+    if importlib.util.find_spec("compressai") is None:
+        pytest.skip("compressai is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import torchvision  # noqa: F401
+        except RuntimeError:
+            for name in [n for n in sys.modules if n.startswith("torchvision")]:
+                del sys.modules[name]
+            operators = torch.library.Library("torchvision", "DEF")
+            for name in ("nms", "qnms"):
+                operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            globals()["keep_alive"] = operators
+        import compressai
+
+        return compressai
+
+
+@pytest.mark.slow
+def test_likelihoods_and_bounds_agree_with_compressai() -> None:
+    library = import_compressai()
+    generator = torch.Generator().manual_seed(0)
+    sigma = torch.exp(torch.rand(4, 3, 5, 5, generator=generator) * 6 - 2)
+    values = torch.round(torch.randn(4, 3, 5, 5, generator=generator) * sigma)
+    theirs = library.entropy_models.GaussianConditional(None, scale_bound=0.11)
+    expected = theirs._likelihood(values, sigma)
+    assert torch.allclose(m.gaussian_likelihood(values, sigma), expected, atol=1e-6)
+
+    bound = library.ops.LowerBound(0.0)
+    for sign in (1, -1):
+        ours, reference = (torch.tensor([-1.0, 2.0], requires_grad=True) for _ in range(2))
+        (sign * m.bounded(ours, 0.0, torch.inf)).sum().backward()
+        (sign * bound(reference)).sum().backward()
+        assert torch.equal(ours.grad, reference.grad)

@@ -1,0 +1,292 @@
+"""The trainer: repeatable, resumable, and at its end a file that encodes and decodes."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import tarfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import nicodec  # noqa: E402
+from nicodec.errors import BadFile, BadImage, BadModel, NicError  # noqa: E402
+from nicodec.train import data as d  # noqa: E402
+from nicodec.train import export, loop, loss  # noqa: E402
+from nicodec.train.model import Model, ModelConfig  # noqa: E402
+
+TINY = ModelConfig(latent=24, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16, context_blocks=1)
+OPTIONS = loop.Options(steps=200, batch=2, patch=64, model=TINY)
+
+
+def picture(seed: int, height: int = 150, width: int = 170) -> np.ndarray[Any, Any]:
+    """Shaded shapes on a slope, and a little noise: cheap, but with edges and texture."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    pixels = np.stack([x * a + y * b for a, b in rng.uniform(-0.6, 0.6, (3, 2))], -1) + 128
+    for _ in range(6):
+        cy, cx, r = rng.uniform(0, height), rng.uniform(0, width), rng.uniform(10, 50)
+        pixels[(y - cy) ** 2 + (x - cx) ** 2 < r * r] += rng.uniform(-90, 90, 3)
+    return np.clip(pixels + rng.normal(0, 3, pixels.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures")
+    for i in range(4):
+        Image.fromarray(picture(i)).save(path / f"{i}.png")
+    return path
+
+
+@pytest.fixture(scope="module")
+def patches(folder: Path) -> d.Patches:
+    return d.Patches([folder], torch.device("cpu"), seed=0)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def losses(trainer: loop.Trainer, count: int) -> list[float]:
+    return [trainer.train_step()[0] for _ in range(count)]
+
+
+def test_lambda_is_log_linear_in_quality() -> None:
+    values = loss.lambda_of(torch.tensor([0, 5000, 10000])).tolist()
+    assert values[0] == pytest.approx(loss.LAMBDA_MIN)
+    assert values[1] == pytest.approx((loss.LAMBDA_MIN * loss.LAMBDA_MAX) ** 0.5)
+    assert values[2] == pytest.approx(loss.LAMBDA_MAX)
+
+
+def test_folders_files_and_tar_shards_give_the_same_pictures(folder: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for file in sorted(folder.iterdir()):
+            tar.add(file, file.name)
+        junk = tarfile.TarInfo("notes.png")
+        junk.size = 5
+        tar.addfile(junk, io.BytesIO(b"hello"))
+    from_tar = d.Patches([tmp_path], torch.device("cpu"), seed=0)
+    from_folder = d.Patches([folder], torch.device("cpu"), seed=0)
+    from_files = d.Patches(sorted(folder.iterdir()), torch.device("cpu"), seed=0)
+    assert torch.equal(from_tar.store, from_folder.store)
+    assert torch.equal(from_files.store, from_folder.store)
+    assert from_tar.skipped == ["notes.png"]
+    assert len(from_folder.entries) == 8  # each picture as it is and once reduced
+
+
+def test_patches_depend_on_seed_and_step_alone(patches: d.Patches, folder: Path) -> None:
+    x, q = patches.batch(7, 4, 64)
+    again, q_again = d.Patches([folder], torch.device("cpu"), seed=0).batch(7, 4, 64)
+    other, _ = patches.batch(8, 4, 64)
+    assert x.shape == (4, 64, 64, 3)
+    assert x.dtype == torch.uint8
+    assert torch.equal(x, again)
+    assert torch.equal(q, q_again)
+    assert not torch.equal(x, other)
+    # one quality in each quarter of the range
+    assert sorted((q // 2500).clamp(max=3).tolist()) == [0, 1, 2, 3]
+
+
+def test_busy_patches_are_preferred() -> None:
+    flat = np.full((256, 256, 3), 90, np.uint8)
+    flat[:, 128:] = np.random.default_rng(0).integers(0, 256, (256, 128, 3))
+    table = d.running_detail(flat)
+    entry = d.Entry(0, 256, 256, table)
+    assert d._detail(entry, 0, 128, 64) > 20 * d._detail(entry, 0, 0, 64) + 1
+    # the summed-area table agrees with a plain sum over the same cells
+    luma = flat.astype(np.float64) @ [0.299, 0.587, 0.114]
+    gradient = np.zeros_like(luma)
+    gradient[:, 1:] += np.abs(np.diff(luma, axis=1))
+    gradient[1:] += np.abs(np.diff(luma, axis=0))
+    assert d._detail(entry, 64, 96, 64) == pytest.approx(gradient[64:128, 96:160].sum(), rel=1e-4)
+
+
+def test_validation_is_split_by_file(folder: Path, tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(200)]
+    held = [n for n in names if d.zlib.crc32(n.encode()) % d.HOLD_OUT == 0]
+    assert 1 <= len(held) <= 20
+    small = Image.fromarray(picture(0, 70, 70))
+    for name in [*held[:2], "a.png", "b.png"]:
+        small.save(tmp_path / name)
+    found = d.Patches([tmp_path], torch.device("cpu"), seed=0)
+    assert len(found.validation) == 2
+    assert len(found.entries) == 2  # reduced, 70 pixels are under 64
+
+
+def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"not a picture")
+    with pytest.raises(BadImage, match="no picture"):
+        d.Patches([tmp_path], torch.device("cpu"), seed=0)
+    (tmp_path / "broken.tar").write_bytes(b"x" * 700)
+    with pytest.raises(BadImage, match=r"broken\.tar"):
+        d.Patches([tmp_path / "broken.tar"], torch.device("cpu"), seed=0)
+    with pytest.raises(BadImage, match="missing"):
+        d.Patches([tmp_path / "missing.png"], torch.device("cpu"), seed=0)
+
+
+def test_the_first_hundred_losses_repeat(patches: d.Patches) -> None:
+    first = losses(loop.Trainer(OPTIONS, patches), 100)
+    assert losses(loop.Trainer(OPTIONS, patches), 100) == first
+
+
+@pytest.mark.slow
+def test_training_pays(patches: d.Patches) -> None:
+    """On a held-out picture rate plus distortion falls by a tenth within 300 steps."""
+
+    def cost(trainer: loop.Trainer) -> float:
+        points = trainer.validate(128)
+        return float(np.mean([np.log(p["bpp"] + p["lambda"] * 255**2 / 10 ** (p["psnr"] / 10)) for p in points]))
+
+    trainer = loop.Trainer(replace(OPTIONS, rate=5e-3), patches)
+    at_first = cost(trainer)
+    losses(trainer, 300)
+    assert cost(trainer) < at_first - 0.1
+
+
+def test_resuming_goes_on_as_if_never_stopped(patches: d.Patches, tmp_path: Path) -> None:
+    whole = loop.Trainer(OPTIONS, patches)
+    expected = losses(whole, 12)
+    trainer = loop.Trainer(OPTIONS, patches)
+    assert losses(trainer, 6) == expected[:6]
+    trainer.save(tmp_path / "state.safetensors")
+    other = loop.Trainer(replace(OPTIONS, seed=0), patches)
+    other.load(tmp_path / "state.safetensors")
+    assert losses(other, 6) == expected[6:]
+    for a, b in zip(whole.ema, other.ema, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_new_schedule_starts_from_the_average(patches: d.Patches, tmp_path: Path) -> None:
+    trainer = loop.Trainer(OPTIONS, patches)
+    losses(trainer, 5)
+    trainer.save(tmp_path / "state.safetensors")
+    other = loop.Trainer(OPTIONS, patches)
+    other.load(tmp_path / "state.safetensors", restart=True)
+    assert other.progress() == 0
+    assert (other.step, other.pixels) == (5, trainer.pixels)
+    for p, average in zip(other.model.parameters(), trainer.ema, strict=True):
+        assert torch.equal(p, average)
+
+
+def test_learning_rate_warms_up_holds_and_falls() -> None:
+    assert loop.learning_rate(0, 0.0) == pytest.approx(1 / 300)
+    assert loop.learning_rate(299, 0.1) == loop.learning_rate(10_000, 0.5) == 1
+    assert loop.learning_rate(10_000, 0.75) == pytest.approx(0.505)
+    assert loop.learning_rate(10_000, 1.0) == pytest.approx(0.01)
+
+
+def test_a_step_that_is_not_finite_changes_nothing(patches: d.Patches) -> None:
+    trainer = loop.Trainer(OPTIONS, patches)
+    losses(trainer, 2)
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    good = trainer.compute
+    trainer.compute = lambda x, q: tuple(v * float("nan") for v in good(x, q))
+    trainer.train_step()
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04garbage", b"\x02\x00\x00\x00\x00\x00\x00\x00{}"])
+def test_a_state_that_is_none_is_refused(patches: d.Patches, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state").write_bytes(content)
+    with pytest.raises(BadFile, match="state"):
+        loop.Trainer(OPTIONS, patches).load(tmp_path / "state")
+
+
+def test_pictures_too_small_for_the_finish_are_trained_on_to_the_end(patches: d.Patches) -> None:
+    trainer = loop.Trainer(replace(OPTIONS, steps=10, patch=128), patches)
+    losses(trainer, 10)
+    assert trainer.progress() == 1
+    assert trainer.pixels == 10 * 2 * 128 * 128
+
+
+def test_a_state_of_another_network_is_refused(patches: d.Patches, tmp_path: Path) -> None:
+    loop.Trainer(OPTIONS, patches).save(tmp_path / "state")
+    wider = replace(OPTIONS, model=replace(TINY, width=24))
+    with pytest.raises(BadFile, match="not one of this network"):
+        loop.Trainer(wider, patches).load(tmp_path / "state")
+
+
+def test_ctrl_c_saves_and_returns(patches: d.Patches, tmp_path: Path) -> None:
+    trainer = loop.Trainer(replace(OPTIONS, steps=None, minutes=60.0), patches)
+    threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
+    trainer.run(tmp_path, lambda step: None)
+    again = loop.Trainer(OPTIONS, patches)
+    again.load(tmp_path / "state.safetensors")
+    assert again.step == trainer.step > 0
+    last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == trainer.step
+    assert len(last["validation"]) == len(loop.VALIDATION_QUALITIES)
+
+
+def test_from_pictures_to_a_model_that_codes(patches: d.Patches, tmp_path: Path) -> None:
+    """Two steps, export, encode, decode; and the released weights train on."""
+    trainer = loop.Trainer(OPTIONS, patches)
+    losses(trainer, 2)
+    with trainer.averaged() as model:
+        made = export.write_model(model, tmp_path / "my.nicmodel", "my", {"steps": 2})
+    codec = nicodec.Codec(tmp_path / "my.nicmodel", threads=1)
+    original = picture(9, 97, 131)
+    sizes = []
+    for quality in (0, 50, 100):
+        coded = codec.encode(original, quality=quality)
+        back = np.asarray(codec.decode(coded))
+        sizes.append(len(coded))
+        assert back.shape == original.shape
+    assert sizes == sorted(sizes)
+    assert np.square(back.astype(float) - original).mean() < 150
+    assert nicodec.info(coded).model_id == made.sha256[:16]
+
+    onward = loop.Trainer(OPTIONS, patches)
+    onward.start_from(made)
+    refrozen = export.freeze(onward.model.eval())
+    for name, array in made.tensors.items():
+        if not name.startswith("tables.z"):  # made from priors that are kept in half precision
+            assert np.array_equal(array, refrozen[name]), name
+    with pytest.raises(BadModel, match="widths"):
+        loop.Trainer(replace(OPTIONS, model=replace(TINY, width=24)), patches).start_from(made)
+
+
+def test_the_estimated_rate_is_the_rate_of_the_file(patches: d.Patches, tmp_path: Path) -> None:
+    trainer = loop.Trainer(OPTIONS, patches)
+    losses(trainer, 30)
+    x = picture(3, 128, 192)
+    with trainer.averaged() as model, torch.no_grad():
+        made = export.write_model(model, tmp_path / "my.nicmodel", "my", {})
+        rounded = Model(TINY).eval()
+        rounded.load_state_dict(export.thaw(made.tensors, TINY))
+        estimate = rounded(torch.from_numpy(x)[None].float() / 255 - 0.5, torch.tensor([6000]))
+    coded = nicodec.Codec(tmp_path / "my.nicmodel", threads=1).encode(x, quality=60)
+    bits = float(estimate.y_bits + estimate.z_bits)
+    assert 8 * len(coded) == pytest.approx(bits, rel=0.02, abs=8 * 100)
+
+
+def test_training_from_the_command_line_refuses_what_would_be_lost(tmp_path: Path, folder: Path) -> None:
+    from nicodec.train.run import train
+
+    def call(out: str, **changes: Any) -> None:
+        arguments: dict[str, Any] = {"resume": False, "again": False, "start": None, "force": False}
+        train([folder], tmp_path / out, OPTIONS, **(arguments | changes))
+
+    with pytest.raises(NicError, match=r"\.nicmodel"):
+        call("model.onnx")
+    (tmp_path / "my.nicmodel").write_bytes(b"precious")
+    with pytest.raises(NicError, match="exists"):
+        call("my.nicmodel")
+    with pytest.raises(NicError, match="--again"):
+        call("other.nicmodel", again=True)
+    with pytest.raises(NicError, match="--from"):
+        call("other.nicmodel", resume=True, start="photo")
+    assert (tmp_path / "my.nicmodel").read_bytes() == b"precious"
