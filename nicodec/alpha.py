@@ -9,13 +9,14 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+import numpy.typing as npt
 
 from nicodec.errors import BadFile
 
 CONSTANT, PLAIN, VERTICAL = 0, 1, 2
 
 
-def encode(alpha: np.ndarray) -> bytes:
+def encode(alpha: npt.NDArray[np.uint8]) -> bytes:
     """uint8 (H, W) -> the payload of an alpha chunk."""
     if (alpha == alpha[0, 0]).all():
         return bytes([CONSTANT, alpha[0, 0]])
@@ -27,8 +28,8 @@ def encode(alpha: np.ndarray) -> bytes:
     return min(candidates, key=len)
 
 
-def decode(payload: bytes, width: int, height: int) -> np.ndarray:
-    """The inverse of `encode`: uint8 (height, width). Raises BadFile; never inflates past the plane's size."""
+def decode(payload: bytes, width: int, height: int) -> npt.NDArray[np.uint8]:
+    """The inverse of `encode`: (height, width). Raises BadFile; never inflates past the plane's size."""
     method, size = payload[:1], width * height
     if method == bytes([CONSTANT]) and len(payload) == 2:
         return np.full((height, width), payload[1], np.uint8)

@@ -13,17 +13,21 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nicodec.errors import BadModel, ModelNotFound
+from nicodec.files import shown
 
 FORMAT = "nicmodel-1"
 SUFFIX = ".nicmodel"
+MANIFEST = "manifest.json"
 ID_BYTES = 8
-MAX_FILE, MAX_HEADER = 2**30, 2**22
+MAX_FILE, MAX_HEADER, MAX_DIMENSIONS = 2**30, 2**22, 8
 DTYPES = {
     "F16": np.float16,
     "F32": np.float32,
@@ -43,119 +47,124 @@ class Checkpoint:
     path: Path
     sha256: str
     config: dict[str, Any]
-    tensors: dict[str, np.ndarray]
+    tensors: dict[str, npt.NDArray[Any]]
 
     @property
     def id(self) -> bytes:
         """First 8 bytes of the sha256: how files name their model."""
         return bytes.fromhex(self.sha256)[:ID_BYTES]
 
-    def array(self, name: str) -> np.ndarray:
+    def array(self, name: str) -> npt.NDArray[Any]:
         """One tensor. Raises BadModel if the model has none of that name."""
         if name not in self.tensors:
-            raise BadModel(f"{self.path}: the model lacks {name}")
+            raise BadModel(f"{shown(self.path)}: the model lacks {name}")
         return self.tensors[name]
 
 
 def folders() -> list[Path]:
-    """Where models are looked for: NICODEC_MODELS (as PATH), the installed package, the checkout around it."""
-    here = Path(__file__).resolve().parent
-    extra = [Path(p) for p in os.environ.get("NICODEC_MODELS", "").split(os.pathsep) if p]
-    return [f for f in (*extra, here / "checkpoints", here.parent / "checkpoints") if f.is_dir()]
+    """Where models are looked for, in this order: NICODEC_MODELS (as PATH), then those of the package."""
+    package = Path(os.path.realpath(__file__)).parent
+    extra = [Path(os.path.realpath(p)) for p in os.environ.get("NICODEC_MODELS", "").split(os.pathsep) if p]
+    inside, around = package / "checkpoints", package.parent / "checkpoints"  # a wheel's, a checkout's
+    return [f for f in (*extra, inside if inside.is_dir() else around) if f.is_dir()]
+
+
+def released(folder: Path) -> list[tuple[dict[str, Any], Path]]:
+    """Manifest entry and path of every model in a folder; the newest of a name comes last.
+
+    Without manifest.json the entries are made from the files themselves. Raises BadModel for a manifest
+    that is not one.
+    """
+    manifest = folder / MANIFEST
+    try:
+        if not manifest.is_file():
+            paths = sorted(folder.glob("*" + SUFFIX))
+            return [({"name": p.stem, "file": p.name, "sha256": load(p).sha256}, p) for p in paths]
+        entries = [dict(entry) for entry in json.loads(manifest.read_bytes())["models"]]
+        for entry in entries:
+            if not isinstance(entry["name"], str) or len(bytes.fromhex(entry["sha256"])) != 32:
+                raise ValueError("an entry without name or sha256")
+        found = [(entry, folder / str(entry["file"])) for entry in entries]
+        return [(entry, path) for entry, path in found if path.is_file()]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadModel(f"{shown(manifest)}: not a manifest ({error})") from None
 
 
 def installed() -> Iterator[tuple[dict[str, Any], Path]]:
-    """Manifest entry and path of every released model that is present; the newest of a name comes last.
-
-    Entries of a folder without manifest.json are made from its file names. Raises BadModel for a
-    manifest that is not one.
-    """
+    """Manifest entry and path of every model that is present, in all folders. Raises BadModel."""
     for folder in folders():
-        manifest = folder / "manifest.json"
-        if manifest.is_file():
-            try:
-                entries = json.loads(manifest.read_text("utf-8"))["models"]
-                found = [(e, folder / str(e["file"])) for e in entries if isinstance(e["name"], str)]
-                yield from ((e, p) for e, p in found if len(bytes.fromhex(e["sha256"])) == 32 and p.is_file())
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise BadModel(f"{manifest}: not a manifest ({error})") from None
-        else:
-            for path in sorted(folder.glob("*" + SUFFIX)):
-                yield (
-                    {
-                        "name": path.stem,
-                        "file": path.name,
-                        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                    },
-                    path,
-                )
+        yield from released(folder)
 
 
 def find(model: str | os.PathLike[str]) -> Path:
-    """A released name, the hash of one, or a path -> its file. Raises ModelNotFound, saying what there is."""
+    """A path, a name, or the first 8 or more digits of a hash -> the model's file.
+
+    Of one name the newest is taken, from the first folder that has it. Raises ModelNotFound, saying what
+    there is.
+    """
     text = os.fspath(model)
-    if text.endswith(SUFFIX) or os.sep in text:
+    if text.endswith(SUFFIX) or os.path.dirname(text):
         if not Path(text).is_file():
-            raise ModelNotFound(f"{text}: no such model file")
+            raise ModelNotFound(f"{shown(text)}: no such model file")
         return Path(text)
-    newest: Path | None = None
     names: list[str] = []
-    for entry, path in installed():
-        names.append(entry["name"])
-        if entry["name"] == text or (len(text) >= 8 and entry["sha256"].startswith(text)):
-            newest = path
-    if newest is None:
-        raise ModelNotFound(
-            f"no model is named {text!r}; installed: {', '.join(sorted(set(names))) or 'none'}"
-        )
-    return newest
+    for folder in folders():
+        models = released(folder)
+        for entry, path in models[::-1]:
+            name, sha256 = str(entry["name"]), str(entry["sha256"])
+            if name == text or (len(text) >= 8 and sha256.startswith(text.lower())):
+                return path
+        names += (entry["name"] for entry, _ in models)
+    raise ModelNotFound(f"no model is named {text!r}; installed: {', '.join(sorted(set(names))) or 'none'}")
 
 
 def find_id(identity: bytes) -> Path:
-    """The model with which a file was made, by its first 8 bytes of sha256. Raises ModelNotFound naming them."""
+    """First 8 bytes of a sha256, as a file names its model -> the model. Raises ModelNotFound naming them."""
     for entry, path in installed():
         if bytes.fromhex(entry["sha256"])[:ID_BYTES] == identity:
             return path
     raise ModelNotFound(
         f"the file was made with the model {identity.hex()}, which is not installed;"
-        " name its .nicmodel file with --model (or model=)"
+        " give its .nicmodel file with --model (or model=)"
     )
+
+
+def load(path: Path) -> Checkpoint:
+    """Read and verify one model file; kept in memory until the file changes. Raises BadModel."""
+    try:
+        path = Path(os.path.realpath(path))
+        stat = path.stat()
+        if stat.st_size > MAX_FILE:
+            raise BadModel(f"{shown(path)}: too large for a model")
+        return _load(path, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise BadModel(f"{shown(path)}: {error.strerror}") from None
 
 
 @lru_cache(maxsize=4)
 def _load(path: Path, size: int, mtime_ns: int) -> Checkpoint:
-    if size > MAX_FILE:
-        raise BadModel(f"{path}: too large for a model")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadModel(f"{path}: {error.strerror}") from None
+    data = path.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
-    metadata, tensors = parse(data, str(path))
+    if path.parent in folders() and (path.parent / MANIFEST).is_file():
+        for entry, named in released(path.parent):
+            if os.path.samefile(named, path) and entry["sha256"] != sha256:
+                raise BadModel(f"{shown(path)}: the file is damaged: its manifest names another")
+    metadata, tensors = parse(data, shown(path))
     try:
         config = json.loads(metadata["config"])
-        name = metadata["name"]
-    except (KeyError, ValueError, TypeError):
-        raise BadModel(f"{path}: the model does not describe itself") from None
-    for entry, released in installed():
-        if released == path and entry["sha256"] != sha256:
-            raise BadModel(f"{path}: the file is damaged: it is not the one that the manifest names")
+    except (KeyError, ValueError, TypeError, RecursionError):
+        config = None
+    name = metadata.get("name")
+    if not isinstance(config, dict) or not isinstance(name, str):
+        raise BadModel(f"{shown(path)}: the model does not describe itself")
     return Checkpoint(name, path, sha256, config, tensors)
 
 
-def load(path: Path) -> Checkpoint:
-    """Read and verify one model file; kept in memory. Raises BadModel."""
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise BadModel(f"{path}: {error.strerror}") from None
-    return _load(path, stat.st_size, stat.st_mtime_ns)
-
-
-def parse(data: bytes, where: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+def parse(data: bytes, where: str) -> tuple[dict[str, str], dict[str, npt.NDArray[Any]]]:
     """The bytes of a safetensors file -> its metadata and its arrays, which share the bytes.
 
-    Raises BadModel unless the header is JSON and the arrays tile the rest without holes or overlaps.
+    where: names the file in errors. Raises BadModel unless the header is JSON and the arrays tile the rest
+    without holes or overlaps.
     """
     length = int.from_bytes(data[:8], "little")
     if len(data) < 8 or length > min(len(data) - 8, MAX_HEADER):
@@ -168,12 +177,14 @@ def parse(data: bytes, where: str) -> tuple[dict[str, str], dict[str, np.ndarray
         tensors, end = {}, 0
         for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
             dtype = np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")
-            shape = tuple(int(n) for n in entry["shape"])
-            begin, stop = entry["data_offsets"]
-            count = int(np.prod(shape, dtype=np.float64))
-            if begin != end or min(shape, default=1) < 0 or stop - begin != count * dtype.itemsize:
+            shape, (begin, stop) = entry["shape"], entry["data_offsets"]
+            whole = all(type(n) is int and n >= 0 for n in (begin, stop, *shape))
+            if not whole or len(shape) > MAX_DIMENSIONS or begin != end:
                 raise BadModel(f"{where}: {name} lies where it should not")
-            tensors[name] = np.frombuffer(data, dtype, count, offset=8 + length + begin).reshape(shape)
+            if stop - begin != prod(shape) * dtype.itemsize:
+                raise BadModel(f"{where}: {name} is not of its shape")
+            array = np.frombuffer(memoryview(data)[8 + length + begin : 8 + length + stop], dtype)
+            tensors[name] = array.reshape(shape)
             end = stop
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadModel(f"{where}: not a nicodec model ({error})") from None

@@ -6,20 +6,22 @@ commands, so that --help is quick. Exit codes: 0 fine, 2 usage, 3 bad input, 4 u
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nicodec import __version__
-from nicodec.errors import NicError
-
-if TYPE_CHECKING:
-    from nicodec.codec import Codec
+from nicodec.errors import BadFile, LimitExceeded, MissingExtra, NicError
+from nicodec.files import atomic_write, shown
 
 app = typer.Typer(
     name="nicodec",
@@ -34,8 +36,10 @@ SOME_FAILED = 5
 # A .nic file larger than this is not read into memory.
 MAX_BYTES = 2**30
 
-Model = Annotated[
-    str | None, typer.Option("-m", "--model", help="Name, hash or .nicmodel file.", show_default="photo")
+Model = Annotated[str, typer.Option("-m", "--model", help="Name, hash or .nicmodel file.")]
+ModelOfFile = Annotated[
+    str | None,
+    typer.Option("-m", "--model", help="Name, hash or .nicmodel file.", show_default="the file's own"),
 ]
 Threads = Annotated[
     int | None, typer.Option("-j", "--threads", min=1, help="Threads to use.", show_default="all")
@@ -52,8 +56,6 @@ def main() -> None:
     except NicError as error:
         _say(f"nicodec: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except MemoryError:
         _say("nicodec: not enough memory for this picture")
         sys.exit(NicError.exit_code)
@@ -78,10 +80,44 @@ def _options(
     """Options of the program itself."""
 
 
+def _target(source: str, out: str | None, suffix: str, force: bool) -> str:
+    """Where the result goes. Refuses before the work what the write would refuse after it."""
+    target = out or ("-" if source == "-" else os.path.splitext(source)[0] + suffix)
+    if target == "-" or not os.path.lexists(target):
+        return target
+    if os.path.isdir(target):
+        raise NicError(f"{shown(target)}: is a folder")
+    if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):
+        raise typer.BadParameter(f"IN and OUT are the same file, {shown(target)}")
+    if not force:
+        raise NicError(f"{shown(target)}: exists already; -f overwrites it")
+    return target
+
+
+def _label(path: str, stream: str) -> str:
+    """A path as messages show it; - is the name of the stream."""
+    return stream if path == "-" else shown(path)
+
+
+@contextmanager
+def _about(source: str, quiet: bool) -> Iterator[None]:
+    """Names the input in every NicError, and makes one line of every warning, once all is well."""
+    name = _label(source, "stdin")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+    except NicError as error:
+        text = str(error)
+        error.args = (text if text.startswith(name) else f"{name}: {text}",)
+        raise
+    if not quiet:
+        for line in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
+            _say(f"{name}: {line}")
+
+
 def _read(path: str) -> bytes:
     """The bytes of a .nic file; - is stdin."""
-    from nicodec.errors import BadFile, LimitExceeded
-
     try:
         if path == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -89,26 +125,23 @@ def _read(path: str) -> bytes:
             with open(path, "rb") as file:
                 data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BadFile(f"{path}: {error.strerror}") from None
+        raise BadFile(error.strerror) from None
     if len(data) > MAX_BYTES:
-        raise LimitExceeded(f"{path}: larger than {MAX_BYTES:,} bytes")
+        raise LimitExceeded(f"larger than {MAX_BYTES:,} bytes")
     return data
 
 
 def _write(path: str, data: bytes, force: bool) -> None:
-    from nicodec.files import atomic_write
-
-    if path == "-":
+    """Bytes to a file, whole or not at all; - is stdout."""
+    if path != "-":
+        return atomic_write(path, data, overwrite=force)
+    try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    else:
-        atomic_write(path, data, overwrite=force)
-
-
-def _refuse_existing(path: str, force: bool) -> None:
-    """Refuse before the work, not after it; the write itself checks again."""
-    if path != "-" and not force and os.path.lexists(path):
-        raise NicError(f"{path}: exists already; -f overwrites it")
+    except BrokenPipeError:
+        raise  # whoever read has enough
+    except OSError as error:
+        raise NicError(f"stdout: cannot be written: {error.strerror}") from None
 
 
 @app.command()
@@ -119,7 +152,7 @@ def encode(
     out: Annotated[
         str | None,
         typer.Argument(
-            metavar="[OUT]",
+            metavar="OUT",
             help="The .nic file; - is stdout. Default: IN with the suffix .nic.",
             show_default=False,
         ),
@@ -127,37 +160,28 @@ def encode(
     quality: Annotated[
         float, typer.Option("-q", "--quality", min=0, max=100, help="0 (smallest) to 100 (finest).")
     ] = 50,
-    model: Model = None,
+    model: Model = "photo",
     threads: Threads = None,
     force: Force = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP.")] = False,
     quiet: Quiet = False,
 ) -> None:
     """Encode a picture as a .nic file."""
-    target = out or ("-" if source == "-" else str(Path(source).with_suffix(".nic")))
-    _refuse_existing(target, force)
+    target = _target(source, out, ".nic", force)
 
-    from nicodec import image
+    from nicodec import container
     from nicodec.codec import Codec
 
-    picture = image.read(sys.stdin.buffer if source == "-" else source, strip=strip)
-    data = Codec(model or "photo", threads=threads).encode(picture, quality=quality)
+    codec = Codec(model, threads=threads)
+    with _about(source, quiet):
+        picture = sys.stdin.buffer if source == "-" else source
+        data = codec.encode(picture, quality=quality, strip=strip)
     _write(target, data, force)
     if not quiet:
-        for note in picture.notes:
-            _say(f"{source}: {note}")
-        height, width = picture.pixels.shape[:2]
-        _say(
-            f"{source} -> {target}: {width}x{height}, {len(data):,} bytes, {8 * len(data) / (width * height):.3f} bpp"
-        )
-
-
-def _codec_for(data: bytes, model: str | None, threads: int | None) -> Codec:
-    """The codec that a file asks for, or the one that the user names."""
-    from nicodec import checkpoint, container
-    from nicodec.codec import Codec
-
-    return Codec(model or checkpoint.find_id(container.unpack(data)[0].model), threads=threads)
+        made, _ = container.unpack(data)
+        bpp = 8 * len(data) / (made.width * made.height)
+        result = f"{made.width}x{made.height}, {len(data):,} bytes, {bpp:.3f} bpp"
+        _say(f"{_label(source, 'stdin')} -> {_label(target, 'stdout')}: {result}")
 
 
 @app.command()
@@ -166,44 +190,35 @@ def decode(
     out: Annotated[
         str | None,
         typer.Argument(
-            metavar="[OUT]",
-            help="The picture, its format by its suffix; - is stdout, as PNG. Default: IN with the suffix .png.",
+            metavar="OUT",
+            help="The picture, in the format of its suffix; - is stdout, as PNG."
+            " Default: IN with the suffix .png.",
             show_default=False,
         ),
     ] = None,
-    model: Model = None,
+    model: ModelOfFile = None,
     threads: Threads = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Decode a .nic file to PNG, JPEG, WebP, AVIF, TIFF or PPM."""
-    target = out or ("-" if source == "-" else str(Path(source).with_suffix(".png")))
-    _refuse_existing(target, force)
+    target = _target(source, out, ".png", force)
 
     from nicodec import image
+    from nicodec.codec import codec_for
 
-    data = _read(source)
-    with _named(source):
-        picture = _codec_for(data, model, threads).decode(data)
+    with _about(source, quiet):
+        data = _read(source)
+        picture = codec_for(data, model, threads).decode(data)
     if target == "-":
-        image.write(picture, sys.stdout.buffer, "PNG")
+        buffer = io.BytesIO()
+        image.write(picture, buffer, "PNG")
+        _write(target, buffer.getvalue(), force)
     else:
         image.write(picture, target, overwrite=force)
     if not quiet:
-        _say(f"{source} -> {target}: {picture.width}x{picture.height} {picture.mode}")
-
-
-class _named:
-    """Puts the name of the file at hand before the text of a NicError."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, NicError) and not str(error).startswith(self.name):
-            error.args = (f"{self.name}: {error}",)
+        size = f"{picture.width}x{picture.height} {picture.mode}"
+        _say(f"{_label(source, 'stdin')} -> {_label(target, 'stdout')}: {size}")
 
 
 @app.command()
@@ -214,7 +229,7 @@ def info(
     """Say what a .nic file holds, without decoding it."""
     from nicodec import codec
 
-    with _named(source):
+    with _about(source, quiet=False):
         found = codec.info(_read(source))
     if as_json:
         print(json.dumps(asdict(found) | {"chunks": [{"kind": k, "bytes": n} for k, n in found.chunks]}))
@@ -235,23 +250,26 @@ def info(
 
 @app.command()
 def verify(
-    sources: Annotated[list[str], typer.Argument(metavar="FILE...", help=".nic files; - is stdin.")],
-    model: Model = None,
+    sources: Annotated[list[str], typer.Argument(metavar="FILE", help=".nic files; - is stdin.")],
+    model: ModelOfFile = None,
     threads: Threads = None,
     quiet: Quiet = False,
 ) -> None:
     """Decode .nic files completely, checksums included, and say which are sound."""
+    from nicodec.codec import codec_for
+
     failed: list[NicError] = []
     for source in sources:
         try:
-            data = _read(source)
-            _codec_for(data, model, threads).decode(data)
+            with _about(source, quiet):
+                data = _read(source)
+                codec_for(data, model, threads).decode(data)
         except NicError as error:
             failed.append(error)
-            print(f"{source}: {error}")
+            print(error)
         else:
             if not quiet:
-                print(f"{source}: ok")
+                print(f"{_label(source, 'stdin')}: ok")
     if failed:
         raise typer.Exit(failed[0].exit_code if len(sources) == 1 else SOME_FAILED)
 
@@ -261,16 +279,14 @@ def models(as_json: Json = False) -> None:
     """List the installed models."""
     from nicodec import checkpoint
 
-    found = [entry | {"path": str(path)} for entry, path in checkpoint.installed()]
+    found = list(checkpoint.installed())
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps([entry | {"path": str(path)} for entry, path in found]))
         return
-    for entry in found:
-        print(
-            f"{entry['name']}  {entry['sha256'][:16]}  {entry.get('parameters', 0) / 1e6:.1f} M parameters  {entry['path']}"
-        )
-        for point in entry.get("rd", {}).get("points", []):
-            print(f"    q {point['quality']:<5g}{point['bpp']:8.3f} bpp{point['psnr']:8.2f} dB")
+    for entry, path in found:
+        print(f"{shown(entry['name'])}  {entry['sha256'][:16]}  {shown(path)}")
+    if not found:
+        _say("no model is installed; NICODEC_MODELS names folders to look in")
 
 
 @app.command()
@@ -278,7 +294,7 @@ def bench(
     images: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[IMAGES]...",
+            metavar="IMAGES",
             help="Pictures and folders. Default: the photographs of scikit-image.",
             show_default=False,
         ),
@@ -291,7 +307,7 @@ def bench(
         typer.Option("-c", "--codec", help="Only this codec; may be repeated.", show_default="all"),
     ] = None,
     points: Annotated[int, typer.Option(min=4, help="Settings for each codec.")] = 11,
-    model: Model = None,
+    model: Model = "photo",
     threads: Annotated[
         int, typer.Option("-j", "--threads", min=1, help="Threads for every codec that can be told.")
     ] = 1,
@@ -309,7 +325,7 @@ def bench(
         out,
         codecs=codecs or None,
         points=points,
-        model=model or "photo",
+        model=model,
         threads=threads,
         anchors=anchors,
     )
@@ -319,7 +335,7 @@ def bench(
 @app.command()
 def train(
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGES...", help="Pictures, folders and tar files to learn from.")
+        list[Path], typer.Argument(metavar="IMAGES", help="Pictures, folders and tar files to learn from.")
     ],
     out: Annotated[
         Path, typer.Option("-o", "--out", help="The .nicmodel file; its state and log lie beside it.")
@@ -352,21 +368,20 @@ def train(
     force: Force = False,
 ) -> None:
     """Train a codec for your own kind of picture: one command, one file."""
-    from nicodec.train import run
+    try:
+        from nicodec.train.loop import Options
+        from nicodec.train.run import train as run
+    except ImportError as error:
+        raise MissingExtra(f"training needs {error.name}: pip install 'nicodec[train]'") from None
 
-    run.train(
-        images,
-        out,
+    options = Options(
         minutes=minutes,
         steps=steps,
-        resume=resume,
-        again=again,
-        start=start,
         batch=batch,
         patch=patch,
         rate=rate,
         seed=seed,
         threads=threads,
         device=device,
-        force=force,
     )
+    run(images, out, options, resume=resume, again=again, start=start, force=force)

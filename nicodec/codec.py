@@ -10,12 +10,14 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from nicodec import alpha, checkpoint, container, entropy, image, prior, quantize, tiles
+from nicodec.checkpoint import Checkpoint
 from nicodec.container import Chunk, Header, Kind
 from nicodec.errors import ChecksumMismatch, ModelNotFound
 from nicodec.image import Picture, Source
@@ -52,28 +54,30 @@ class Info:
 class Codec:
     """One model, loaded once; safe to share between threads.
 
-    model: a released name, the hash of one, or the path of a .nicmodel file. threads: how many each call
-    may use; None means all cores. Raises ModelNotFound or BadModel.
+    model: a released name, the hash of one, the path of a .nicmodel file, or a checkpoint already loaded.
+    threads: how many each call may use; None means all cores. Raises ModelNotFound or BadModel.
     """
 
-    def __init__(self, model: str | os.PathLike[str] = "photo", *, threads: int | None = None) -> None:
-        self.checkpoint = checkpoint.load(checkpoint.find(model))
+    def __init__(
+        self, model: str | os.PathLike[str] | Checkpoint = "photo", *, threads: int | None = None
+    ) -> None:
+        found = model if isinstance(model, Checkpoint) else checkpoint.load(checkpoint.find(model))
+        self.checkpoint = found
         self.networks = Networks(self.checkpoint, threads)
-        self.y_tables = prior.tables(self.checkpoint, "y", escape=True)
-        self.z_tables = prior.tables(self.checkpoint, "z", escape=False)
+        self.y_tables = prior.tables(self.checkpoint, "y", quantize.MAX_SYMBOL, escape=True)
+        self.z_tables = prior.tables(self.checkpoint, "z", quantize.MAX_HYPER, escape=False)
+        self._hyper_channels = len(self.z_tables.low) // prior.ANCHORS
 
     def encode(self, source: Source | Picture, *, quality: float = 50, strip: bool = False) -> bytes:
         """A picture -> the bytes of a .nic file.
 
         source: a path, a Pillow image, a uint8 array (H, W), (H, W, 3) or (H, W, 4), or what
         `image.read` made of one. quality: 0..100. strip: leave out ICC, EXIF and XMP.
-        Raises BadImage or LimitExceeded; warns of anything that had to be converted.
+        Raises BadImage or LimitExceeded, and NicError for another quality; warns of anything that had to
+        be converted.
         """
         q = quantize.quality_index(quality)
-        picture = source if isinstance(source, Picture) else image.read(source, strip=strip)
-        if not isinstance(source, Picture):
-            for note in picture.notes:
-                warnings.warn(note, stacklevel=2)
+        picture = _read(source)
         height, width, channels = picture.pixels.shape
         container.check_size(width, height)
 
@@ -82,9 +86,8 @@ class Codec:
         y = self.networks.g_a(x.astype(np.float32) / 255 - 0.5, q / 100)
 
         z_tables = prior.hyper_index(q, self._hyper_channels)
-        z = quantize.hyper_symbols(
-            self.networks.h_a(y, q / 100), self.z_tables.low[z_tables], self.z_tables.high(z_tables)
-        )
+        low, high = self.z_tables.low[z_tables], self.z_tables.high[z_tables]
+        z = quantize.hyper_symbols(self.networks.h_a(y, q / 100), low, high)
         index = self.networks.h_sigma(z, prior.integer_hats(q))
         features, mu = self.networks.h_mu(z, q / 100)
         first = quantize.phase0(y.shape)
@@ -95,14 +98,13 @@ class Codec:
         header = Header(width, height, channels, q, TILE, self.checkpoint.id, _symbols_crc(z, r))
         chunks = [Chunk(Kind.Z, entropy.encode(z.reshape(-1), _each(z_tables, z), self.z_tables))]
         for rows, columns in tiles.grid(width, height, TILE):
-            part = (0, slice(None), rows, columns)
-            chunks.append(
-                Chunk(Kind.Y, entropy.encode(r[part].reshape(-1), index[part].reshape(-1), self.y_tables))
-            )
+            part = np.s_[0, :, rows, columns]
+            coded = entropy.encode(r[part].reshape(-1), index[part].reshape(-1), self.y_tables)
+            chunks.append(Chunk(Kind.Y, coded))
         if picture.alpha is not None:
             chunks.append(Chunk(Kind.ALPHA, alpha.encode(picture.alpha)))
         for kind, blob in ((Kind.ICC, picture.icc), (Kind.EXIF, picture.exif), (Kind.XMP, picture.xmp)):
-            if blob:
+            if blob and not strip:
                 chunks.append(Chunk(kind, container.deflate(blob)))
         return container.pack(header, chunks)
 
@@ -130,49 +132,63 @@ class Codec:
         pixels = quantize.samples(x, header.height, header.width, header.channels)
         extra = {c.kind: c.payload for c in chunks}
         plane = extra.get(Kind.ALPHA)
-        blobs = (container.inflate(extra[k]) if k in extra else None for k in (Kind.ICC, Kind.EXIF, Kind.XMP))
-        return image.to_pil(
-            Picture(
-                pixels, None if plane is None else alpha.decode(plane, header.width, header.height), *blobs
-            )
+        clear = None if plane is None else alpha.decode(plane, header.width, header.height)
+        icc, exif, xmp = (
+            container.inflate(extra[k]) if k in extra else None for k in (Kind.ICC, Kind.EXIF, Kind.XMP)
         )
+        return image.to_pil(Picture(pixels, clear, icc, exif, xmp))
 
-    def _symbols(self, header: Header, chunks: list[Chunk]) -> tuple[np.ndarray, np.ndarray]:
-        """The integers of a file: z int8 (1, Z, h/4, w/4) and r int16 (1, L, h, w), proven by their checksum."""
+    def _symbols(
+        self, header: Header, chunks: list[Chunk]
+    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
+        """The integers of a file, proven by their checksum: z (1, Z, h/4, w/4) and r (1, L, h, w)."""
         columns, rows = tiles.cells(header.width, header.height)
         z_tables = prior.hyper_index(header.quality, self._hyper_channels)
         z = np.empty((1, self._hyper_channels, rows, columns), np.int8)
         z.reshape(-1)[:] = entropy.decode(chunks[0].payload, _each(z_tables, z), self.z_tables)
         index = self.networks.h_sigma(z, prior.integer_hats(header.quality))
         r = np.empty(index.shape, np.int16)
-        for chunk, (tile_rows, tile_columns) in zip(
-            chunks[1:], tiles.grid(header.width, header.height, header.tile)
-        ):
-            part = (0, slice(None), tile_rows, tile_columns)
+        grid = tiles.grid(header.width, header.height, header.tile)
+        for (tile_rows, tile_columns), chunk in zip(grid, chunks[1:], strict=False):  # others may follow
+            part = np.s_[0, :, tile_rows, tile_columns]
             symbols = entropy.decode(chunk.payload, index[part].reshape(-1), self.y_tables)
             r[part] = symbols.reshape(r[part].shape)
         if _symbols_crc(z, r) != header.symbols_crc:
             raise ChecksumMismatch("the decoded symbols are not those that were encoded")
         return z, r
 
-    @property
-    def _hyper_channels(self) -> int:
-        return int(self.checkpoint.config["z"])
+
+def _read(source: Source | Picture) -> Picture:
+    """Whatever shows a picture -> the picture; what reading lost becomes warnings at the caller's caller."""
+    if isinstance(source, Picture):
+        return source
+    picture = image.read(source)
+    for note in picture.notes:
+        warnings.warn(note, stacklevel=3)
+    return picture
 
 
-def _each(tables: np.ndarray, z: np.ndarray) -> np.ndarray:
+def _each(tables: npt.NDArray[np.integer[Any]], z: npt.NDArray[np.int8]) -> npt.NDArray[np.integer[Any]]:
     """The table of every symbol of z, from the table of each channel."""
     return np.repeat(tables, z.shape[2] * z.shape[3])
 
 
-def _symbols_crc(z: np.ndarray, r: np.ndarray) -> int:
+def _symbols_crc(z: npt.NDArray[np.int8], r: npt.NDArray[np.int16]) -> int:
     """CRC-32 over z as int8 and then r as little-endian int16, both in channel, row, column order."""
     return zlib.crc32(r.astype("<i2").tobytes(), zlib.crc32(z.tobytes()))
 
 
-@lru_cache(maxsize=4)
-def _shared(path: Path) -> Codec:
-    return Codec(path)
+# A checkpoint is one object as long as its file stays the same, and so is its codec.
+_shared = lru_cache(maxsize=4)(Codec)
+
+
+def codec_for(data: bytes, model: str | os.PathLike[str] | None = None, threads: int | None = None) -> Codec:
+    """The codec to decode a file with: that of `model`, or of the installed model that the file names.
+
+    Kept for the next call. Raises what `Codec` and `container.unpack` raise.
+    """
+    path = checkpoint.find_id(container.unpack(data)[0].model) if model is None else checkpoint.find(model)
+    return _shared(checkpoint.load(path), threads=threads)
 
 
 def encode(
@@ -183,7 +199,8 @@ def encode(
     strip: bool = False,
 ) -> bytes:
     """A picture -> the bytes of a .nic file; see `Codec.encode` and `Codec`."""
-    return _shared(checkpoint.find(model)).encode(source, quality=quality, strip=strip)
+    codec = _shared(checkpoint.load(checkpoint.find(model)), threads=None)
+    return codec.encode(_read(source), quality=quality, strip=strip)
 
 
 def decode(data: bytes, *, model: str | os.PathLike[str] | None = None) -> Image.Image:
@@ -192,12 +209,11 @@ def decode(data: bytes, *, model: str | os.PathLike[str] | None = None) -> Image
     model: a model file to use; None finds the one that the file names among those installed, and raises
     ModelNotFound if it is not there.
     """
-    path = checkpoint.find_id(container.unpack(data)[0].model) if model is None else checkpoint.find(model)
-    return _shared(path).decode(data)
+    return codec_for(data, model).decode(data)
 
 
 def info(data: bytes) -> Info:
-    """What a file says of itself, without decoding it. Raises what `Codec.decode` raises for its container."""
+    """What a file says of itself, without decoding it. Raises what `container.unpack` raises."""
     header, chunks = container.unpack(data)
     kinds = {c.kind for c in chunks}
     columns, rows = tiles.cells(header.width, header.height)

@@ -16,7 +16,7 @@ from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, Unsupported
 # As PNG's: a byte with the high bit set, the name, and line ends that a text-mode transfer would change.
 MAGIC = b"\x89NIC\r\n\x1a\n"
 MAJOR, MINOR = 1, 0
-# Magic, major, minor, channels, width, height, quality, tile width and height, model, symbol CRC, chunk count.
+# Magic, major, minor, channels, width, height, quality, tile width and height, model, symbol CRC, chunks.
 HEADER = struct.Struct("<8sBBBIIHHH8sIH")
 CHUNK = struct.Struct("<BII")
 CRC = struct.Struct("<I")
@@ -71,17 +71,22 @@ def max_pixels() -> int:
     text = os.environ.get("NICODEC_MAX_PIXELS", "")
     if not text:
         return DEFAULT_MAX_PIXELS
-    if not text.isascii() or not text.isdecimal():
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
         raise LimitExceeded(f"NICODEC_MAX_PIXELS must be a whole number of pixels, not {text!r}")
     return int(text)
 
 
 def check_size(width: int, height: int) -> None:
-    """Raise LimitExceeded for more pixels than `max_pixels`."""
-    if max(width, height) > MAX_SIDE or width * height > max_pixels():
+    """Raise LimitExceeded for more pixels than `max_pixels`.
+
+    A narrow strip counts with its padding to whole cells too, against the default limit where that is larger.
+    """
+    limit = max_pixels()
+    padded = -(-width // CELL) * -(-height // CELL) * CELL**2
+    if max(width, height) > MAX_SIDE or width * height > limit or padded > max(limit, DEFAULT_MAX_PIXELS):
         raise LimitExceeded(
-            f"{width}x{height} is {width * height:,} pixels, over the limit of {max_pixels():,};"
-            " raise NICODEC_MAX_PIXELS to allow it"
+            f"a picture of {width}x{height} is over the limit of {limit:,} pixels;"
+            " NICODEC_MAX_PIXELS in the environment raises it"
         )
 
 
@@ -133,15 +138,8 @@ def unpack(data: bytes) -> tuple[Header, list[Chunk]]:
         raise ChecksumMismatch("the header is damaged")
     table = [CHUNK.unpack_from(data, HEADER.size + i * CHUNK.size) for i in range(count)]
     if len(data) != body + sum(length for _, length, _ in table):
-        raise BadFile(f"the file has {len(data)} bytes where its chunk table says otherwise")
-    if (
-        width == 0
-        or height == 0
-        or channels not in (1, 3)
-        or quality > MAX_QUALITY
-        or tile_w == 0
-        or tile_h == 0
-    ):
+        raise BadFile("the file is cut short, or has bytes left over")
+    if 0 in (width, height, tile_w, tile_h) or channels not in (1, 3) or quality > MAX_QUALITY:
         raise BadFile("the header holds impossible values")
     check_size(width, height)
     header = Header(width, height, channels, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))
@@ -174,8 +172,11 @@ def check_order(header: Header, chunks: list[Chunk]) -> None:
 
 
 def deflate(payload: bytes) -> bytes:
-    """Metadata as stored: a method byte, then the bytes (0) or their zlib stream (1), whichever is shorter."""
-    packed = zlib.compress(payload, 9)
+    """Metadata as stored: a method byte, then the bytes (0) or, if shorter, their zlib stream (1).
+
+    What `inflate` would refuse as too long is never compressed.
+    """
+    packed = zlib.compress(payload, 9) if len(payload) <= MAX_METADATA else payload
     return b"\x01" + packed if len(packed) < len(payload) else b"\x00" + payload
 
 

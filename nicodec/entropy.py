@@ -11,46 +11,51 @@ floor(C_i * (2^24 - n) / 2^16) + i, where C_i sums the frequencies before i: int
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import constriction
 import numpy as np
+import numpy.typing as npt
 
-from nicodec.errors import BadFile, LimitExceeded
+from nicodec.errors import BadFile, BadModel
 from nicodec.quantize import MAX_SYMBOL
 
 FREQUENCY_BITS = 16
 # A symbol outside its table follows as a zigzag varint; int16 symbols need three bytes at most.
 MAX_ESCAPE_BYTES = 3
 
+Integers: TypeAlias = npt.NDArray[np.integer[Any]]
 
-@dataclass
+
+@dataclass(frozen=True, eq=False)
 class Tables:
     """Frequency tables, as shipped with a model.
 
-    frequencies: uint16, all tables one after another; each sums to 2^16. start: int32 (T + 1,), where
-    each begins. low: int16 (T,), the symbol of the first entry. escape: whether the last entry of each
-    table announces a symbol outside of it.
+    frequencies: all tables one after another; each sums to 2^16. start: (T + 1,), where each begins.
+    low: (T,), the symbol of the first entry. escape: whether the last entry of each table announces a
+    symbol outside of it.
     """
 
-    frequencies: np.ndarray
-    start: np.ndarray
-    low: np.ndarray
+    frequencies: npt.NDArray[np.uint16]
+    start: npt.NDArray[np.int32]
+    low: npt.NDArray[np.int16]
     escape: bool
     _models: dict[int, Any] = field(default_factory=dict, repr=False)
 
-    def high(self, table: int | np.ndarray) -> np.ndarray:
-        """The largest symbol in each table."""
-        count = self.start[np.add(table, 1)] - self.start[table] - self.escape
-        result: np.ndarray = self.low[table] + count - 1
-        return result
+    @cached_property
+    def high(self) -> npt.NDArray[np.int32]:
+        """The largest symbol in each table (T,)."""
+        last: npt.NDArray[np.int32] = np.diff(self.start) - (2 if self.escape else 1)
+        return last + self.low
 
-    def probabilities(self, table: int) -> np.ndarray:
-        """The table's probabilities, exact multiples of 2^-16, float64."""
+    def probabilities(self, table: int) -> npt.NDArray[np.float64]:
+        """The table's probabilities, exact multiples of 2^-16."""
         f = self.frequencies[self.start[table] : self.start[table + 1]]
         return f.astype(np.float64) / (1 << FREQUENCY_BITS)
 
     def model(self, table: int) -> Any:
+        """The coder's model of a table, made when it is first used."""
         if table not in self._models:
             self._models[table] = constriction.stream.model.Categorical(
                 self.probabilities(table), perfect=False
@@ -58,58 +63,56 @@ class Tables:
         return self._models[table]
 
 
-def _runs(index: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int, int]]]:
+def _runs(index: Integers, tables: Tables) -> tuple[npt.NDArray[np.intp], list[tuple[int, int, int]]]:
     """Order that sorts by table, stably, and the run (table, begin, end) of each table in that order."""
     order = np.argsort(index, kind="stable")
     counts = np.bincount(index)
+    if len(counts) > len(tables.low):
+        raise BadModel("the model asks for a table that it does not have")
     ends = np.cumsum(counts)
     return order, [(int(t), int(ends[t] - counts[t]), int(ends[t])) for t in np.flatnonzero(counts)]
 
 
-def encode(symbols: np.ndarray, index: np.ndarray, tables: Tables) -> bytes:
-    """Symbols (N,) and the table of each (N,) -> bytes.
+def encode(symbols: Integers, index: Integers, tables: Tables) -> bytes:
+    """Symbols (N,) in -32767..32767 and the table of each (N,) -> bytes.
 
     Layout: the number of bytes of the escapes as a varint, the escapes, the coder's words, little-endian.
     """
-    order, runs = _runs(index)
+    order, runs = _runs(index, tables)
     ordered = symbols[order].astype(np.int32)
     encoder = constriction.stream.queue.RangeEncoder()
     escapes = bytearray()
     for table, begin, end in runs:
         run = ordered[begin:end] - int(tables.low[table])
         if tables.escape:
-            top = int(tables.high(table)) - int(tables.low[table])
+            top = int(tables.high[table]) - int(tables.low[table])
             outside = (run < 0) | (run > top)
-            if outside.any():
-                for value in ordered[begin:end][outside]:
-                    escapes += _varint(_zigzag(int(value)))
-                run[outside] = top + 1
+            for value in ordered[begin:end][outside]:
+                escapes += _varint(_zigzag(int(value)))
+            run[outside] = top + 1
         encoder.encode(run, tables.model(table))
-    words = encoder.get_compressed().astype("<u4").tobytes()
-    return bytes(_varint(len(escapes)) + escapes) + words
+    words: npt.NDArray[np.uint32] = encoder.get_compressed()
+    return bytes(_varint(len(escapes)) + escapes) + words.astype("<u4").tobytes()
 
 
-def decode(data: bytes, index: np.ndarray, tables: Tables) -> np.ndarray:
-    """The inverse of `encode`: bytes and the table of each symbol (N,) -> symbols (N,) int16.
+def decode(data: bytes, index: Integers, tables: Tables) -> npt.NDArray[np.int16]:
+    """The inverse of `encode`: bytes and the table of each symbol (N,) -> symbols (N,).
 
     Raises BadFile if the bytes are not what `encode` makes of some symbols.
     """
     escape_bytes, at = _read_varint(data, 0)
-    if (
-        escape_bytes > min(len(data) - at, MAX_ESCAPE_BYTES * index.size)
-        or (len(data) - at - escape_bytes) % 4
-    ):
+    escapes, coded, escape_at = data[at : at + escape_bytes], data[at + escape_bytes :], 0
+    if not len(escapes) == escape_bytes <= MAX_ESCAPE_BYTES * index.size or len(coded) % 4:
         raise BadFile("a tile has an impossible length")
-    escapes, escape_at = data[at : at + escape_bytes], 0
-    words = np.frombuffer(data, "<u4", offset=at + escape_bytes).astype(np.uint32)
-    order, runs = _runs(index)
+    words = np.frombuffer(coded, "<u4").astype(np.uint32)
+    order, runs = _runs(index, tables)
     ordered = np.empty(index.size, np.int16)
     decoder = constriction.stream.queue.RangeDecoder(words)
     try:
         for table, begin, end in runs:
             run = decoder.decode(tables.model(table), end - begin) + int(tables.low[table])
             if tables.escape:
-                low, high = int(tables.low[table]), int(tables.high(table))
+                low, high = int(tables.low[table]), int(tables.high[table])
                 for i in np.flatnonzero(run > high):
                     value, escape_at = _read_varint(escapes, escape_at)
                     symbol = (value >> 1) ^ -(value & 1)
@@ -118,7 +121,7 @@ def decode(data: bytes, index: np.ndarray, tables: Tables) -> np.ndarray:
                     run[i] = symbol
             ordered[begin:end] = run
         exhausted = decoder.maybe_exhausted()
-    except (AssertionError, ValueError, OverflowError):
+    except AssertionError:  # the coder's word for bytes that no encoder makes
         raise BadFile("a tile does not decode") from None
     if not exhausted or escape_at != len(escapes):
         raise BadFile("a tile does not end where its symbols end")
@@ -127,10 +130,10 @@ def decode(data: bytes, index: np.ndarray, tables: Tables) -> np.ndarray:
     return symbols
 
 
-def ideal_bits(symbols: np.ndarray, index: np.ndarray, tables: Tables) -> float:
-    """Entropy of the symbols under their tables, in bits: what a perfect coder would need. Escapes as stored."""
+def ideal_bits(symbols: Integers, index: Integers, tables: Tables) -> float:
+    """Bits that a perfect coder would need for the symbols under their tables; escapes as stored."""
     bits = 0.0
-    order, runs = _runs(index)
+    order, runs = _runs(index, tables)
     for table, begin, end in runs:
         p = tables.probabilities(table)
         run = symbols[order[begin:end]].astype(np.int64) - int(tables.low[table])
@@ -156,18 +159,12 @@ def _varint(value: int) -> bytearray:
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """LEB128 of at most five bytes, in its shortest form."""
+    """LEB128 of at most five bytes, in its shortest form: the value, and where the next begins."""
     value = 0
-    for shift in range(0, 35, 7):
-        if at >= len(data):
-            break
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at += 1
+    for i, byte in enumerate(data[at : at + 5]):
+        value |= (byte & 0x7F) << 7 * i
         if byte < 0x80:
-            if byte == 0 and shift:
+            if byte == 0 and i > 0:
                 break
-            if value > 2**32 - 1:
-                raise LimitExceeded("a length in a tile is out of range")
-            return value, at
-    raise BadFile("a tile holds a malformed length")
+            return value, at + i + 1
+    raise BadFile("a tile holds a malformed number")

@@ -5,17 +5,21 @@ Between quantisation and the coder. Every number here is an integer on every mac
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from nicodec.checkpoint import Checkpoint
-from nicodec.entropy import Tables
+from nicodec.entropy import FREQUENCY_BITS, Tables
 from nicodec.errors import BadModel
+from nicodec.files import shown
 
 ANCHORS = 11
 HAT_ONE = 16
 
 
-def integer_hats(quality: int) -> np.ndarray:
+def integer_hats(quality: int) -> npt.NDArray[np.float32]:
     """Quality in hundredths -> integer weights (1, 11) in sixteenths of the anchors 0, 10, ..., 100.
 
     The arithmetic is in whole numbers; the result is float32 because that is what the graph takes.
@@ -24,27 +28,33 @@ def integer_hats(quality: int) -> np.ndarray:
     return np.array([[(n * HAT_ONE + 500) // 1000 for n in near]], np.float32)
 
 
-def hyper_index(quality: int, channels: int) -> np.ndarray:
+def hyper_index(quality: int, channels: int) -> npt.NDArray[np.integer[Any]]:
     """Table of each channel of z (Z,): one set of tables for each anchor, the nearest is used."""
     return (quality + 500) // 1000 * channels + np.arange(channels)
 
 
-def tables(checkpoint: Checkpoint, name: str, *, escape: bool) -> Tables:
-    """The tables `name` ("y" or "z") of a model, checked. Raises BadModel if they are not tables."""
-    frequencies, start, low = (
+def tables(checkpoint: Checkpoint, name: str, largest: int, *, escape: bool) -> Tables:
+    """The tables `name` ("y" or "z") of a model, for symbols from -largest to largest at most.
+
+    Raises BadModel if they are not such tables.
+    """
+    frequencies, start, low = parts = [
         checkpoint.array(f"tables.{name}.{part}") for part in ("frequencies", "start", "low")
-    )
-    shapes = frequencies.ndim == start.ndim == low.ndim == 1 and len(start) == len(low) + 1 > 1
-    if not shapes or frequencies.dtype != np.uint16 or start.dtype != np.int32 or low.dtype != np.int16:
-        raise BadModel(f"{checkpoint.name}: tables.{name} has the wrong shape")
-    lengths = np.diff(start)
-    sums = np.add.reduceat(frequencies.astype(np.int64), start[:-1]) if (lengths > 0).all() else np.zeros(1)
+    ]
+    result = Tables(frequencies, start, low, escape)
     if (
-        start[0] != 0
+        [a.dtype for a in parts] != [np.uint16, np.int32, np.int16]
+        or any(a.ndim != 1 for a in parts)
+        or len(low) == 0
+        or len(start) != len(low) + 1
+        or start[0] != 0
         or start[-1] != len(frequencies)
-        or (lengths < 2).any()
-        or (sums != 1 << 16).any()
-        or (frequencies == 0).any()
+        or np.diff(start.astype(np.int64)).min() < 2
+        or np.add.reduceat(frequencies, start[:-1], dtype=np.int64).tolist()
+        != [1 << FREQUENCY_BITS] * len(low)
+        or frequencies.min() == 0
+        or low.min() < -largest
+        or result.high.max() > largest
     ):
-        raise BadModel(f"{checkpoint.name}: tables.{name} are not frequency tables")
-    return Tables(frequencies, start, low, escape)
+        raise BadModel(f"{shown(checkpoint.path)}: tables.{name} are not frequency tables")
+    return result

@@ -5,50 +5,50 @@ Between the float networks of `transform` and the integers of `prior` and `entro
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nicodec.errors import NicError
 
-# Symbols travel as int16 and z as int8; encoders stay inside.
+# Symbols travel as int16; z as int8, in the range for which the scale decoder is proven exact.
 MAX_SYMBOL = 2**15 - 1
+MAX_HYPER = 63
 
 
 def quality_index(quality: float) -> int:
     """Quality 0..100 -> hundredths, 0..10000, as the file stores it. Raises NicError outside the range."""
-    if (
-        not isinstance(quality, int | float | np.number)
-        or not math.isfinite(quality)
-        or not 0 <= quality <= 100
-    ):
+    number = isinstance(quality, int | float | np.integer | np.floating)
+    if not number or not 0 <= quality <= 100:  # said so that NaN is refused too
         raise NicError(f"quality must be a number from 0 to 100, not {quality!r}")
     return round(float(quality) * 100)
 
 
-def hyper_symbols(z: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Hyper latent (1, Z, h, w) float -> int8, inside the range (Z,) that the tables of each channel cover."""
-    bounds = (b.reshape(1, -1, 1, 1) for b in (low, high))
-    clipped: np.ndarray = np.clip(np.floor(z + 0.5), *bounds)
+def hyper_symbols(
+    z: npt.NDArray[np.float32], low: npt.NDArray[np.integer[Any]], high: npt.NDArray[np.integer[Any]]
+) -> npt.NDArray[np.int8]:
+    """Hyper latent (1, Z, h, w) -> int8, inside the range low..high, (Z,) each, that its tables cover."""
+    clipped: npt.NDArray[np.float32] = np.clip(np.floor(z + 0.5), low[:, None, None], high[:, None, None])
     return clipped.astype(np.int8)
 
 
-def phase0(shape: tuple[int, ...]) -> np.ndarray:
+def phase0(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Mask of shape (1, L, h, w), true where channel + row + column is even: what is decoded first."""
     _, channels, rows, columns = shape
     c, i, j = np.ogrid[:channels, :rows, :columns]
-    mask: np.ndarray = (c + i + j) % 2 == 0
-    return mask[None]
+    mask: npt.NDArray[np.bool_] = (c + i + j)[None] % 2 == 0
+    return mask
 
 
-def residual(y: np.ndarray, mu: np.ndarray) -> np.ndarray:
-    """Latent and its mean, both in quantiser steps (1, L, h, w) -> symbols int16."""
-    symbols: np.ndarray = np.clip(np.floor(y - mu + 0.5), -MAX_SYMBOL, MAX_SYMBOL)
-    return symbols.astype(np.int16)
+def residual(y: npt.NDArray[np.float32], mu: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+    """Latent and its mean, both in quantiser steps (1, L, h, w) -> symbols, -32767..32767."""
+    clipped: npt.NDArray[np.float32] = np.clip(np.floor(y - mu + 0.5), -MAX_SYMBOL, MAX_SYMBOL)
+    return clipped.astype(np.int16)
 
 
-def samples(x: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:
-    """Synthesised planes (1, 3, H, W), about [-1/2, 1/2] -> uint8 (height, width, channels); gray is their mean."""
+def samples(x: npt.NDArray[np.float32], height: int, width: int, channels: int) -> npt.NDArray[np.uint8]:
+    """Planes (1, 3, H, W), about [-1/2, 1/2] -> samples (height, width, channels); gray is their mean."""
     planes = x[0, :, :height, :width]
     if channels == 1:
         planes = planes.mean(0, keepdims=True)

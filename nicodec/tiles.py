@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from nicodec.container import CELL
 
@@ -20,7 +21,7 @@ def cells(width: int, height: int) -> tuple[int, int]:
     return -(-width // CELL), -(-height // CELL)
 
 
-def pad(pixels: np.ndarray) -> np.ndarray:
+def pad(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """(H, W, C) -> the same with its last row and column repeated to multiples of 64."""
     h, w = pixels.shape[:2]
     return np.pad(pixels, ((0, -h % CELL), (0, -w % CELL), (0, 0)), mode="edge")
