@@ -136,7 +136,8 @@ def freeze(model: Model) -> dict[str, Array]:
         if array.ndim == 2 and name.endswith(".weight"):
             array = array[:, :, None, None]
         # spread and gains are few and scale everything else: they keep their full precision.
-        tensors[name] = array.astype(np.float32 if name in ("spread", "log_gain") else np.float16)
+        with np.errstate(over="ignore"):
+            tensors[name] = array.astype(np.float32 if name in ("spread", "log_gain") else np.float16)
         if not np.isfinite(tensors[name]).all():
             raise BadModel(f"{name} holds values that float16 cannot")
     for i, layer in enumerate(model.h_sigma.layers):

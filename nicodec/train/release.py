@@ -1,0 +1,83 @@
+"""From a trained model file to a released one: checkpoints/, its manifest entry and conformance vectors.
+
+The last step of training, run by hand: python -m nicodec.train.release my.nicmodel photo --images FOLDER
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from nicodec import __version__, bench, checkpoint
+from nicodec.errors import NicError
+from nicodec.files import atomic_write
+from nicodec.train import export, vectors
+from nicodec.train.complexity import kmac_per_pixel
+from nicodec.train.model import Model, ModelConfig
+
+
+def release(model: Path, name: str, images: Path, folder: Path, vector_folder: Path, results: Path) -> None:
+    """Measure a model file beside the other codecs, put it into `folder` and write its entry and vectors.
+
+    images: the evaluation set of the RD points, none of which was trained on. Raises NicError if a model
+    of the same bytes is released already.
+    """
+    made = checkpoint.load(model)
+    manifest = folder / "manifest.json"
+    entries = json.loads(manifest.read_text("utf-8"))["models"] if manifest.is_file() else []
+    if any(entry["sha256"] == made.sha256 for entry in entries):
+        raise NicError(f"{model}: released already")
+    network = Model(ModelConfig(**made.config))
+    network.load_state_dict(export.thaw(made.tensors, network.config))
+    report = bench.run([images], results, model=str(model))
+    report.print(Console(stderr=True))
+    (curve,) = (c for c in report.curves if c.name == "nicodec")
+    metadata, _ = checkpoint.parse(model.read_bytes(), str(model))
+    file = f"{name}-{made.sha256[:8]}{checkpoint.SUFFIX}"
+    entry = {
+        "name": name,
+        "file": file,
+        "sha256": made.sha256,
+        "made_with": __version__,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "kmac_per_pixel": kmac_per_pixel(network),
+        "config": made.config,
+        "training": json.loads(metadata["training"]),
+        "rd": {
+            "images": f"{images.name}: {len(report.images)} pictures, means of real files",
+            "points": [
+                {"quality": p.setting, "bpp": round(p.bpp, 5), "psnr": round(p.psnr, 4), "msssim": p.msssim}
+                for p in curve.points
+            ],
+        },
+    }
+    # The file first and the manifest last: a manifest never names what is not there.
+    atomic_write(folder / file, model.read_bytes(), overwrite=True)
+    vectors.write(vector_folder, folder / file)
+    text = json.dumps({"models": [*entries, entry]}, indent=1)
+    atomic_write(manifest, (text + "\n").encode(), overwrite=True)
+
+
+def main(
+    model: Annotated[Path, typer.Argument(help="The .nicmodel file to release.")],
+    name: Annotated[str, typer.Argument(help="Its public name.")],
+    images: Annotated[Path, typer.Option(help="Folder of evaluation pictures.")],
+    results: Annotated[Path, typer.Option(help="Folder for the benchmark's results.")],
+    folder: Annotated[Path, typer.Option(help="Where released models live.")] = Path("checkpoints"),
+    vector_folder: Annotated[Path, typer.Option("--vectors")] = Path("tests/vectors"),
+) -> None:
+    """Release a model: measure it, add it to the manifest, write its conformance vectors."""
+    release(model, name, images, folder, vector_folder, results)
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except NicError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

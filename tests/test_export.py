@@ -1,0 +1,186 @@
+"""The bridge: what is shipped computes what was trained, its integers exactly, or it is not shipped."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from nicodec import checkpoint, prior  # noqa: E402
+from nicodec.errors import BadModel  # noqa: E402
+from nicodec.train import complexity, export  # noqa: E402
+from nicodec.train import model as m  # noqa: E402
+from nicodec.transform import Networks  # noqa: E402
+
+TINY = m.ModelConfig(latent=24, width=16, blocks_a=2, blocks_s=1, hyper=8, z=8, context=16, context_blocks=2)
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    """A network whose every weight is at work: the layers that start at zero get random values too."""
+    torch.manual_seed(0)
+    network = m.Model(TINY)
+    network.init_from_patches(torch.randn(2000, 768) * 0.2, (1.5, 40.0))
+    with torch.no_grad():
+        for name, p in network.named_parameters():
+            if not name.startswith(("h_sigma", "log_gain")):
+                p.add_(torch.randn_like(p) * 0.03)
+        network.h_sigma.layers[3].weight.mul_(20)
+    return network.eval()
+
+
+@pytest.fixture(scope="module")
+def made(network: Any, tmp_path_factory: pytest.TempPathFactory) -> checkpoint.Checkpoint:
+    return export.write_model(
+        network, tmp_path_factory.mktemp("model") / "tiny.nicmodel", "tiny", {"steps": 0}
+    )
+
+
+def test_onnx_agrees_with_torch_on_odd_sizes(network: Any, made: checkpoint.Checkpoint) -> None:
+    rounded = m.Model(TINY)
+    rounded.load_state_dict(export.thaw(made.tensors, TINY))
+    worst = export.compare(rounded.eval(), made)
+    assert worst["latent"] <= 1e-3
+    assert worst["pixel"] <= 1e-2
+    assert worst["index"] == 0
+
+
+SPOILT = (
+    "g_a.shortcut.weight",
+    "g_s.blocks.0.depthwise.weight",
+    "context.fuse.weight",
+    "h_mu.spatial.bias",
+    "h_sigma.layers.2.weight",
+    "h_a.down2.weight",
+    "log_gain",
+)
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_file_that_computes_something_else_is_not_written(
+    network: Any, made: checkpoint.Checkpoint, name: str
+) -> None:
+    tensors = dict(made.tensors)
+    spoilt = tensors[name].astype(np.float64)
+    spoilt.flat[:] = np.roll(spoilt.ravel(), 1)
+    tensors[name] = spoilt.astype(tensors[name].dtype)
+    trial = checkpoint.Checkpoint("tiny", made.path, made.sha256, made.config, tensors)
+    rounded = m.Model(TINY)
+    rounded.load_state_dict(export.thaw(made.tensors, TINY))
+    with pytest.raises(BadModel, match="disagree"):
+        export.compare(rounded.eval(), trial)
+
+
+def test_indices_are_the_same_in_onnx_in_float64_and_in_integers(made: checkpoint.Checkpoint) -> None:
+    """h_sigma on any z: ONNX Runtime with one and two threads, torch in float64, and whole-number NumPy."""
+    rounded = m.Model(TINY)
+    rounded.load_state_dict(export.thaw(made.tensors, TINY))
+    double = copy.deepcopy(rounded).double().eval()
+    rng = np.random.default_rng(0)
+    for q in (0, 49, 3333, 6600, 10000):
+        z = rng.integers(-63, 64, (1, TINY.z, 3, 5)).astype(np.int8)
+        hats = prior.integer_hats(q)
+        expected = integer_index(z, hats.astype(np.int64), made.tensors)
+        for threads in (1, 2):
+            assert np.array_equal(Networks(made, threads).h_sigma(z, hats), expected)
+        with torch.no_grad():
+            nhwc = torch.from_numpy(z.transpose(0, 2, 3, 1)).double()
+            ours = double.h_sigma(nhwc, torch.from_numpy(hats).double()).numpy().transpose(0, 3, 1, 2)
+        assert np.array_equal(ours, expected)
+        assert len(np.unique(expected)) > 3  # not all clipped
+
+
+def integer_index(z: np.ndarray[Any, Any], hats: np.ndarray[Any, Any], tensors: Any) -> np.ndarray[Any, Any]:
+    """h_sigma in int64 from the shipped integers, with shifts in place of scales."""
+    a = z[0].astype(np.int64)
+    for i, top in enumerate((255, 255, 255, 63)):
+        w = tensors[f"h_sigma.layers.{i}.weight"][:, :, 0, 0].astype(np.int64)
+        shift = -np.log2(tensors[f"h_sigma.layers.{i}.scale"][0]).astype(np.int64)
+        if i == 2:
+            _, h, width = a.shape
+            padded = np.pad(a, ((0, 0), (1, 1), (1, 1)))
+            a = np.concatenate([padded[:, y : y + h, x : x + width] for y in range(3) for x in range(3)])
+        bias = (hats @ tensors[f"h_sigma.layers.{i}.bias"].astype(np.int64) + 8) >> 4
+        acc = np.tensordot(w, a, 1) + bias[0][:, None, None]
+        a = np.clip((acc + (1 << (shift - 1))[:, None, None]) >> shift[:, None, None], 0, top)
+        if i < 2:
+            c, h, width = a.shape
+            a = a.reshape(2, 2, c // 4, h, width).transpose(2, 3, 0, 4, 1).reshape(c // 4, 2 * h, 2 * width)
+    return a[None]
+
+
+def test_a_scale_decoder_that_could_leave_exact_floats_is_refused(network: Any) -> None:
+    tensors = export.freeze(network)
+    assert max(export.prove_exact(tensors)) < 2**24
+    name = "h_sigma.layers.2.bias"
+    tensors[name] = np.full_like(tensors[name], 2**20)
+    with pytest.raises(BadModel, match="exact"):
+        export.prove_exact(tensors)
+
+
+def test_the_bound_is_reached_by_the_worst_input_and_not_passed(network: Any) -> None:
+    """The proof is tight: feeding each row the signs of its weights comes near the bound from below."""
+    tensors = export.freeze(network)
+    bounds = export.prove_exact(tensors)
+    w = tensors["h_sigma.layers.0.weight"][:, :, 0, 0].astype(np.int64)
+    worst = int((np.abs(w).sum(1) * m.Z_MAX).max())
+    assert worst <= bounds[0]
+
+
+def test_frequencies_sum_and_keep_every_symbol() -> None:
+    rng = np.random.default_rng(0)
+    for n in (2, 3, 50, 1400):
+        p = rng.dirichlet(np.full(n, 0.1)) + 1e-12
+        f = export.frequencies(p).astype(np.int64)
+        assert f.sum() == 1 << 16
+        assert f.min() >= 1
+        cost = -(p / p.sum() * np.log2(f / 65536)).sum()
+        entropy = -(p / p.sum() * np.log2(p / p.sum())).sum()
+        assert cost < entropy + 0.01 + n * 2e-5
+
+
+def test_gaussian_tables_cost_what_gaussians_cost() -> None:
+    tables = export.y_tables()
+    start, low = tables["tables.y.start"], tables["tables.y.low"]
+    for t in (0, 20, 40, 63):
+        sigma = m.SCALE_MIN * np.exp(m.SCALE_STEP * t)
+        f = tables["tables.y.frequencies"][start[t] : start[t + 1]].astype(np.float64)
+        assert len(f) == 2 * -low[t] + 2  # symmetric, and one escape
+        values = np.arange(low[t], -low[t] + 1)
+        p = m.gaussian_likelihood(torch.from_numpy(values.astype(np.float64)), torch.tensor(sigma)).numpy()
+        assert np.abs(f[:-1] / 65536 - p).max() < 2e-4
+        assert p.sum() > 1 - 1e-4
+
+
+def test_a_weight_that_half_precision_cannot_hold_is_refused(network: Any) -> None:
+    broken = copy.deepcopy(network)
+    with torch.no_grad():
+        broken.g_s.head.weight[0, 0] = 1e6
+    with pytest.raises(BadModel, match="float16"):
+        export.freeze(broken)
+
+
+def test_nothing_is_left_behind_when_export_fails(network: Any, tmp_path: Path) -> None:
+    broken = copy.deepcopy(network)
+    with torch.no_grad():
+        broken.g_a.head.weight[0, 0] = float("nan")
+    with pytest.raises(BadModel):
+        export.write_model(broken, tmp_path / "x.nicmodel", "x", {})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_complexity_is_counted_from_the_layers(network: Any) -> None:
+    """By hand for the decoder's embedding and shortcut, at /16; and model S stays under 20 kMAC."""
+    counts = complexity.kmac_per_pixel(network)
+    c = TINY
+    block = (5 * c.width**2 + 9 * c.width) / 64
+    by_hand = c.latent * 4 * c.width / 256 + block * c.blocks_s + c.width * 192 / 64 + c.latent * 768 / 256
+    # quality modulation is a product too, once for the whole picture
+    assert counts["g_s"] == pytest.approx(by_hand / 1000, abs=2e-3)
+    assert complexity.kmac_per_pixel(m.Model(m.ModelConfig()))["decode"] < 20
