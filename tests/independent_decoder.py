@@ -1,0 +1,298 @@
+"""A second decoder of .nic files, written from docs/FORMAT.md with NumPy alone: FILE MODEL -> what is in it.
+
+Shares nothing with the package: if both agree on every conformance vector, the document says enough, and no
+library underneath the package has a say in what a file means. It is slow, and strict.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import zlib
+from bisect import bisect_right
+from collections import namedtuple
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Z, Y, ALPHA, ICC, EXIF, XMP = 1, 2, 3, 0x81, 0x82, 0x83
+DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "I32": "<i4"}
+
+
+class Decoded(NamedTuple):
+    """z: int8 (Z, h, w). r: int16 (L, 4h, 4w). pixels: uint8 (H, W, 1 or 3). alpha: uint8 (H, W) or None."""
+
+    z: Array
+    r: Array
+    pixels: Array
+    alpha: Array | None
+    metadata: dict[int, bytes]
+
+
+Header = namedtuple(
+    "Header", "major minor channels width height quality tile_width tile_height model symbols_crc chunks"
+)
+
+
+def require(condition: bool, why: str) -> None:
+    if not condition:
+        raise ValueError(why)
+
+
+def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
+    require(data[:8] == b"\x89NIC\r\n\x1a\n", "magic")
+    require(len(data) >= 39, "short")
+    head = Header(*struct.unpack_from("<BBBIIHHH8sIH", data, 8))
+    require(head.major == 1, "version")
+    at = 39 + 9 * head.chunks
+    require(data[at : at + 4] == zlib.crc32(data[:at]).to_bytes(4, "little"), "CRC of the header")
+    require(min(head.width, head.height, head.tile_width, head.tile_height) > 0, "a size of zero")
+    require(head.channels in (1, 3) and head.quality <= 10000, "channels or quality")
+    chunks, body = [], at + 4
+    for i in range(head.chunks):
+        kind, length, crc = struct.unpack_from("<BII", data, 39 + 9 * i)
+        chunks.append((kind, data[body : body + length]))
+        body += length
+        require(body <= len(data) and zlib.crc32(chunks[-1][1]) == crc, "a chunk")
+        require(kind in (Z, Y, ALPHA) or kind >= 0x80, "a chunk that must be known and is not")
+    require(body == len(data), "bytes left over")
+    kinds, tiles = [kind for kind, _ in chunks], len(tile_grid(head))
+    extra = kinds[1 + tiles :]
+    require(kinds[: 1 + tiles] == [Z] + [Y] * tiles, "tiles")
+    require(extra == sorted(set(extra)) and not {Z, Y} & set(extra), "order of chunks")
+    return head, chunks
+
+
+def tile_grid(head: Header) -> list[tuple[slice, slice]]:
+    """Rows and columns of y that each tile holds."""
+    columns, rows = -(-head.width // 64), -(-head.height // 64)
+    tops, lefts = range(0, rows, head.tile_height), range(0, columns, head.tile_width)
+    across = [slice(4 * left, 4 * min(columns, left + head.tile_width)) for left in lefts]
+    return [(slice(4 * top, 4 * min(rows, top + head.tile_height)), part) for top in tops for part in across]
+
+
+def inflate(stored: bytes) -> bytes:
+    require(stored[:1] in (b"\0", b"\1"), "method of a chunk")
+    return zlib.decompress(stored[1:]) if stored[0] else stored[1:]
+
+
+def decode_alpha(stored: bytes, head: Header) -> Array:
+    if stored[0] == 0:
+        require(len(stored) == 2, "alpha")
+        return np.full((head.height, head.width), stored[1], np.uint8)
+    require(stored[0] in (1, 2), "method of alpha")
+    plane = np.frombuffer(zlib.decompress(stored[1:]), np.uint8).reshape(head.height, head.width)
+    return plane if stored[0] == 1 else np.cumsum(plane, axis=0, dtype=np.uint8)
+
+
+class Model:
+    """A .nicmodel file: config and tensors."""
+
+    def __init__(self, data: bytes) -> None:
+        self.id = hashlib.sha256(data).digest()[:8]
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + size])
+        metadata = header.pop("__metadata__")
+        require(metadata["format"] == "nicmodel-1", "not a model")
+        self.config: dict[str, int] = json.loads(metadata["config"])
+        self.tensors: dict[str, Array] = {}
+        for name, entry in header.items():
+            begin, end = entry["data_offsets"]
+            values = np.frombuffer(data[8 + size + begin : 8 + size + end], DTYPES[entry["dtype"]])
+            self.tensors[name] = values.reshape(entry["shape"])
+
+    def integers(self, name: str) -> Array:
+        return self.tensors[name].astype(np.int64)
+
+    def floats(self, name: str) -> Array:
+        return self.tensors[name].astype(np.float32)
+
+    def table(self, name: str, number: int) -> tuple[list[int], int]:
+        """Cumulative frequencies of one table, in 2^-24, and the symbol of its first entry."""
+        parts = ("frequencies", "start", "low")
+        frequencies, start, low = (self.integers(f"tables.{name}.{part}") for part in parts)
+        sums = np.cumsum([0, *frequencies[start[number] : start[number + 1]]])
+        n = len(sums) - 1
+        return (sums * (2**24 - n) // 2**16 + np.arange(n + 1)).tolist(), int(low[number])
+
+
+class RangeDecoder:
+    """offset: where in the current interval, of `size`, the coded number lies."""
+
+    def __init__(self, data: bytes) -> None:
+        require(len(data) % 4 == 0, "words")
+        self.words = iter(struct.unpack(f"<{len(data) // 4}I", data))
+        self.size = 2**64 - 1
+        self.offset = next(self.words, 0) << 32 | next(self.words, 0)
+
+    def symbols(self, cumulative: list[int], count: int) -> list[int]:
+        found, offset, size = [], self.offset, self.size
+        for _ in range(count):
+            scale = size >> 24
+            quantile = offset // scale
+            require(quantile < 2**24, "words that no encoder writes")
+            i = bisect_right(cumulative, quantile) - 1
+            offset -= scale * cumulative[i]
+            size = scale * (cumulative[i + 1] - cumulative[i])
+            if size < 2**32:
+                size <<= 32
+                offset = offset << 32 | next(self.words, 0)
+            found.append(i)
+        self.offset, self.size = offset, size
+        return found
+
+    def finish(self) -> None:
+        require(next(self.words, None) is None, "words left over")
+        require(self.size == 2**64 - 1 or self.offset < 2**33 - 1, "the last word")
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    size = next((i + 1 for i, byte in enumerate(data[at : at + 5]) if byte < 128), 0)
+    require(size == 1 or (size > 0 and data[at + size - 1] > 0), "varint")
+    return sum((data[at + i] & 127) << 7 * i for i in range(size)), at + size
+
+
+def decode_symbols(payload: bytes, index: Array, model: Model, name: str) -> Array:
+    """index: the table of each symbol, in the order of the symbols."""
+    length, at = varint(payload, 0)
+    require(length <= len(payload) - at, "escapes")
+    escapes, coder, done = payload[at : at + length], RangeDecoder(payload[at + length :]), 0
+    symbols = np.empty(index.size, np.int16)
+    for number in np.unique(index).tolist():
+        cumulative, low = model.table(name, number)
+        escape = len(cumulative) - 2 if name == "y" else None
+        places = np.flatnonzero(index == number)
+        for place, i in zip(places, coder.symbols(cumulative, len(places)), strict=True):
+            value = low + i
+            if i == escape:
+                zigzag, done = varint(escapes, done)
+                value = zigzag >> 1 ^ -(zigzag & 1)
+                require(not low <= value < low + i and abs(value) < 2**15, "escape")
+            symbols[place] = value
+    coder.finish()
+    require(done == length, "escapes left over")
+    return symbols
+
+
+def up(x: Array, r: int) -> Array:
+    """Channels, in the order (row, column, channel), to r x r positions."""
+    c, h, w = len(x) // r**2, *x.shape[1:]
+    return x.reshape(r, r, c, h, w).transpose(2, 3, 0, 4, 1).reshape(c, h * r, w * r)
+
+
+def shifted(x: Array) -> Array:
+    """(C, h, w) -> (9, C, h, w): the 3x3 neighbourhood, row by row, zeros outside."""
+    h, w = x.shape[1:]
+    p = np.pad(x, ((0, 0), (1, 1), (1, 1)))
+    return np.stack([p[:, i : i + h, j : j + w] for i in range(3) for j in range(3)])
+
+
+def matrix(weight: Array, x: Array) -> Array:
+    """1x1 convolution."""
+    return np.asarray(np.tensordot(weight.reshape(len(weight), -1), x.reshape(-1, *x.shape[-2:]), 1))
+
+
+def leaky(x: Array) -> Array:
+    return np.where(x < 0, np.float32(0.01) * x, x)
+
+
+def scale_index(model: Model, z: Array, quality: int) -> Array:
+    """h_sigma, in integers: the table of each symbol of y."""
+    hats = np.array([(max(0, 1000 - abs(quality - 1000 * k)) * 16 + 500) // 1000 for k in range(11)])
+    a = z.astype(np.int64)
+    for i in range(4):
+        if i == 2:
+            a = shifted(a)
+        weight, bias, scale = (model.tensors[f"h_sigma.layers.{i}.{p}"] for p in ("weight", "bias", "scale"))
+        shift = -np.log2(scale.reshape(-1)).astype(np.int64)
+        require(bool((shift >= 1).all() and (2.0**-shift == scale.reshape(-1)).all()), "scale")
+        acc = matrix(weight.astype(np.int64), a) + (hats @ bias.astype(np.int64) + 8 >> 4)[:, None, None]
+        a = np.clip(acc + (1 << shift - 1)[:, None, None] >> shift[:, None, None], 0, 63 if i == 3 else 255)
+        a = up(a, 2) if i < 2 else a
+    return a
+
+
+class Networks:
+    """The float networks at one quality; arrays are (channels, rows, columns)."""
+
+    def __init__(self, model: Model, quality: int) -> None:
+        self.model = model
+        q = np.float32(quality / 1000)
+        self.hats = np.maximum(0, 1 - np.abs(q - np.arange(11, dtype=np.float32)))
+        self.gain = np.exp(self.hats @ model.floats("log_gain"))[:, None, None]
+        self.spread = model.floats("spread")[:, None, None]
+        self.unit = self.gain * self.spread
+
+    def bias(self, name: str) -> Array:
+        return self.model.floats(name + ".bias")[:, None, None]
+
+    def linear(self, x: Array, name: str) -> Array:
+        return np.asarray(matrix(self.model.floats(name + ".weight"), x) + self.bias(name))
+
+    def modulation(self, x: Array, name: str) -> Array:
+        scale, shift = (self.hats @ self.model.floats(f"{name}.{part}") for part in ("scale", "shift"))
+        return np.asarray(x * (1 + scale)[:, None, None] + shift[:, None, None])
+
+    def block(self, x: Array, name: str) -> Array:
+        t = leaky(self.linear(x, name + ".mix_in"))
+        kernel = self.model.floats(name + ".depthwise.weight").reshape(-1, 9)
+        t = np.einsum("ck,kchw->chw", kernel, shifted(t)) + self.bias(name + ".depthwise")
+        x = x + self.linear(t, name + ".mix_out")
+        a, b = np.split(leaky(self.linear(x, name + ".expand")), 2)
+        return np.asarray(x + self.linear(a + b, name + ".project"))
+
+    def features(self, z: Array) -> Array:
+        t = up(self.linear(z.astype(np.float32), "h_mu.up1"), 2)
+        t = leaky(self.modulation(t, "h_mu.quality"))
+        t = leaky(up(self.linear(t, "h_mu.up2"), 2))
+        kernel = self.model.floats("h_mu.spatial.weight").transpose(0, 2, 3, 1)
+        return leaky(matrix(kernel, shifted(t)) + self.bias("h_mu.spatial"))
+
+    def latent(self, z: Array, r: Array) -> Array:
+        """The two phases: symbols -> y in quantiser steps."""
+        features = self.features(z)
+        c, i, j = np.ogrid[: r.shape[0], : r.shape[1], : r.shape[2]]
+        first = (c + i + j) % 2 == 0
+        y0 = np.where(first, r + self.linear(features, "context.mean0") * self.unit, 0).astype(np.float32)
+        t = self.linear(np.concatenate([np.arcsinh(y0 / self.unit), features]), "context.fuse")
+        for n in range(self.model.config["context_blocks"]):
+            t = self.block(t, f"context.blocks.{n}")
+        return np.where(first, y0, r + self.linear(t, "context.mean1") * self.unit)
+
+    def pixels(self, y: Array, head: Header) -> Array:
+        y = (y / self.gain).astype(np.float32)
+        t = self.modulation(up(self.linear(y / self.spread, "g_s.embed"), 2), "g_s.quality")
+        for n in range(self.model.config["blocks_s"]):
+            t = self.block(t, f"g_s.blocks.{n}")
+        x = up(self.linear(y, "g_s.shortcut"), 16) + up(self.linear(t, "g_s.head"), 8)
+        x = x[:, : head.height, : head.width].transpose(1, 2, 0)
+        x = x.mean(2, keepdims=True) if head.channels == 1 else x
+        return np.asarray(np.clip(np.rint(x * 255 + 127.5), 0, 255), np.uint8)
+
+
+def decode(data: bytes, model: Model) -> Decoded:
+    """Raises ValueError for anything but a whole file made with this model."""
+    head, chunks = parse_file(data)
+    require(head.model == model.id, "another model")
+    width, latent = model.config["z"], model.config["latent"]
+    rows, columns = -(-head.height // 64), -(-head.width // 64)
+    tables = (head.quality + 500) // 1000 * width + np.arange(width)
+    z = decode_symbols(chunks[0][1], np.repeat(tables, rows * columns), model, "z")
+    z = z.reshape(width, rows, columns).astype(np.int8)
+    index = scale_index(model, z, head.quality)
+    r = np.empty((latent, 4 * rows, 4 * columns), np.int16)
+    for (_, payload), part in zip(chunks[1:], tile_grid(head), strict=False):
+        tile = index[:, part[0], part[1]]
+        r[:, part[0], part[1]] = decode_symbols(payload, tile.reshape(-1), model, "y").reshape(tile.shape)
+    require(zlib.crc32(r.astype("<i2").tobytes(), zlib.crc32(z.tobytes())) == head.symbols_crc, "symbols")
+    networks, extra = Networks(model, head.quality), dict(chunks)
+    return Decoded(
+        z,
+        r,
+        networks.pixels(networks.latent(z, r), head),
+        decode_alpha(extra[ALPHA], head) if ALPHA in extra else None,
+        {kind: inflate(extra[kind]) for kind in (ICC, EXIF, XMP) if kind in extra},
+    )

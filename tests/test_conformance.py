@@ -1,0 +1,109 @@
+"""Vectors that are kept for ever: every release decodes them all, and so does a decoder of another make."""
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import independent_decoder
+import numpy as np
+import pytest
+from PIL import Image
+
+from nicodec import checkpoint, codec, container
+
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "tests" / "vectors"
+VECTORS = sorted(path for path in FOLDER.glob("*") if path.is_dir())
+NAMES = [path.name for path in VECTORS]
+
+
+@lru_cache(maxsize=1)
+def models(sha256: str) -> tuple[codec.Codec, independent_decoder.Model]:
+    found = codec.Codec(sha256, threads=1)
+    return found, independent_decoder.Model(found.checkpoint.path.read_bytes())
+
+
+def load(vector: Path) -> tuple[bytes, dict[str, Any], Any]:
+    """The file, what is expected, and the samples expected: int16 (H, W, channels), alpha last."""
+    expected = json.loads((vector / "expect.json").read_text("utf-8"))
+    with Image.open(vector / "picture.png") as picture:
+        assert (list(picture.size), picture.mode) == (expected["size"], expected["mode"])
+        assert picture.info == {}
+        samples = np.atleast_3d(np.asarray(picture)).astype(np.int16)
+    return (vector / "file.nic").read_bytes(), expected, samples
+
+
+def colours(samples: Any, expected: dict[str, Any]) -> Any:
+    return samples[:, :, : 1 if expected["mode"] in ("L", "LA") else 3]
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_no_vector_was_changed() -> None:
+    lines = (FOLDER / "SHA256SUMS").read_text("utf-8").splitlines() if VECTORS else []
+    files = [path for path in sorted(FOLDER.rglob("*")) if path.is_file() and path.parent != FOLDER]
+    found = [f"{sha256(path.read_bytes())}  {path.relative_to(FOLDER).as_posix()}" for path in files]
+    assert sorted(lines) == sorted(found)
+
+
+def test_the_newest_model_of_each_name_has_vectors() -> None:
+    manifest = ROOT / "checkpoints" / checkpoint.MANIFEST
+    if not manifest.is_file():
+        pytest.skip("no model is released")
+    newest = {e["name"]: e["sha256"] for e in json.loads(manifest.read_text("utf-8"))["models"]}
+    with_vectors = {load(vector)[1]["model"] for vector in VECTORS}
+    assert set(newest.values()) <= with_vectors, "run `make vectors`"
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=NAMES)
+def test_codec(vector: Path) -> None:
+    data, expected, samples = load(vector)
+    ours, _ = models(expected["model"])
+    picture = ours.decode(data)
+    assert (list(picture.size), picture.mode) == (expected["size"], expected["mode"])
+    decoded = np.atleast_3d(np.asarray(picture)).astype(np.int16)
+    difference = np.abs(colours(decoded, expected) - colours(samples, expected))
+    assert difference.max() <= expected["peak_error"]
+    assert np.array_equal(decoded[:, :, -1], samples[:, :, -1]) or "A" not in expected["mode"]
+
+    z, r = ours._symbols(*container.unpack(data))
+    assert sha256(z.tobytes() + r.astype("<i2").tobytes()) == expected["symbols_sha256"]
+
+    blobs = {"ICC": "icc_profile", "EXIF": "exif", "XMP": "xmp"}
+    found = {kind: picture.info[key] for kind, key in blobs.items() if key in picture.info}
+    digests = {kind: sha256(blob.removeprefix(b"Exif\0\0")) for kind, blob in found.items()}
+    assert digests == expected["metadata_sha256"]
+
+    told = codec.info(data)
+    assert [told.width, told.height] == expected["size"]
+    assert (told.mode, told.quality, told.version) == (
+        expected["mode"],
+        expected["quality"],
+        expected["version"],
+    )
+    assert list(told.tiles) == expected["tiles"]
+    assert [kind for kind, _ in told.chunks] == expected["chunks"]
+    assert sorted(told.metadata) == sorted(expected["metadata_sha256"])
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=NAMES)
+def test_independent_decoder(vector: Path) -> None:
+    data, expected, samples = load(vector)
+    _, model = models(expected["model"])
+    found = independent_decoder.decode(data, model)
+    assert sha256(found.z.tobytes() + found.r.astype("<i2").tobytes()) == expected["symbols_sha256"]
+    difference = np.abs(found.pixels - colours(samples, expected))
+    assert difference.max() <= expected["peak_error"]
+    assert (found.alpha is not None) == ("A" in expected["mode"])
+    assert found.alpha is None or np.array_equal(found.alpha, samples[:, :, -1])
+    names = {
+        independent_decoder.ICC: "ICC",
+        independent_decoder.EXIF: "EXIF",
+        independent_decoder.XMP: "XMP",
+    }
+    digests = {names[kind]: sha256(blob) for kind, blob in found.metadata.items()}
+    assert digests == expected["metadata_sha256"]
