@@ -133,31 +133,6 @@ def test_the_bound_is_reached_by_the_worst_input_and_not_passed(network: Any) ->
     assert worst <= bounds[0]
 
 
-def test_frequencies_sum_and_keep_every_symbol() -> None:
-    rng = np.random.default_rng(0)
-    for n in (2, 3, 50, 1400):
-        p = rng.dirichlet(np.full(n, 0.1)) + 1e-12
-        f = export.frequencies(p).astype(np.int64)
-        assert f.sum() == 1 << 16
-        assert f.min() >= 1
-        cost = -(p / p.sum() * np.log2(f / 65536)).sum()
-        entropy = -(p / p.sum() * np.log2(p / p.sum())).sum()
-        assert cost < entropy + 0.01 + n * 2e-5
-
-
-def test_gaussian_tables_cost_what_gaussians_cost() -> None:
-    tables = export.y_tables()
-    start, low = tables["tables.y.start"], tables["tables.y.low"]
-    for t in (0, 20, 40, 63):
-        sigma = m.SCALE_MIN * np.exp(m.SCALE_STEP * t)
-        f = tables["tables.y.frequencies"][start[t] : start[t + 1]].astype(np.float64)
-        assert len(f) == 2 * -low[t] + 2  # symmetric, and one escape
-        values = np.arange(low[t], -low[t] + 1)
-        p = m.gaussian_likelihood(torch.from_numpy(values.astype(np.float64)), torch.tensor(sigma)).numpy()
-        assert np.abs(f[:-1] / 65536 - p).max() < 2e-4
-        assert p.sum() > 1 - 1e-4
-
-
 def test_a_weight_that_half_precision_cannot_hold_is_refused(network: Any) -> None:
     broken = copy.deepcopy(network)
     with torch.no_grad():

@@ -5,6 +5,8 @@ Beside `export`, which writes the counts into the manifest.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,7 +26,7 @@ def kmac_per_pixel(model: Model) -> dict[str, float]:
     x, hat = torch.zeros(1, SIDE, SIDE, 3), torch.zeros(1, ANCHORS)
     y, z = torch.zeros(1, SIDE // 16, SIDE // 16, c.latent), torch.zeros(1, SIDE // 64, SIDE // 64, c.z)
     features = torch.zeros(1, SIDE // 16, SIDE // 16, c.context)
-    parts = {
+    parts: dict[str, Callable[[], object]] = {
         "g_a": lambda: model.g_a(x, hat, model.spread),
         "h_a": lambda: model.h_a(y, hat),
         "h_sigma": lambda: model.h_sigma(z, hat),
@@ -34,7 +36,7 @@ def kmac_per_pixel(model: Model) -> dict[str, float]:
     }
     counts: dict[str, float] = {}
     for name, part in parts.items():
-        with FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
+        with FlopCounterMode(display=False) as counter:
             part()
         counts[name] = counter.get_total_flops() / 2 / SIDE**2 / 1000
     shared = counts["h_sigma"] + counts["h_mu"] + counts["context"]

@@ -163,6 +163,16 @@ class Patches:
         quality = torch.from_numpy(np.rint(rng.permutation(q) * 10000).astype(np.int64))
         return torch.stack(patches), quality.to(self.device)
 
+    def squares(self, count: int, side: int) -> Tensor:
+        """Central squares (<= count, side, side, 3) uint8 of pictures spread evenly over the store."""
+        usable = [e for e in self.entries if min(e.height, e.width) >= side]
+        result = []
+        for e in usable[:: max(1, len(usable) // count)][:count]:
+            y, x = (e.height - side) // 2, (e.width - side) // 2
+            picture = self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
+            result.append(picture[y : y + side, x : x + side])
+        return torch.stack(result)
+
     def pca_patches(self, count: int) -> Tensor:
         """Random 16x16 patches as rows (count, 768) of pixels in [-1/2, 1/2]."""
         rows = []

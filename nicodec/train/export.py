@@ -21,14 +21,10 @@ from torch import Tensor
 from nicodec import checkpoint, prior
 from nicodec.errors import BadModel
 from nicodec.files import atomic_write
-from nicodec.train import graphs
+from nicodec.train import graphs, tables
 from nicodec.train.model import (
     ACT_MAX,
-    ANCHORS,
     HAT_ONE,
-    SCALE_MIN,
-    SCALE_STEP,
-    SCALES,
     Z_MAX,
     IntegerLayer,
     Model,
@@ -42,8 +38,6 @@ Array: TypeAlias = npt.NDArray[Any]
 
 # Every partial sum of the integer path must stay below this for float32 to be exact in any order.
 EXACT = 2**24
-# Tables reach to where less than this mass is left on a side; beyond it an escape is cheaper.
-TAIL = 2.0**-17
 # Largest difference allowed between ONNX Runtime and torch: latents in quantiser steps, relative to the
 # larger of 1 and the value; pixels in 1/255.
 LATENT_TOLERANCE, PIXEL_TOLERANCE = 1e-3, 1e-2
@@ -71,62 +65,12 @@ def prove_exact(tensors: dict[str, Array]) -> list[int]:
     return bounds
 
 
-def frequencies(probabilities: Array) -> Array:
-    """Probabilities -> integer frequencies of at least 1 that sum to 2^16, nearest in code length."""
-    total = 1 << 16
-    p = probabilities / probabilities.sum()
-    f = np.maximum(1, np.floor(p * total)).astype(np.int64)
-    while f.sum() != total:  # give to, or take from, where it changes the expected length least
-        step = 1 if f.sum() < total else -1
-        movable = f + step >= 1
-        gain = np.where(movable, p * np.abs(np.log2(np.maximum(f + step, 1) / f)) * step, -np.inf)
-        f[int(gain.argmax())] += step
-    result: Array = f.astype(np.uint16)
-    return result
-
-
-def y_tables() -> dict[str, Array]:
-    """One Gaussian table for each of the 64 scales, and an escape as the last entry."""
-    tables, low = [], []
-    for sigma in SCALE_MIN * np.exp(SCALE_STEP * np.arange(SCALES)):
-        cdf = torch.special.ndtr(torch.arange(-1500, 1501, dtype=torch.float64).sub(0.5) / sigma).numpy()
-        reach = max(1, int(np.flatnonzero(cdf < TAIL)[-1] - 1500) * -1)
-        inside = np.diff(cdf)[1500 - reach : 1501 + reach]
-        tables.append(frequencies(np.append(inside, max(1 - inside.sum(), 2.0**-20))))
-        low.append(-reach)
-    return _joined("y", tables, low)
-
-
-def z_tables(model: Model) -> dict[str, Array]:
-    """One table for each anchor quality and channel, over the values that hold nearly all of the mass."""
-    values = torch.arange(-Z_MAX, Z_MAX + 1, dtype=torch.float64)
-    grid = values[None, None, :, None].expand(ANCHORS, 1, -1, model.config.z)
-    prior64 = _double(model.z_prior)
-    p = prior64.likelihood(grid, torch.eye(ANCHORS, dtype=torch.float64))[:, 0].detach().numpy()
-    tables, low = [], []
-    for pmf in p.transpose(0, 2, 1).reshape(-1, len(values)):
-        kept = np.flatnonzero(pmf > 2.0**-16)
-        first, last = min(kept[0], len(values) - 2), max(kept[-1], kept[0] + 1)
-        tables.append(frequencies(pmf[first : last + 1]))
-        low.append(int(first) - Z_MAX)
-    return _joined("z", tables, low)
-
-
-def _joined(name: str, tables: list[Array], low: list[int]) -> dict[str, Array]:
-    starts = np.cumsum([0] + [len(t) for t in tables])
-    return {
-        f"tables.{name}.frequencies": np.concatenate(tables),
-        f"tables.{name}.start": starts.astype(np.int32),
-        f"tables.{name}.low": np.array(low, np.int16),
-    }
-
-
 def _double(module: Any) -> Any:
     """A copy of a module in float64."""
     return copy.deepcopy(module).double().eval()
 
 
-def freeze(model: Model) -> dict[str, Array]:
+def freeze(model: Model, counts: tables.Counts | None = None) -> dict[str, Array]:
     """All tensors of a model file: weights (float16), integers of h_sigma, tables, graphs."""
     tensors: dict[str, Array] = {}
     for name, value in model.state_dict().items():
@@ -149,7 +93,7 @@ def freeze(model: Model) -> dict[str, Array]:
         tensors[f"h_sigma.layers.{i}.bias"] = bias.numpy().astype(np.int32)
         tensors[f"h_sigma.layers.{i}.scale"] = torch.exp2(-shift)[None].numpy().astype(np.float32)
     prove_exact(tensors)
-    tensors |= y_tables() | z_tables(model)
+    tensors |= tables.y_tables(counts) | tables.z_tables(model, counts)
     shapes = {name: array.shape for name, array in tensors.items()}
     for name in graphs.PARTS:
         data, weights = graphs.build(name, model.config, shapes)
@@ -180,12 +124,16 @@ def thaw(tensors: dict[str, Array], config: ModelConfig) -> dict[str, Tensor]:
     return state
 
 
-def write_model(model: Model, path: Path, name: str, training: dict[str, Any]) -> checkpoint.Checkpoint:
-    """Freeze, verify and write one .nicmodel file. training: how it was made, kept in the file.
+def write_model(
+    model: Model, path: Path, name: str, training: dict[str, Any], counts: tables.Counts | None = None
+) -> checkpoint.Checkpoint:
+    """Freeze, verify and write one .nicmodel file.
+
+    training: how it was made, kept in the file. counts: symbols of real pictures, for better tables.
 
     Raises BadModel, and leaves nothing behind, if the result would not compute what the model computes.
     """
-    tensors = freeze(model)
+    tensors = freeze(model, counts)
     metadata = {
         "format": checkpoint.FORMAT,
         "name": name,

@@ -337,11 +337,17 @@ def bits(likelihood: Tensor) -> Tensor:
 
 @dataclass
 class Output:
-    """What one pass returns: pixels (B, H, W, 3), and the bits of y and z for each sample (B,)."""
+    """What one pass returns: pixels (B, H, W, 3), bits of y and z for each sample (B,), and what is coded.
+
+    z (B, h/4, w/4, Z) and r (B, h, w, L) are the rounded symbols, index (B, h, w, L) the table of each r.
+    """
 
     pixels: Tensor
     y_bits: Tensor
     z_bits: Tensor
+    z: Tensor
+    r: Tensor
+    index: Tensor
 
 
 class Model(nn.Module):
@@ -425,11 +431,14 @@ class Model(nn.Module):
         mu1 = self.context.phase1(y0 / unit, features) * unit
         mu = torch.where(even, mu0, mu1)
         r = y - mu
-        y_hat = y + (torch.floor(r + 0.5) - r).detach()
-        y_bits = bits(gaussian_likelihood(self.perturb(r, torch.floor(r + 0.5)), sigma))
+        r_round = torch.floor(r + 0.5).detach()
+        y_hat = y + (r_round - r).detach()
+        y_bits = bits(gaussian_likelihood(self.perturb(r, r_round), sigma))
 
         pixels = self.g_s(y_hat / gain, hat, self.spread)
-        return Output(pixels, y_bits.sum((1, 2, 3)), z_bits.sum((1, 2, 3)))
+        return Output(
+            pixels, y_bits.sum((1, 2, 3)), z_bits.sum((1, 2, 3)), z_round.detach(), r_round, index.detach()
+        )
 
     def perturb(self, x: Tensor, rounded: Tensor) -> Tensor:
         """What the rate is measured on: x with uniform noise in training, the rounded value otherwise."""

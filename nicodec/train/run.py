@@ -28,10 +28,12 @@ from rich.progress import (
 from nicodec import bench, checkpoint, image
 from nicodec.errors import NicError
 from nicodec.files import shown
-from nicodec.train import export
-from nicodec.train.data import Patches, Pixels
+from nicodec.train import export, tables
+from nicodec.train.data import SMALLEST, Patches, Pixels
 from nicodec.train.loop import Options, Step, Trainer, centre, pick_device
 
+# Training pictures whose symbols are counted for the tables.
+COUNTED = 96
 # Held-out pictures, or central squares of them, on which the finished codec is measured.
 MEASURED, MEASURED_SIDE = 24, 384
 
@@ -102,8 +104,10 @@ def train(
         "torch": torch.__version__,
         "start": start,
     }
-    with trainer.averaged() as model:
-        made = export.write_model(model, out, out.stem, history)
+    with trainer.averaged() as model, console.status("counting symbols, writing and checking the model"):
+        side = next(s for s in (256, 128, SMALLEST) if data.has(s))
+        counts = tables.count(model, data.squares(COUNTED, side), amp=trainer.amp)
+        made = export.write_model(model, out, out.stem, history, counts)
     console.print(f"{shown(out)}: {made.path.stat().st_size / 1e6:.1f} MB, {made.sha256[:16]}")
     measure(data.validation, out, folder, console)
 
