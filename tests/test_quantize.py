@@ -1,0 +1,57 @@
+"""Quality to integers, floats to symbols: the only place that rounds, to the last half."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nicodec.errors import NicError
+from nicodec.quantize import MAX_SYMBOL, hyper_symbols, phase0, quality_index, residual, samples
+
+
+def test_quality_in_hundredths() -> None:
+    qualities: tuple[Any, ...] = (0, 50, 100, 12.34, 0.004, 99.999, np.float32(7.5), np.int64(3), True)
+    assert [quality_index(q) for q in qualities] == [0, 5000, 10000, 1234, 0, 10000, 750, 300, 100]
+
+
+@pytest.mark.parametrize(
+    "quality", [-1, -1e-9, 100.001, float("nan"), float("inf"), 10**400, "50", None, 1j, Fraction(1, 2), [50]]
+)
+def test_any_other_quality_is_refused(quality: Any) -> None:
+    with pytest.raises(NicError, match="quality must be a number from 0 to 100"):
+        quality_index(quality)
+
+
+def test_residuals_round_halves_up_and_stay_in_range() -> None:
+    y = np.array([-1.5, -0.5, 0.49, 0.5, 1.5, 1e9, -1e9], np.float32)
+    symbols = residual(y, np.zeros_like(y))
+    assert symbols.dtype == np.int16
+    assert symbols.tolist() == [-1, 0, 0, 1, 2, MAX_SYMBOL, -MAX_SYMBOL]
+    assert residual(y, y).tolist() == [0] * 7
+
+
+def test_hyper_symbols_stay_inside_their_tables() -> None:
+    z = np.array([-99, -0.5, 0.5, 99], np.float32).reshape(1, 1, 2, 2).repeat(2, 1)
+    symbols = hyper_symbols(z, np.array([-3, 0], np.int16), np.array([63, 1], np.int32))
+    assert symbols.dtype == np.int8
+    assert symbols.reshape(2, 4).tolist() == [[-3, 0, 1, 63], [0, 0, 1, 1]]
+
+
+def test_the_first_phase_is_a_chequerboard_that_alternates_with_the_channel() -> None:
+    mask = phase0((1, 2, 2, 3))
+    assert mask.astype(int).tolist() == [[[[1, 0, 1], [0, 1, 0]], [[0, 1, 0], [1, 0, 1]]]]
+
+
+def test_samples_are_rounded_clipped_and_cropped() -> None:
+    x = np.full((1, 3, 16, 16), 9, np.float32)
+    x[0, :, :2, :3] = np.array([-0.5, -0.5 + 0.4 / 255, -0.5 + 0.6 / 255, 0, 0.5, -7]).reshape(2, 3)
+    pixels = samples(x, 2, 3, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels.flags.c_contiguous
+    assert pixels.tolist() == [[[0] * 3, [0] * 3, [1] * 3], [[128] * 3, [255] * 3, [0] * 3]]
+
+
+def test_gray_is_the_mean_of_the_planes() -> None:
+    x = np.array([10, 20, 60], np.float32).reshape(1, 3, 1, 1) / 255 - 0.5
+    assert samples(x, 1, 1, 1).tolist() == [[[30]]]

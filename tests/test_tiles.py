@@ -1,0 +1,48 @@
+"""Padding and tiles: whole numbers, exhaustively at the edges."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from nicodec.container import Header, tile_count
+from nicodec.tiles import cells, grid, pad
+
+EDGES = (1, 2, 63, 64, 65, 127, 128, 129, 300, 1023, 1024, 1025)
+
+
+def test_cells_cover_the_picture_and_no_more() -> None:
+    for width, height in product(range(1, 200), EDGES):
+        columns, rows = cells(width, height)
+        assert 0 <= 64 * columns - width < 64
+        assert 0 <= 64 * rows - height < 64
+
+
+@pytest.mark.parametrize("height", [1, 2, 63, 64, 65])
+@pytest.mark.parametrize("width", [1, 63, 64, 65, 130])
+def test_padding_repeats_the_last_row_and_column(width: int, height: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    padded = pad(pixels)
+    columns, rows = cells(width, height)
+    assert padded.dtype == np.uint8
+    assert padded.shape == (64 * rows, 64 * columns, 3)
+    y = np.minimum(np.arange(64 * rows), height - 1)
+    x = np.minimum(np.arange(64 * columns), width - 1)
+    assert np.array_equal(padded, pixels[y][:, x])
+
+
+@pytest.mark.parametrize("tile", [(1, 1), (16, 16), (3, 2), (1, 65535), (65535, 65535)])
+def test_tiles_cover_every_latent_once_in_reading_order(tile: tuple[int, int]) -> None:
+    for width, height in product(EDGES, EDGES):
+        columns, rows = cells(width, height)
+        cover = np.full((4 * rows, 4 * columns), -1)
+        slices = list(grid(width, height, tile))
+        assert len(slices) == tile_count(Header(width, height, 3, 0, tile, bytes(8), 0))
+        for i, part in enumerate(slices):
+            assert (cover[part] == -1).all()
+            cover[part] = i
+        assert (cover >= 0).all()
+        # The number of a tile rises along a row, and from each row of tiles to the next.
+        assert (np.diff(cover, axis=1) >= 0).all()
+        assert (np.diff(cover, axis=0)[4 * tile[1] - 1 :: 4 * tile[1]] > 0).all()
+        assert cover.shape[1] <= 4 * tile[0] or (cover[0, 4 * tile[0] - 1], cover[0, 4 * tile[0]]) == (0, 1)
