@@ -174,7 +174,7 @@ def _with_escapes(coder: Codec, data: bytes) -> bytes:
     z, r = coder._symbols(header, chunks)
     index = coder.networks.h_sigma(z, prior.integer_hats(header.quality))
     channels = r.shape[1]
-    r[0, :5, 1, 2] = 1000, -1000, -9000, 32767, -32767
+    r[0, :5, 1, 2] = 2000, -2000, -9000, 32767, -32767
     r[0, channels - 1, 0, 0] = coder.y_tables.high[index[0, channels - 1, 0, 0]] + 1
     r[0, channels - 2, 3, 3] = coder.y_tables.low[index[0, channels - 2, 3, 3]] - 1
     return _packed(coder, header, chunks[0], z, r)
