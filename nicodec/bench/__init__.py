@@ -17,12 +17,12 @@ from typing import Any
 
 from PIL import Image, features
 
-from nicodec import metrics
+from nicodec import checkpoint, metrics
 from nicodec.bench import coders, figures, photographs
 from nicodec.bench.coders import Coder, Point, measure
 from nicodec.bench.photographs import find_images, load
 from nicodec.bench.report import WINDOW, Report, compare, mean_curve, read_anchors
-from nicodec.errors import NicError
+from nicodec.errors import ModelNotFound, NicError
 from nicodec.files import atomic_write, shown
 
 _PACKAGES = ("nicodec", "numpy", "pillow", "onnxruntime", "constriction", "bjontegaard", "pillow-jxl-plugin")
@@ -167,6 +167,7 @@ def _conditions(model: str, points: int, threads: int) -> dict[str, Any]:
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "model": model,
+        "model_sha256": _sha256(model),
         "points_per_codec": points,
         "threads": threads,
         "bd_rate": f"bjontegaard, Akima; window {WINDOW[0]:g} to {WINDOW[1]:g} bpp of the tested codec",
@@ -176,6 +177,14 @@ def _conditions(model: str, points: int, threads: int) -> dict[str, Any]:
         "system": platform.platform(),
         "versions": versions,
     }
+
+
+def _sha256(model: str) -> str | None:
+    """Which bytes the name stood for; None where nicodec's own row is left out for want of a model."""
+    try:
+        return checkpoint.load(checkpoint.find(model)).sha256
+    except ModelNotFound:
+        return None
 
 
 def _cpu() -> str:

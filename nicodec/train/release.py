@@ -1,6 +1,7 @@
 """From a trained model file to a released one: checkpoints/, its manifest entry and conformance vectors.
 
-The last step of training, run by hand: python -m nicodec.train.release my.nicmodel photo --images FOLDER
+The last step of training, run by hand after `nicodec bench -m my.nicmodel -o RESULTS`:
+python -m nicodec.train.release my.nicmodel photo --results RESULTS/results.json
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from nicodec import __version__, bench, checkpoint
+from nicodec import __version__, checkpoint
 from nicodec.errors import NicError
 from nicodec.files import atomic_write
 from nicodec.train import export, vectors
@@ -21,22 +21,23 @@ from nicodec.train.complexity import kmac_per_pixel
 from nicodec.train.model import Model, ModelConfig
 
 
-def release(model: Path, name: str, images: Path, folder: Path, vector_folder: Path, results: Path) -> None:
-    """Measure a model file beside the other codecs, put it into `folder` and write its entry and vectors.
+def release(model: Path, name: str, results: Path, folder: Path, vector_folder: Path) -> None:
+    """Put a model file into `folder`, and write its manifest entry and its conformance vectors.
 
-    images: the evaluation set of the RD points, none of which was trained on. Raises NicError if a model
-    of the same bytes is released already.
+    results: results.json of a benchmark of this very file, for the RD points. Raises NicError if it is of
+    another, or if a model of the same bytes is released already.
     """
     made = checkpoint.load(model)
     manifest = folder / "manifest.json"
     entries = json.loads(manifest.read_text("utf-8"))["models"] if manifest.is_file() else []
     if any(entry["sha256"] == made.sha256 for entry in entries):
         raise NicError(f"{model}: released already")
+    report = json.loads(results.read_text("utf-8"))
+    if report["conditions"]["model_sha256"] != made.sha256:
+        raise NicError(f"{results}: these are results of another model")
+    (curve,) = (c for c in report["curves"] if c["name"] == "nicodec")
     network = Model(ModelConfig(**made.config))
     network.load_state_dict(export.thaw(made.tensors, network.config))
-    report = bench.run([images], results, model=str(model))
-    report.print(Console(stderr=True))
-    (curve,) = (c for c in report.curves if c.name == "nicodec")
     metadata, _ = checkpoint.parse(model.read_bytes(), str(model))
     file = f"{name}-{made.sha256[:8]}{checkpoint.SUFFIX}"
     entry = {
@@ -49,10 +50,15 @@ def release(model: Path, name: str, images: Path, folder: Path, vector_folder: P
         "config": made.config,
         "training": json.loads(metadata["training"]),
         "rd": {
-            "images": f"{images.name}: {len(report.images)} pictures, means of real files",
+            "images": f"means of real files, {len(report['images'])} pictures of {results.parent.name}",
             "points": [
-                {"quality": p.setting, "bpp": round(p.bpp, 5), "psnr": round(p.psnr, 4), "msssim": p.msssim}
-                for p in curve.points
+                {
+                    "quality": p["setting"],
+                    "bpp": round(p["bpp"], 5),
+                    "psnr": round(p["psnr"], 4),
+                    "msssim": round(p["msssim"], 6),
+                }
+                for p in curve["points"]
             ],
         },
     }
@@ -66,13 +72,12 @@ def release(model: Path, name: str, images: Path, folder: Path, vector_folder: P
 def main(
     model: Annotated[Path, typer.Argument(help="The .nicmodel file to release.")],
     name: Annotated[str, typer.Argument(help="Its public name.")],
-    images: Annotated[Path, typer.Option(help="Folder of evaluation pictures.")],
-    results: Annotated[Path, typer.Option(help="Folder for the benchmark's results.")],
+    results: Annotated[Path, typer.Option(help="results.json of `nicodec bench -m MODEL`.")],
     folder: Annotated[Path, typer.Option(help="Where released models live.")] = Path("checkpoints"),
     vector_folder: Annotated[Path, typer.Option("--vectors")] = Path("tests/vectors"),
 ) -> None:
-    """Release a model: measure it, add it to the manifest, write its conformance vectors."""
-    release(model, name, images, folder, vector_folder, results)
+    """Release a measured model: add it to the manifest and write its conformance vectors."""
+    release(model, name, results, folder, vector_folder)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,70 @@
+"""The release step: file, vectors and manifest entry together, and only for what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytest.importorskip("skimage")
+
+from nicodec import checkpoint  # noqa: E402
+from nicodec.errors import NicError  # noqa: E402
+from nicodec.train import export  # noqa: E402
+from nicodec.train import model as m  # noqa: E402
+from nicodec.train.release import release  # noqa: E402
+
+TINY = m.ModelConfig(latent=24, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> checkpoint.Checkpoint:
+    torch.manual_seed(0)
+    network = m.Model(TINY)
+    network.init_from_patches(torch.randn(1000, 768) * 0.2, (1.5, 40.0))
+    return export.write_model(network.eval(), tmp_path / "my.nicmodel", "my", {"command": "nicodec train …"})
+
+
+def results(folder: Path, sha256: str) -> Path:
+    point = {"setting": 50, "bpp": 0.5, "psnr": 30.0, "msssim": 0.9}
+    report: dict[str, Any] = {
+        "conditions": {"model_sha256": sha256},
+        "images": [{}, {}],
+        "curves": [{"name": "jpeg", "points": []}, {"name": "nicodec", "points": [point]}],
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(report))
+    return folder / "results.json"
+
+
+def test_a_release_is_found_by_name_and_by_the_files_it_made(
+    made: checkpoint.Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, vectors = tmp_path / "checkpoints", tmp_path / "vectors"
+    folder.mkdir()
+    found = results(tmp_path / "some-set", made.sha256)
+    release(made.path, "mine", found, folder, vectors)
+    monkeypatch.setenv("NICODEC_MODELS", str(folder))
+    assert checkpoint.load(checkpoint.find("mine")).sha256 == made.sha256
+    assert checkpoint.find_id(made.id).parent == folder
+    (entry,) = json.loads((folder / "manifest.json").read_text())["models"]
+    assert entry["rd"]["points"][0]["psnr"] == 30.0
+    assert entry["rd"]["images"] == "means of real files, 2 pictures of some-set"
+    assert entry["training"]["command"] == "nicodec train …"
+    assert entry["parameters"] == sum(p.numel() for p in m.Model(TINY).parameters())
+    assert len(list(vectors.glob("*/file.nic"))) >= 10
+    with pytest.raises(NicError, match="released already"):
+        release(made.path, "mine", found, folder, vectors)
+
+
+def test_results_of_another_model_are_refused(made: checkpoint.Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(NicError, match="another model"):
+        release(
+            made.path, "mine", results(tmp_path / "set", "0" * 64), tmp_path / "checkpoints", tmp_path / "v"
+        )
+    assert list((tmp_path / "checkpoints").iterdir()) == []
