@@ -79,11 +79,12 @@ def max_pixels() -> int:
 def check_size(width: int, height: int) -> None:
     """Raise LimitExceeded for more pixels than `max_pixels`.
 
-    A narrow strip counts with its padding to whole cells too, against the default limit where that is larger.
+    So does a strip so narrow that its padding to whole cells makes far more of them.
     """
     limit = max_pixels()
     padded = -(-width // CELL) * -(-height // CELL) * CELL**2
-    if max(width, height) > MAX_SIDE or width * height > limit or padded > max(limit, DEFAULT_MAX_PIXELS):
+    far_more = 2 * max(limit, DEFAULT_MAX_PIXELS)
+    if max(width, height) > MAX_SIDE or width * height > limit or padded > far_more:
         raise LimitExceeded(
             f"a picture of {width}x{height} is over the limit of {limit:,} pixels;"
             " NICODEC_MAX_PIXELS in the environment raises it"

@@ -1,0 +1,350 @@
+"""The command line: files and pipes, exit codes, one line for every failure, nothing half written."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import nicodec
+from nicodec import cli
+
+Run = Callable[..., tuple[int, bytes, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """Run the program in this process: arguments and stdin -> exit code, stdout, stderr."""
+
+    def run(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, str]:
+        monkeypatch.setattr(sys, "argv", ["nicodec", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        monkeypatch.setenv("COLUMNS", "200")
+        code: Any = 0
+        try:
+            cli.main()
+        except SystemExit as error:
+            code = error.code or 0
+        sys.stdout.flush()
+        out, err = capfdbinary.readouterr()
+        text = err.decode()
+        assert "Traceback" not in text
+        return code, out, text
+
+    return run
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder with one picture."""
+    monkeypatch.chdir(tmp_path)
+    y, x = np.mgrid[:40, :60]
+    planes = [128 + 100 * np.sin((x + 2 * y) / 30 + p) for p in range(3)]
+    Image.fromarray(np.stack(planes, -1).astype(np.uint8)).save("a.png")
+    return tmp_path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def nicodec_process(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-W", "error", "-m", "nicodec", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, check=False)
+
+
+# Encode and decode
+
+
+def test_there_and_back(run: Run, here: Path) -> None:
+    assert run("encode", "a.png", "b.nic", "-q", "70") == (
+        0,
+        b"",
+        f"a.png -> b.nic: 60x40, {os.path.getsize('b.nic'):,} bytes,"
+        f" {os.path.getsize('b.nic') / 300:.3f} bpp\n",
+    )
+    assert Path("b.nic").read_bytes() == nicodec.encode("a.png", quality=70)
+    assert run("decode", "b.nic", "b.png") == (0, b"", "b.nic -> b.png: 60x40 RGB\n")
+    with Image.open("b.png") as picture:
+        assert picture.tobytes() == nicodec.decode(Path("b.nic").read_bytes()).tobytes()
+    assert names(here) == ["a.png", "b.nic", "b.png"]
+
+
+def test_default_names(run: Run, here: Path) -> None:
+    Path("x.y").mkdir()
+    Path("a.png").rename("x.y/pic.one.png")
+    assert run("encode", "x.y/pic.one.png", "--quiet") == (0, b"", "")
+    Path("x.y/pic.one.png").unlink()
+    assert run("decode", "x.y/pic.one.nic", "--quiet") == (0, b"", "")
+    assert names(here / "x.y") == ["pic.one.nic", "pic.one.png"]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "webp", "tif", "ppm", "PNG"])
+def test_the_suffix_decides_the_format(run: Run, here: Path, suffix: str) -> None:
+    run("encode", "a.png", "--quiet")
+    assert run("decode", "a.nic", f"b.{suffix}")[0] == 0
+    with Image.open(f"b.{suffix}") as picture:
+        assert picture.format == {"jpg": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper())
+
+
+def test_pipes_carry_the_bytes_of_files(here: Path) -> None:
+    """Whole processes: what a shell's pipe would carry."""
+    png = Path("a.png").read_bytes()
+    made = nicodec_process("encode", "-", "-q", 30, "-j", 1, stdin=png)
+    assert (made.returncode, made.stdout) == (0, nicodec.encode("a.png", quality=30))
+    assert made.stderr.startswith(b"stdin -> stdout: 60x40, ")
+    back = nicodec_process("decode", "-", "-", "--quiet", stdin=made.stdout)
+    assert (back.returncode, back.stderr) == (0, b"")
+    with Image.open(io.BytesIO(back.stdout)) as picture:
+        assert picture.format == "PNG"
+        assert picture.tobytes() == nicodec.decode(made.stdout).tobytes()
+
+
+def test_a_stream_to_a_file_and_a_file_to_a_stream(run: Run, here: Path) -> None:
+    assert run("encode", "-", "b.nic", "--quiet", stdin=Path("a.png").read_bytes()) == (0, b"", "")
+    data = Path("b.nic").read_bytes()
+    assert run("encode", "a.png", "-", "--quiet") == (0, data, "")
+    assert run("info", "-", "--json", stdin=data)[1] == run("info", "b.nic", "--json")[1]
+    assert run("verify", "-", stdin=data) == (0, b"stdin: ok\n", "")
+
+
+def test_options_reach_the_codec(run: Run, here: Path) -> None:
+    with Image.open("a.png") as picture:
+        picture.info["xmp"] = b"<x/>"
+        picture.save("a.jpg", xmp=b"<x/>")
+    sizes = [len(run("encode", "a.png", "-", "--quiet", "-q", q)[1]) for q in (0, 25.5, 100)]
+    assert sizes == sorted(set(sizes))
+    kept, stripped = (run("encode", "a.jpg", "-", "--quiet", *o)[1] for o in ((), ("--strip",)))
+    assert nicodec.info(kept).metadata == ("XMP",)
+    assert nicodec.info(stripped).metadata == ()
+    assert run("encode", "a.png", "-", "-m", "nothing")[0] == 4
+    path = nicodec.Codec().checkpoint.path
+    assert run("encode", "a.png", "-", "--quiet", "-m", path)[1] == nicodec.encode("a.png")
+
+
+def test_what_was_lost_is_said_in_one_line_each(run: Run, here: Path) -> None:
+    Image.new("CMYK", (9, 9)).save("c.tif")
+    _, _, said = run("encode", "c.tif")
+    assert said.splitlines()[0] == "c.tif: CMYK was converted to RGB"
+    assert len(said.splitlines()) == 2
+    assert run("encode", "c.tif", "-f", "--quiet") == (0, b"", "")
+
+
+def test_warnings_of_pillow_become_lines_too(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)  # under those of the picture, but not under half
+    code, _, said = run("encode", "a.png")
+    assert code == 0
+    first, second = said.splitlines()
+    assert first.startswith("a.png: Image size (2400 pixels) exceeds limit")
+    assert second.startswith("a.png -> a.nic: ")
+
+
+# Refusals
+
+
+def test_nothing_is_overwritten_without_force(run: Run, here: Path) -> None:
+    Path("a.nic").write_bytes(b"precious")
+    assert run("encode", "a.png") == (3, b"", "nicodec: a.nic: exists already; -f overwrites it\n")
+    assert Path("a.nic").read_bytes() == b"precious"
+    assert run("encode", "a.png", "-f")[0] == 0
+    before = Path("a.png").read_bytes()
+    assert run("decode", "a.nic")[0] == 3
+    assert Path("a.png").read_bytes() == before
+    assert run("decode", "a.nic", "--force")[0] == 0
+    assert Path("a.png").read_bytes() != before
+
+
+def test_a_dangling_link_is_not_written_through(run: Run, here: Path) -> None:
+    Path("b.nic").symlink_to("elsewhere.nic")
+    assert run("encode", "a.png", "b.nic")[0] == 3
+    assert not Path("elsewhere.nic").exists()
+
+
+def test_in_and_out_may_not_be_the_same_file(run: Run, here: Path) -> None:
+    before = Path("a.png").read_bytes()
+    Path("link.nic").symlink_to("a.png")
+    os.link("a.png", "hard.nic")
+    for out in ("a.png", "./a.png", here / "a.png", "link.nic", "hard.nic"):
+        code, _, said = run("encode", "a.png", out, "-f")
+        assert code == 2
+        assert "same file" in said
+    run("encode", "a.png", "b.nic")
+    assert run("decode", "b.nic", "b.nic", "-f")[0] == 2
+    assert Path("a.png").read_bytes() == before
+
+
+def test_a_folder_is_no_output(run: Run, here: Path) -> None:
+    Path("out.nic").mkdir()
+    assert run("encode", "a.png", "out.nic", "-f") == (3, b"", "nicodec: out.nic: is a folder\n")
+    assert run("encode", "a.png", "none/b.nic")[0] == 3
+    assert names(here) == ["a.png", "out.nic"]
+
+
+BAD_INPUTS = [
+    ("encode", "none.png"), ("encode", "."), ("encode", "text.png"), ("encode", "short.png"),
+    ("encode", "empty"), ("encode", "-"), ("decode", "none.nic"), ("decode", "."),
+    ("decode", "text.png", "x.png"),
+    ("decode", "cut.nic"), ("decode", "flipped.nic"), ("decode", "empty"), ("decode", "good.nic", "x.xyz"),
+    ("decode", "-"), ("info", "none.nic"), ("info", "."), ("info", "cut.nic"), ("info", "empty"),
+    ("info", "flipped.nic"), ("verify", "flipped.nic"), ("verify", "none.nic"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", BAD_INPUTS, ids=" ".join)
+def test_bad_input_is_one_line_and_code_3_and_nothing_written(
+    run: Run, here: Path, arguments: tuple[str, ...]
+) -> None:
+    good = nicodec.encode("a.png")
+    Path("good.nic").write_bytes(good)
+    Path("cut.nic").write_bytes(good[:-1])
+    Path("flipped.nic").write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    Path("short.png").write_bytes(Path("a.png").read_bytes()[:-40])
+    Path("text.png").write_text("no picture")
+    Path("empty").touch()
+    before = names(here)
+    code, out, said = run(*arguments, stdin=b"")
+    assert code == 3
+    lines = (out.decode() if arguments[0] == "verify" else said).splitlines()
+    assert len(lines) == 1
+    assert ("stdin" if arguments[1] == "-" else arguments[-1 if "x.xyz" in arguments else 1]) in lines[0]
+    assert arguments[0] == "verify" or out == b""
+    assert names(here) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("encode",), ("encode", "a.png", "b.nic", "c"), ("encode", "a.png", "-q", "101"),
+     ("encode", "a.png", "-q", "x"), ("encode", "a.png", "-q", "nan"),
+     ("encode", "a.png", "-j", "0"), ("encode", "a.png", "--qualty", "5"),
+     ("decode", "a.png", "-q", "5"), ("frobnicate",), ("verify",), ("info",)],
+    ids=" ".join,
+)  # fmt: skip
+def test_usage_errors_are_code_2(run: Run, here: Path, arguments: tuple[str, ...]) -> None:
+    code, out, said = run(*arguments)
+    assert code == 2 or (code == 3 and "nan" in arguments)  # that one may get past the parser
+    assert out == b""
+    assert said
+    assert names(here) == ["a.png"]
+
+
+def test_what_this_release_cannot_decode_is_code_4(run: Run, here: Path) -> None:
+    data = nicodec.encode("a.png")
+    Path("later.nic").write_bytes(data[:8] + b"\2" + data[9:])
+    code, _, said = run("decode", "later.nic", "b.png")
+    assert code == 4
+    assert said == "nicodec: later.nic: the file is of format version 2.0; this release decodes 1.x\n"
+    own = here / "my.nicmodel"
+    own.write_bytes(
+        nicodec.Codec().checkpoint.path.read_bytes().replace(b'"name":"photo"', b'"name":"minee"', 1)
+    )
+    Path("b.nic").write_bytes(nicodec.encode("a.png", model=own))
+    identity = nicodec.Codec(own).checkpoint.id.hex()
+    code, _, said = run("decode", "b.nic", "b.png")
+    assert code == 4
+    assert identity in said
+    code, _, said = run("decode", "b.nic", "b.png", "-m", "photo")
+    assert code == 4
+    assert identity in said
+    assert names(here) == ["a.png", "b.nic", "later.nic", "my.nicmodel"]
+    assert run("decode", "b.nic", "b.png", "-m", own)[0] == 0
+
+
+def test_names_cannot_write_to_the_terminal(run: Run, here: Path) -> None:
+    code, _, said = run("decode", "bad\x1b[31m\nname.nic")
+    assert code == 3
+    assert said.count("\n") == 1
+    assert "\x1b" not in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout_is_one_line(here: Path) -> None:
+    command = [sys.executable, "-m", "nicodec", "encode", "a.png", "-", "--quiet"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 3
+    assert done.stderr == b"nicodec: stdout: cannot be written: No space left on device\n"
+
+
+def test_lack_of_memory_is_one_line(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("nicodec.codec.Codec.encode", fail)
+    assert run("encode", "a.png") == (3, b"", "nicodec: not enough memory for this picture\n")
+
+
+# Info, verify, models
+
+
+def test_info(run: Run, here: Path) -> None:
+    run("encode", "a.png", "-q", "33")
+    data = Path("a.nic").read_bytes()
+    code, out, said = run("info", "a.nic", "--json")
+    assert (code, said) == (0, "")
+    found = json.loads(out)
+    assert found == {
+        "width": 60, "height": 40, "mode": "RGB", "quality": 33.0, "model": "photo",
+        "model_id": nicodec.Codec().checkpoint.id.hex(), "size": len(data), "bpp": 8 * len(data) / 2400,
+        "version": "1.0", "tiles": [1, 1], "metadata": [],
+        "chunks": [{"kind": kind, "bytes": size} for kind, size in nicodec.info(data).chunks],
+    }  # fmt: skip
+    code, out, _ = run("info", "a.nic")
+    text = out.decode()
+    assert code == 0
+    for shown in ("60x40 RGB", f"{len(data):,} (", "33", "photo", found["model_id"], "1.0", "none"):
+        assert shown in text
+
+
+def test_verify(run: Run, here: Path) -> None:
+    good = nicodec.encode("a.png")
+    Path("a.nic").write_bytes(good)
+    Path("b.nic").write_bytes(good[:-1])
+    Path("c.nic").write_bytes(good[:8] + b"\2" + good[9:])
+    assert run("verify", "a.nic") == (0, b"a.nic: ok\n", "")
+    assert run("verify", "a.nic", "--quiet") == (0, b"", "")
+    assert run("verify", "c.nic")[0] == 4
+    code, out, _ = run("verify", "a.nic", "b.nic", "c.nic", "none.nic")
+    assert code == 5
+    assert [line.split(": ")[0] for line in out.decode().splitlines()] == [
+        "a.nic",
+        "b.nic",
+        "c.nic",
+        "none.nic",
+    ]
+    assert out.startswith(b"a.nic: ok\nb.nic: the file is cut short")
+
+
+def test_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = run("models")
+    assert code == 0
+    assert f"photo  {nicodec.Codec().checkpoint.sha256[:16]}  " in out.decode()
+    listed = json.loads(run("models", "--json")[1])
+    assert {"name", "file", "sha256", "path"} <= listed[0].keys()
+    monkeypatch.setattr("nicodec.checkpoint.folders", list)
+    assert run("models") == (0, b"", "no model is installed; NICODEC_MODELS names folders to look in\n")
+    assert run("models", "--json")[1] == b"[]\n"
+
+
+def test_version(run: Run) -> None:
+    assert run("--version") == (0, f"nicodec {nicodec.__version__}\n".encode(), "")
+
+
+# Lightness
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ["numpy", "PIL", "onnxruntime", "constriction", "torch"]
+    code = (
+        "import sys; from nicodec.cli import app; app(['encode', '--help'], standalone_mode=False);"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--quality" in shown.stdout
+    assert shown.stdout.splitlines()[-1] == "[]"

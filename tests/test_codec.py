@@ -1,0 +1,384 @@
+"""Picture -> bytes -> picture: sizes, modes, metadata, rate and quality, the same bytes everywhere."""
+
+import io
+import threading
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageCms
+
+import nicodec
+from nicodec import checkpoint, container, entropy, image, prior
+from nicodec.codec import TILE, Codec, codec_for
+from nicodec.container import Kind
+from nicodec.errors import (
+    BadImage,
+    BadModel,
+    ChecksumMismatch,
+    LimitExceeded,
+    ModelNotFound,
+    NicError,
+)
+
+Array = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec(threads=1)
+
+
+def smooth(height: int, width: int, channels: int = 3, seed: int = 0) -> Array:
+    """A picture that is easy to code: a few waves."""
+    rng = np.random.default_rng(seed)
+    y, x = np.ogrid[:height, :width]
+    slopes = rng.uniform(0.01, 0.05, (channels, 2))
+    planes = [128 + 60 * np.sin(a * x + b * y + p) for p, (a, b) in enumerate(slopes)]
+    pixels: Array = np.stack(planes, -1).round().astype(np.uint8)
+    return pixels
+
+
+def photograph(size: tuple[int, int] = (256, 192)) -> Image.Image:
+    data = pytest.importorskip("skimage.data")
+    return Image.fromarray(data.chelsea()).crop((100, 20, 100 + size[0], 20 + size[1]))
+
+
+def psnr(a: Any, b: Any) -> float:
+    error = np.square(np.asarray(a, np.float64) - np.asarray(b, np.float64)).mean()
+    return float(10 * np.log10(255**2 / error)) if error else 99.0
+
+
+# Sizes
+
+
+def check_size(codec: Codec, height: int, width: int, channels: int = 3) -> None:
+    pixels = smooth(height, width, channels)
+    data = codec.encode(pixels, quality=90)
+    back = codec.decode(data)
+    assert back.size == (width, height)
+    assert back.mode == ("RGB" if channels == 3 else "L")
+    assert psnr(back, pixels.squeeze(2) if channels == 1 else pixels) > 28
+    assert (nicodec.info(data).width, nicodec.info(data).height) == (width, height)
+
+
+def test_every_size_from_1x1_to_9x9(codec: Codec) -> None:
+    for height in range(1, 10):
+        for width in range(1, 10):
+            check_size(codec, height, width, channels=1 if (height + width) % 3 == 0 else 3)
+
+
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [(1, 200), (200, 1), (2, 65), (63, 64), (64, 64), (65, 63), (127, 65), (128, 129), (129, 127), (77, 111),
+     (300, 300), (1, 1025)],
+)  # fmt: skip
+def test_sizes_around_cells_and_tiles(codec: Codec, height: int, width: int) -> None:
+    check_size(codec, height, width)
+
+
+def test_tiles_are_coded_one_by_one(codec: Codec) -> None:
+    """A strip of two tiles, and a file whose tiles are smaller than an encoder makes them."""
+    pixels = smooth(10, TILE[0] * 64 + 1)
+    data = codec.encode(pixels, quality=40)
+    header, chunks = container.unpack(data)
+    assert [c.kind for c in chunks] == [Kind.Z, Kind.Y, Kind.Y]
+    z, r = codec._symbols(header, chunks)
+    index = codec.networks.h_sigma(z, prior.integer_hats(header.quality))
+    small = replace(header, tile=(3, 1))
+    parts = [np.s_[0, :, :, left : left + 12] for left in range(0, r.shape[3], 12)]
+    again = [entropy.encode(r[p].reshape(-1), index[p].reshape(-1), codec.y_tables) for p in parts]
+    others = [container.Chunk(Kind.Y, payload) for payload in again]
+    assert codec.decode(container.pack(small, [chunks[0], *others])).tobytes() == codec.decode(data).tobytes()
+
+
+# What is a picture
+
+
+def test_every_kind_of_source_gives_the_same_bytes(codec: Codec, tmp_path: Path) -> None:
+    pixels = smooth(20, 30)
+    picture = Image.fromarray(pixels)
+    picture.save(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    sources: list[Any] = [pixels, picture, image.read(pixels), data, io.BytesIO(data)]
+    sources += [tmp_path / "a.png", str(tmp_path / "a.png")]
+    assert len({codec.encode(source) for source in sources}) == 1
+
+
+@pytest.mark.parametrize(("mode", "decoded"), [("L", "L"), ("RGB", "RGB"), ("P", "RGB")])
+def test_modes(codec: Codec, mode: str, decoded: str) -> None:
+    picture = Image.fromarray(smooth(40, 50))
+    picture = picture.quantize(64, dither=Image.Dither.NONE) if mode == "P" else picture.convert(mode)
+    back = codec.decode(codec.encode(picture, quality=100))
+    assert (back.mode, back.size) == (decoded, (50, 40))
+    assert psnr(back, picture.convert(decoded)) > 24
+
+
+def test_black_and_white_becomes_gray(codec: Codec) -> None:
+    assert codec.decode(codec.encode(Image.new("1", (5, 4), 1))).mode == "L"
+
+
+def test_gray_stays_one_channel(codec: Codec) -> None:
+    gray = smooth(64, 64, 1)[:, :, 0]
+    data = codec.encode(gray)
+    assert container.unpack(data)[0].channels == 1
+    assert nicodec.info(data).mode == "L"
+    assert codec.decode(data).mode == "L"
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "PA"])
+def test_alpha_is_exact(codec: Codec, mode: str) -> None:
+    alpha = np.random.default_rng(0).integers(0, 256, (37, 53), np.uint8)
+    picture = Image.fromarray(np.dstack([smooth(37, 53), alpha]))
+    picture = picture.convert("P").convert("PA") if mode == "PA" else picture.convert(mode)
+    expected = picture.getchannel("A")
+    data = codec.encode(picture, quality=0)
+    back = codec.decode(data)
+    assert back.mode == nicodec.info(data).mode == ("LA" if mode == "LA" else "RGBA")
+    assert back.getchannel("A").tobytes() == expected.tobytes()
+
+
+def test_a_clear_palette_colour_becomes_alpha(codec: Codec) -> None:
+    picture = Image.fromarray(smooth(20, 20)).quantize(8)
+    picture.info["transparency"] = 0
+    back = codec.decode(codec.encode(picture))
+    assert back.mode == "RGBA"
+    assert back.getchannel("A").tobytes() == picture.convert("RGBA").getchannel("A").tobytes()
+
+
+def deep() -> Image.Image:
+    return Image.fromarray(smooth(20, 30, 1)[:, :, 0].astype(np.uint16) * 257)
+
+
+def cmyk() -> Image.Image:
+    return Image.fromarray(smooth(20, 30)).convert("CMYK")
+
+
+@pytest.mark.parametrize(
+    ("make", "mode", "note"),
+    [(deep, "L", "16-bit samples were reduced to 8 bits"), (cmyk, "RGB", "CMYK was converted to RGB")],
+)
+def test_what_is_converted_is_said_where_it_was_asked_for(
+    codec: Codec, make: Callable[[], Image.Image], mode: str, note: str
+) -> None:
+    for encode in (codec.encode, nicodec.encode):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            data = encode(make(), quality=90)
+        assert [str(w.message) for w in caught] == [note]
+        assert caught[0].filename == __file__
+    back = codec.decode(data)
+    assert (back.mode, back.size) == (mode, (30, 20))
+    assert psnr(back, smooth(20, 30, 1)[:, :, 0] if mode == "L" else smooth(20, 30)) > 28
+
+
+@pytest.mark.parametrize(
+    "source", [np.zeros((0, 3), np.uint8), np.zeros((4, 4), np.float32), b"junk", "no such file.png", 5, None]
+)
+def test_what_is_no_picture_is_refused(codec: Codec, source: Any) -> None:
+    with pytest.raises(BadImage):
+        codec.encode(source)
+
+
+@pytest.mark.parametrize("quality", [-1, 101, float("nan"), "50", None])
+def test_another_quality_is_refused(codec: Codec, quality: Any) -> None:
+    with pytest.raises(NicError, match="quality"):
+        codec.encode(smooth(8, 8), quality=quality)
+
+
+def test_too_many_pixels_are_refused_before_the_work(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NICODEC_MAX_PIXELS", "63")
+    monkeypatch.setattr(codec, "networks", None)
+    with pytest.raises(LimitExceeded):
+        codec.encode(smooth(8, 8))
+
+
+# Metadata
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def described() -> Image.Image:
+    picture = Image.fromarray(smooth(10, 12))
+    exif = Image.Exif()
+    exif[0x010F] = "a maker"
+    picture.info |= {"icc_profile": SRGB, "exif": exif.tobytes(), "xmp": b"<x:xmpmeta/>"}
+    return picture
+
+
+def test_metadata_come_back(codec: Codec) -> None:
+    data = codec.encode(described())
+    assert nicodec.info(data).metadata == ("ICC", "EXIF", "XMP")
+    back = codec.decode(data)
+    assert back.info == described().info
+
+
+def test_strip_leaves_metadata_out_whatever_the_source(codec: Codec) -> None:
+    plain = codec.encode(smooth(10, 12))
+    assert codec.encode(described(), strip=True) == plain
+    assert codec.encode(image.read(described()), strip=True) == plain
+    assert nicodec.info(plain).metadata == ()
+    assert codec.decode(plain).info == {}
+
+
+# The same bytes
+
+
+def test_the_same_bytes_again_and_from_any_number_of_threads(codec: Codec) -> None:
+    picture = photograph()
+    data = codec.encode(picture, quality=70)
+    assert codec.encode(picture, quality=70) == data
+    two = Codec(threads=2)
+    assert two.encode(picture, quality=70) == data
+    assert two.decode(data).tobytes() == codec.decode(data).tobytes()
+
+
+def test_one_codec_serves_many_threads(codec: Codec) -> None:
+    fresh = Codec(threads=1)  # so that the threads race for its graphs and tables too
+    pictures = [smooth(50 + 20 * i, 80, seed=i) for i in range(4)]
+    results: dict[int, tuple[bytes, bytes]] = {}
+
+    def work(i: int) -> None:
+        data = fresh.encode(pictures[i], quality=20 * i)
+        results[i] = data, fresh.decode(data).tobytes()
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for i, picture in enumerate(pictures):
+        data = codec.encode(picture, quality=20 * i)
+        assert results[i] == (data, codec.decode(data).tobytes())
+
+
+def test_encoder_and_decoder_agree_on_the_symbols(codec: Codec) -> None:
+    """The checksum in the file is that of what the decoder reads, and the decoder asks for it."""
+    header, chunks = container.unpack(codec.encode(smooth(70, 70)))
+    codec._symbols(header, chunks)
+    with pytest.raises(ChecksumMismatch, match="symbols"):
+        codec._symbols(replace(header, symbols_crc=header.symbols_crc ^ 1), chunks)
+
+
+# Rate and distortion
+
+
+def test_rate_and_quality_rise_strictly(codec: Codec) -> None:
+    picture = photograph()
+    sizes, psnrs = [], []
+    for quality in range(0, 101, 10):
+        data = codec.encode(picture, quality=quality)
+        sizes.append(len(data))
+        psnrs.append(psnr(codec.decode(data), picture))
+    assert sizes == sorted(set(sizes))
+    assert psnrs == sorted(set(psnrs))
+    assert sizes[-1] > 8 * sizes[0]
+    assert psnrs[-1] > psnrs[0] + 6
+
+
+def test_fractions_of_quality_count(codec: Codec) -> None:
+    picture = photograph((128, 128))
+    sizes = [len(codec.encode(picture, quality=quality)) for quality in (40, 42.5, 45, 47.5, 50)]
+    assert sizes == sorted(set(sizes))
+    assert nicodec.info(codec.encode(smooth(8, 8), quality=12.345)).quality == 12.34
+
+
+@pytest.mark.parametrize("quality", [0, 50, 100])
+def test_bytes_are_the_entropy_of_the_symbols(codec: Codec, quality: int) -> None:
+    header, chunks = container.unpack(data := codec.encode(photograph(), quality=quality))
+    z, r = codec._symbols(header, chunks)
+    index = codec.networks.h_sigma(z, prior.integer_hats(header.quality))
+    z_tables = prior.hyper_index(header.quality, z.shape[1])
+    each = np.repeat(z_tables, z.shape[2] * z.shape[3])
+    bits = entropy.ideal_bits(r.reshape(-1), index.reshape(-1), codec.y_tables)
+    bits += entropy.ideal_bits(z.reshape(-1), each, codec.z_tables)
+    assert bits / 8 <= len(data) <= 1.01 * bits / 8 + 100
+
+
+def test_overhead_of_a_plain_picture(codec: Codec) -> None:
+    for pixels in (smooth(40, 30), smooth(512, 768)):
+        data = codec.encode(pixels, quality=10)
+        _, chunks = container.unpack(data)
+        assert len(data) - sum(len(c.payload) for c in chunks) <= 64
+
+
+# Models
+
+
+def test_another_model_is_refused_by_its_name(codec: Codec) -> None:
+    header, chunks = container.unpack(codec.encode(smooth(8, 8)))
+    foreign = container.pack(replace(header, model=bytes(range(8))), chunks)
+    with pytest.raises(ModelNotFound, match=r"0001020304050607.* not with photo"):
+        codec.decode(foreign)
+    with pytest.raises(ModelNotFound, match=r"0001020304050607.*--model"):
+        nicodec.decode(foreign)
+    assert nicodec.info(foreign).model is None
+    assert nicodec.info(foreign).model_id == "0001020304050607"
+
+
+def test_a_model_of_ones_own_is_named_or_given(
+    codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The released model with one byte of its description changed: another identity, the same pictures."""
+    path = tmp_path / "my.nicmodel"
+    path.write_bytes(checkpoint.find("photo").read_bytes().replace(b'"name":"photo"', b'"name":"minee"', 1))
+    pixels = smooth(30, 40)
+    data = nicodec.encode(pixels, model=path)
+    assert data != nicodec.encode(pixels)
+    expected = codec.decode(codec.encode(pixels)).tobytes()
+    assert nicodec.decode(data, model=path).tobytes() == expected
+    with pytest.raises(ModelNotFound):
+        nicodec.decode(data)
+    monkeypatch.setenv("NICODEC_MODELS", str(tmp_path))
+    assert nicodec.decode(data).tobytes() == expected
+    assert nicodec.info(data).model == "my"
+    with pytest.raises(ModelNotFound):
+        nicodec.decode(data, model="photo")
+
+
+def test_codecs_are_kept_until_their_file_changes(tmp_path: Path) -> None:
+    path = tmp_path / "my.nicmodel"
+    path.write_bytes(checkpoint.find("photo").read_bytes())
+    data = nicodec.encode(smooth(8, 8), model=path)
+    assert codec_for(data, path) is codec_for(data, path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BadModel):
+        codec_for(data, path)
+
+
+def test_defaults() -> None:
+    pixels = smooth(20, 20)
+    assert nicodec.encode(pixels) == nicodec.encode(pixels, quality=50, model="photo", strip=False)
+    assert nicodec.decode(nicodec.encode(pixels)).size == (20, 20)
+    with pytest.raises(ModelNotFound):
+        Codec("no such model")
+    with pytest.raises(NicError):
+        Codec(threads=0)
+
+
+def test_info(codec: Codec) -> None:
+    picture = described()
+    picture.putalpha(200)
+    data = codec.encode(picture, quality=33.5)
+    found = nicodec.info(data)
+    assert (found.width, found.height, found.mode, found.quality) == (12, 10, "RGBA", 33.5)
+    assert (found.model, found.model_id) == ("photo", codec.checkpoint.id.hex())
+    assert (found.size, found.bpp) == (len(data), 8 * len(data) / 120)
+    assert (found.version, found.tiles) == ("1.0", (1, 1))
+    assert [kind for kind, _ in found.chunks] == ["Z", "Y", "ALPHA", "ICC", "EXIF", "XMP"]
+    assert sum(size for _, size in found.chunks) == len(data) - 61 - 4 * 9
+
+
+def test_a_later_minor_version_with_unknown_chunks_decodes(codec: Codec) -> None:
+    data = codec.encode(smooth(12, 12))
+    header, chunks = container.unpack(data)
+    later = container.pack(replace(header, version=(1, 9)), [*chunks, container.Chunk(0xF0, b"new")])
+    assert codec.decode(later).tobytes() == codec.decode(data).tobytes()
+    assert nicodec.info(later).chunks[-1] == ("unknown-240", 3)
+    assert nicodec.info(later).version == "1.9"

@@ -1,0 +1,223 @@
+"""Real files, damaged and forged: a NicError or exactly the right picture, in bounded time and memory."""
+
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nicodec.codec import Codec
+from nicodec.container import CHUNK, HEADER, MAGIC, Chunk, Header, Kind, pack, unpack
+from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, NicError, UnsupportedVersion
+
+forged = settings(
+    max_examples=100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec(threads=1)
+
+
+@pytest.fixture(scope="module")
+def small(codec: Codec) -> bytes:
+    """A picture of 40x30 with alpha and metadata, so that every kind of chunk is there."""
+    y, x = np.mgrid[:30, :40]
+    planes = [128 + 90 * np.sin(x / 5 + p) * np.cos(y / (4 + p)) for p in range(3)]
+    picture = np.stack([*planes, np.where(x > y, 255, 40)], -1).astype(np.uint8)
+    header, chunks = unpack(codec.encode(picture, quality=30))
+    metadata = [Chunk(kind, b"\0some bytes") for kind in (Kind.ICC, Kind.EXIF, Kind.XMP)]
+    return pack(header, [*chunks, *metadata])
+
+
+@pytest.fixture(scope="module")
+def right(codec: Codec, small: bytes) -> tuple[Any, ...]:
+    return seen(codec, small)
+
+
+def seen(codec: Codec, data: bytes) -> tuple[Any, ...]:
+    """All that a user gets of a file."""
+    image = codec.decode(data)
+    return image.mode, image.size, image.tobytes(), image.info
+
+
+def is_an_error_or(expected: tuple[Any, ...], codec: Codec, data: bytes) -> None:
+    try:
+        found: Any = seen(codec, data)
+    except NicError as error:
+        found = error
+    assert found == expected or (isinstance(found, NicError) and str(found).isprintable())
+
+
+def test_every_prefix(codec: Codec, small: bytes) -> None:
+    assert len(small) < 2000
+    for end in range(len(small)):
+        with pytest.raises(NicError):
+            codec.decode(small[:end])
+
+
+def test_every_flipped_bit(codec: Codec, small: bytes, right: tuple[Any, ...]) -> None:
+    for at in range(len(small)):
+        for bit in range(8):
+            is_an_error_or(right, codec, small[:at] + bytes([small[at] ^ 1 << bit]) + small[at + 1 :])
+
+
+def test_every_byte_lost_or_doubled(codec: Codec, small: bytes, right: tuple[Any, ...]) -> None:
+    for at in range(len(small)):
+        is_an_error_or(right, codec, small[:at] + small[at + 1 :])
+        is_an_error_or(right, codec, small[: at + 1] + small[at:])
+
+
+def test_text_transfer_is_noticed(codec: Codec, small: bytes) -> None:
+    for damaged in (
+        small.replace(b"\r\n", b"\n"),
+        small.replace(b"\n", b"\r\n"),
+        bytes(b & 0x7F for b in small),
+    ):
+        with pytest.raises(BadFile, match="not a"):
+            codec.decode(damaged)
+
+
+# Forged: damaged, and all checksums of the container made right again
+
+
+@forged
+@given(st.data())
+def test_changed_symbols_are_noticed(
+    codec: Codec, small: bytes, right: tuple[Any, ...], data: st.DataObject
+) -> None:
+    """Checksums of the chunks may lie; that of the symbols still shows another picture."""
+    header, chunks = unpack(small)
+    which = data.draw(st.integers(0, 1))
+    payload = bytearray(chunks[which].payload)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(payload)))
+        payload[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=5))
+    chunks[which] = Chunk(chunks[which].kind, bytes(payload))
+    is_an_error_or(right, codec, pack(header, chunks))
+
+
+@forged
+@given(st.integers(2, 5), st.binary(max_size=40), st.booleans())
+def test_changed_extras_are_read_or_refused(
+    codec: Codec, small: bytes, which: int, tail: bytes, packed: bool
+) -> None:
+    header, chunks = unpack(small)
+    chunks[which] = Chunk(chunks[which].kind, b"\1" + zlib.compress(tail) if packed else tail)
+    try:
+        assert codec.decode(pack(header, chunks)).size == (40, 30)
+    except NicError:
+        return
+
+
+fields = st.fixed_dictionaries(
+    {},
+    optional={
+        "width": st.integers(0, 400) | st.integers(0, 2**32 - 1),
+        "height": st.integers(0, 400) | st.integers(0, 2**32 - 1),
+        "channels": st.integers(0, 4) | st.integers(0, 255),
+        "quality": st.integers(0, 10001) | st.integers(0, 65535),
+        "tile": st.tuples(st.integers(0, 2) | st.integers(0, 65535), st.integers(0, 65535)),
+        "symbols_crc": st.integers(0, 2**32 - 1),
+        "version": st.tuples(st.integers(0, 2), st.integers(0, 255)),
+    },
+)
+
+
+@forged
+@given(fields)
+def test_a_changed_header_is_refused_or_true_of_the_picture(
+    codec: Codec, small: bytes, change: dict[str, Any]
+) -> None:
+    header, chunks = unpack(small)
+    header = replace(header, **change)
+    try:
+        picture = codec.decode(pack(header, chunks))
+    except NicError:
+        return
+    assert picture.size == (header.width, header.height)
+    assert picture.mode == ("LA" if header.channels == 1 else "RGBA")
+
+
+@forged
+@given(st.data())
+def test_any_bytes_with_right_checksums(codec: Codec, small: bytes, data: st.DataObject) -> None:
+    head = bytearray(small[: HEADER.size + 6 * CHUNK.size])
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(len(MAGIC), len(head) - 1))
+        head[at] = data.draw(st.integers(0, 255))
+    # The lengths as they now are, so that the payloads are reached too.
+    body = small[len(head) + 4 :]
+    for i in range(6):
+        kind, length, _ = CHUNK.unpack_from(head, HEADER.size + i * CHUNK.size)
+        payload, body = body[:length], body[length:]
+        CHUNK.pack_into(head, HEADER.size + i * CHUNK.size, kind, len(payload), zlib.crc32(payload))
+    forgery = bytes(head) + struct.pack("<I", zlib.crc32(head)) + small[len(head) + 4 :]
+    try:
+        codec.decode(forgery)
+    except NicError:
+        return
+
+
+# Bounded
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+def claims(codec: Codec, width: int, height: int, tiles: int, payload: bytes = b"\0") -> bytes:
+    header = Header(width, height, 3, 0, (16, 16), codec.checkpoint.id, 0)
+    return pack(header, [Chunk(Kind.Z, payload), *[Chunk(Kind.Y, payload)] * tiles])
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize(
+    ("width", "height", "tiles", "error"),
+    [(2**31, 2**31, 1, LimitExceeded), (2**32 - 1, 1, 1, LimitExceeded), (1, 2**27, 1, LimitExceeded),
+     (11585, 11586, 144, LimitExceeded), (11585, 11585, 143, BadFile), (11585, 11585, 145, BadFile),
+     (11585, 11585, 0, BadFile)],
+)  # fmt: skip
+def test_sizes_are_checked_before_anything_is_made(
+    codec: Codec, width: int, height: int, tiles: int, error: type[NicError]
+) -> None:
+    with pytest.raises(error):
+        codec.decode(claims(codec, width, height, tiles))
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+
+
+@pytest.mark.usefixtures("traced")
+def test_inflated_metadata_are_limited(codec: Codec, small: bytes) -> None:
+    header, chunks = unpack(small)
+    bomb = zlib.compress(bytes(2**26 + 1), 1)
+    forgery = pack(header, [*chunks[:-1], Chunk(Kind.XMP, b"\1" + bomb)])
+    tracemalloc.reset_peak()
+    with pytest.raises(LimitExceeded, match="inflates"):
+        codec.decode(forgery)
+    assert tracemalloc.get_traced_memory()[1] < 2**27 + 10**7
+
+
+def test_a_long_list_of_chunks_is_read_quickly(codec: Codec) -> None:
+    header = Header(1, 1, 3, 0, (1, 1), codec.checkpoint.id, 0)
+    chunks = [Chunk(kind, b"") for kind in [Kind.Z, Kind.Y, *[0x80] * 65533]]
+    with pytest.raises(BadFile, match="order"):
+        codec.decode(pack(header, chunks))
+    with pytest.raises(UnsupportedVersion):
+        codec.decode(pack(header, [Chunk(0, b"")] * 65535))
+
+
+def test_payloads_of_nothing(codec: Codec) -> None:
+    for payload in (b"", b"\0", b"\xff" * 4, b"\x80" * 9):
+        with pytest.raises((BadFile, ChecksumMismatch)):
+            codec.decode(claims(codec, 30, 30, 1, payload))
