@@ -81,9 +81,7 @@ class Codec:
         height, width, channels = picture.pixels.shape
         container.check_size(width, height)
 
-        pixels = tiles.pad(picture.pixels)
-        x = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).transpose(2, 0, 1)[None]
-        y = self.networks.g_a(x.astype(np.float32) / 255 - 0.5, q / 100)
+        y = self.networks.g_a(quantize.planes(tiles.pad(picture.pixels)), q / 100)
 
         z_tables = prior.hyper_index(q, self._hyper_channels)
         low, high = self.z_tables.low[z_tables], self.z_tables.high[z_tables]

@@ -47,10 +47,21 @@ def residual(y: npt.NDArray[np.float32], mu: npt.NDArray[np.float32]) -> npt.NDA
     return clipped.astype(np.int16)
 
 
+def planes(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Samples (H, W, 1) or (H, W, 3) -> planes (1, 3, H, W) in [-1/2, 1/2]; gray becomes three alike."""
+    rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).transpose(2, 0, 1)[None]
+    x = rgb.astype(np.float32, order="C")
+    x /= 255  # in place, here and below: nothing in the codec is larger
+    x -= 0.5
+    return x
+
+
 def samples(x: npt.NDArray[np.float32], height: int, width: int, channels: int) -> npt.NDArray[np.uint8]:
     """Planes (1, 3, H, W), about [-1/2, 1/2] -> samples (height, width, channels); gray is their mean."""
-    planes = x[0, :, :height, :width]
+    cropped = x[0, :, :height, :width]
     if channels == 1:
-        planes = planes.mean(0, keepdims=True)
-    rounded = np.clip(np.rint(planes * 255 + 127.5), 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(rounded.transpose(1, 2, 0))
+        cropped = cropped.mean(0, keepdims=True)
+    scaled = cropped * np.float32(255)
+    scaled += 127.5
+    np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled)
+    return scaled.transpose(1, 2, 0).astype(np.uint8, order="C")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nicodec.errors import NicError
-from nicodec.quantize import MAX_SYMBOL, hyper_symbols, phase0, quality_index, residual, samples
+from nicodec.quantize import MAX_SYMBOL, hyper_symbols, phase0, planes, quality_index, residual, samples
 
 
 def test_quality_in_hundredths() -> None:
@@ -50,6 +50,21 @@ def test_samples_are_rounded_clipped_and_cropped() -> None:
     assert pixels.dtype == np.uint8
     assert pixels.flags.c_contiguous
     assert pixels.tolist() == [[[0] * 3, [0] * 3, [1] * 3], [[128] * 3, [255] * 3, [0] * 3]]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_planes_are_what_samples_undoes(channels: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, channels), np.uint8)
+    pixels[0, :2] = [[0], [255]]
+    x = planes(pixels)
+    assert x.dtype == np.float32
+    assert x.shape == (1, 3, 16, 24)
+    assert x.flags.c_contiguous
+    assert np.array_equal(
+        x, (pixels.astype(np.float32) / 255 - 0.5).transpose(2, 0, 1)[None].repeat(3 // channels, 1)
+    )
+    assert (x.min(), x.max()) == (-0.5, 0.5)
+    assert np.array_equal(samples(x, 16, 24, channels), pixels)
 
 
 def test_gray_is_the_mean_of_the_planes() -> None:
