@@ -83,8 +83,8 @@ class Networks:
         options.intra_op_num_threads = self.threads or 0
         options.inter_op_num_threads = 1
         options.log_severity_level = 4  # what goes wrong is raised
-        # Threads sleep between two layers, and memory goes back at once. On two busy cores that took less than
-        # half of the processor time, and a third less memory, at the same speed.
+        # Threads sleep between two layers, and memory goes back at once. On two busy cores that took less
+        # than half of the processor time, and a third less memory, at the same speed.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_cpu_mem_arena = False
         options.add_external_initializers(names, weights)
