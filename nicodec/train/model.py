@@ -433,7 +433,11 @@ class Model(nn.Module):
         r = y - mu
         r_round = torch.floor(r + 0.5).detach()
         y_hat = y + (r_round - r).detach()
-        y_bits = bits(gaussian_likelihood(self.perturb(r, r_round), sigma))
+        # Scales learn from the symbols that will be coded; the noisy rate, which has a gradient at zero too,
+        # teaches the transforms and the means.
+        hard = bits(gaussian_likelihood(r_round, sigma))
+        noisy = bits(gaussian_likelihood(self.perturb(r, r_round), sigma.detach()))
+        y_bits = hard + noisy - noisy.detach()
 
         pixels = self.g_s(y_hat / gain, hat, self.spread)
         return Output(
