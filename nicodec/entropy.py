@@ -22,8 +22,6 @@ from nicodec.errors import BadFile, BadModel
 from nicodec.quantize import MAX_SYMBOL
 
 FREQUENCY_BITS = 16
-# A symbol outside its table follows as a zigzag varint; int16 symbols need three bytes at most.
-MAX_ESCAPE_BYTES = 3
 
 Integers: TypeAlias = npt.NDArray[np.integer[Any]]
 
@@ -76,7 +74,8 @@ def _runs(index: Integers, tables: Tables) -> tuple[npt.NDArray[np.intp], list[t
 def encode(symbols: Integers, index: Integers, tables: Tables) -> bytes:
     """Symbols (N,) in -32767..32767 and the table of each (N,) -> bytes.
 
-    Layout: the number of bytes of the escapes as a varint, the escapes, the coder's words, little-endian.
+    Layout: the number of bytes of the escapes as a varint; the escapes, each the zigzag varint of a symbol
+    outside its table; the coder's words, little-endian.
     """
     order, runs = _runs(index, tables)
     ordered = symbols[order].astype(np.int32)
@@ -102,7 +101,7 @@ def decode(data: bytes, index: Integers, tables: Tables) -> npt.NDArray[np.int16
     """
     escape_bytes, at = _read_varint(data, 0)
     escapes, coded, escape_at = data[at : at + escape_bytes], data[at + escape_bytes :], 0
-    if not len(escapes) == escape_bytes <= MAX_ESCAPE_BYTES * index.size or len(coded) % 4:
+    if len(escapes) != escape_bytes or len(coded) % 4:
         raise BadFile("a tile has an impossible length")
     words = np.frombuffer(coded, "<u4").astype(np.uint32)
     order, runs = _runs(index, tables)

@@ -156,6 +156,11 @@ def replace_tables(model: Checkpoint, **change: Any) -> Checkpoint:
         {"frequencies": np.array([32768, 32768, 65535, 1], np.int32)},
         {"frequencies": np.array([[32768, 32768], [65535, 1]], np.uint16)},
         {"frequencies": np.array([], np.uint16)},
+        {
+            "frequencies": np.array([32768, 32768, 0, 65535, 1], np.uint16),
+            "start": np.array([0, 3, 5], np.int32),
+        },
+        {"start": np.array([0, 2, 5], np.int32)},
         {"start": np.array([0, 2], np.int32)},
         {"start": np.array([0, 2, 3], np.int32)},
         {"start": np.array([1, 2, 4], np.int32)},
