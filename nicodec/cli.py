@@ -320,15 +320,18 @@ def bench(
 
     from nicodec import bench as benchmark
 
-    report = benchmark.run(
-        images or None,
-        out,
-        codecs=codecs or None,
-        points=points,
-        model=model,
-        threads=threads,
-        anchors=anchors,
-    )
+    try:
+        report = benchmark.run(
+            images or None,
+            out,
+            codecs=codecs or None,
+            points=points,
+            model=model,
+            threads=threads,
+            anchors=anchors,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     report.print(Console())
 
 

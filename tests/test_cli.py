@@ -348,3 +348,12 @@ def test_help_loads_nothing_heavy() -> None:
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--quality" in shown.stdout
     assert shown.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_codec_that_the_benchmark_lacks_is_a_usage_error(run: Run, here: Path) -> None:
+    pytest.importorskip("bjontegaard")
+    pytest.importorskip("matplotlib")
+    code, out, said = run("bench", "a.png", "-c", "nope")
+    assert code == 2
+    assert "nope" in said
+    assert names(here) == ["a.png"]
