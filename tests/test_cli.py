@@ -353,7 +353,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_a_codec_that_the_benchmark_lacks_is_a_usage_error(run: Run, here: Path) -> None:
     pytest.importorskip("bjontegaard")
     pytest.importorskip("matplotlib")
-    code, out, said = run("bench", "a.png", "-c", "nope")
+    code, _, said = run("bench", "a.png", "-c", "nope")
     assert code == 2
     assert "nope" in said
     assert names(here) == ["a.png"]
