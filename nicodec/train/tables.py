@@ -39,8 +39,7 @@ class Counts:
 def count(model: Model, pictures: Tensor, *, amp: bool = False) -> Counts:
     """Symbols of uint8 pictures (N, H, W, 3), sides multiples of 64, at every anchor quality.
 
-    The Gaussians of training fit residuals only roughly: these have heavier tails. Tables made from counts
-    save 0.7 % of the bits at quality 100 and 4.7 % at 0 (docs/DESIGN.md).
+    The Gaussians of training fit residuals only roughly, whose tails are heavier (docs/DESIGN.md).
     """
     y = np.zeros((SCALES, 2 * WIDTH + 1))
     z = np.zeros((ANCHORS, model.config.z, 2 * Z_MAX + 1))
