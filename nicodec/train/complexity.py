@@ -10,7 +10,8 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nicodec.train.model import ANCHORS, Model
+from nicodec.prior import ANCHORS
+from nicodec.train.model import Model
 
 SIDE = 256
 

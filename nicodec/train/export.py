@@ -21,11 +21,11 @@ from torch import Tensor
 from nicodec import checkpoint, prior
 from nicodec.errors import BadModel
 from nicodec.files import atomic_write
+from nicodec.prior import HAT_ONE
+from nicodec.quantize import MAX_HYPER as Z_MAX
 from nicodec.train import graphs, tables
 from nicodec.train.model import (
     ACT_MAX,
-    HAT_ONE,
-    Z_MAX,
     IntegerLayer,
     Model,
     ModelConfig,

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from nicodec.train.model import ACT_MAX, ANCHORS, HAT_ONE, SCALES, ModelConfig
+from nicodec.prior import ANCHORS, HAT_ONE
+from nicodec.train.model import ACT_MAX, SCALES, ModelConfig
 
 # Old enough for every onnxruntime from 1.14 on and for onnxruntime-web.
 OPSET, IR_VERSION = 17, 8

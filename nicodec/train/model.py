@@ -20,18 +20,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nicodec.prior import ANCHORS, HAT_ONE
+from nicodec.quantize import MAX_HYPER as Z_MAX
+
 # The 64 scales of the Gaussian tables, log-spaced. 0.11 is where a symbol is almost surely zero; 160 holds
 # the largest residual spread at the highest quality.
 SCALES = 64
 SCALE_MIN, SCALE_MAX = 0.11, 160.0
 SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALES - 1)
 
-# Quality 0..100 is interpolated between anchors: 0, 10, ..., 100.
-ANCHORS = 11
 # h_sigma is computed in integers. Activations are 8 bits with 4 fractional ones; weights are 8 bits with one
-# power-of-two scale for each output channel; the weights of the quality anchors are sixteenths.
-ACT_BITS, ACT_MAX, WEIGHT_MAX, HAT_ONE = 4, 255, 127, 16
-Z_MAX = 63
+# power-of-two scale for each output channel; the weights of the quality anchors are sixteenths (`prior`).
+ACT_BITS, ACT_MAX, WEIGHT_MAX = 4, 255, 127
 
 
 @dataclass(frozen=True)

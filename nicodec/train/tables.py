@@ -14,7 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nicodec.train.model import ANCHORS, SCALE_MIN, SCALE_STEP, SCALES, Z_MAX, Model, gaussian_likelihood
+from nicodec.prior import ANCHORS
+from nicodec.quantize import MAX_HYPER as Z_MAX
+from nicodec.train.model import SCALE_MIN, SCALE_STEP, SCALES, Model, gaussian_likelihood
 
 Array: TypeAlias = npt.NDArray[Any]
 
