@@ -5,23 +5,24 @@ Below batch and the command line; above image, tiles, transform, quantize, prior
 
 from __future__ import annotations
 
+import operator
 import os
 import warnings
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from nicodec import alpha, checkpoint, container, entropy, image, prior, quantize, tiles
+from nicodec import alpha, checkpoint, container, entropy, image, prior, quantize, symbols, tiles
 from nicodec.checkpoint import Checkpoint
-from nicodec.container import Chunk, Header, Kind
-from nicodec.errors import ChecksumMismatch, ModelNotFound
+from nicodec.container import CELL, Chunk, Header, Kind
+from nicodec.errors import ModelNotFound, NicError
 from nicodec.image import Picture, Source
+from nicodec.symbols import Symbols, SymbolsCrc
+from nicodec.tiles import Box
 from nicodec.transform import Networks
+from nicodec.windows import WINDOW, Windows
 
 # Width and height, in cells of 64 pixels, of an entropy-coded tile.
 TILE = (16, 16)
@@ -66,7 +67,7 @@ class Codec:
         self.networks = Networks(self.checkpoint, threads)
         self.y_tables = prior.tables(self.checkpoint, "y", quantize.MAX_SYMBOL, escape=True)
         self.z_tables = prior.tables(self.checkpoint, "z", quantize.MAX_HYPER, escape=False)
-        self._hyper_channels = len(self.z_tables.low) // prior.ANCHORS
+        self.windows = Windows(self.checkpoint, self.networks)
 
     def encode(self, source: Source | Picture, *, quality: float = 50, strip: bool = False) -> bytes:
         """A picture -> the bytes of a .nic file.
@@ -81,24 +82,21 @@ class Codec:
         height, width, channels = picture.pixels.shape
         container.check_size(width, height)
 
-        y = self.networks.g_a(quantize.planes(tiles.pad(picture.pixels)), q / 100)
+        tables = symbols.z_tables_of(q, self.z_tables)
+        ranges = self.z_tables.low[tables], self.z_tables.high[tables]
+        crc, payloads = SymbolsCrc(), []
+        for band, y, z in self.windows.analysis(picture.pixels, q, ranges, TILE[1]):
+            row = []
+            for left in range(0, band.right, TILE[0]):
+                tile = Box(band.top, left, band.bottom, left + TILE[0]).cut(band)
+                r, index = self.windows.residual(tile, y, z, q)
+                payloads.append(entropy.encode(r.reshape(-1), index.reshape(-1), self.y_tables))
+                row.append(r)
+            crc.add(np.concatenate(row, axis=3))
 
-        z_tables = prior.hyper_index(q, self._hyper_channels)
-        low, high = self.z_tables.low[z_tables], self.z_tables.high[z_tables]
-        z = quantize.hyper_symbols(self.networks.h_a(y, q / 100), low, high)
-        index = self.networks.h_sigma(z, prior.integer_hats(q))
-        features, mu = self.networks.h_mu(z, q / 100)
-        first = quantize.phase0(y.shape)
-        y0 = np.where(first, quantize.residual(y, mu) + mu, np.float32(0))
-        mu = np.where(first, mu, self.networks.context(y0, features, q / 100))
-        r = quantize.residual(y, mu)
-
-        header = Header(width, height, channels, q, TILE, self.checkpoint.id, _symbols_crc(z, r))
-        chunks = [Chunk(Kind.Z, entropy.encode(z.reshape(-1), _each(z_tables, z), self.z_tables))]
-        for rows, columns in tiles.grid(width, height, TILE):
-            part = np.s_[0, :, rows, columns]
-            coded = entropy.encode(r[part].reshape(-1), index[part].reshape(-1), self.y_tables)
-            chunks.append(Chunk(Kind.Y, coded))
+        header = Header(width, height, channels, q, TILE, self.checkpoint.id, crc.value(z))
+        chunks = [Chunk(Kind.Z, symbols.write_z(z, q, self.z_tables))]
+        chunks += (Chunk(Kind.Y, payload) for payload in payloads)
         if picture.alpha is not None:
             chunks.append(Chunk(Kind.ALPHA, alpha.encode(picture.alpha)))
         for kind, blob in ((Kind.ICC, picture.icc), (Kind.EXIF, picture.exif), (Kind.XMP, picture.xmp)):
@@ -106,54 +104,61 @@ class Codec:
                 chunks.append(Chunk(kind, container.deflate(blob)))
         return container.pack(header, chunks)
 
-    def decode(self, data: bytes) -> Image.Image:
+    def decode(self, data: bytes, *, region: tuple[int, int, int, int] | None = None) -> Image.Image:
         """The bytes of a .nic file -> a Pillow image, mode L, LA, RGB or RGBA, with its metadata in `info`.
 
+        region: (x, y, width, height) in pixels, inside the picture: only that, at the cost of that. It is the
+        crop of the whole, but only the whole is held against the checksum of all symbols.
         Raises BadFile, ChecksumMismatch, UnsupportedVersion or LimitExceeded; ModelNotFound if the file
-        was made with another model than this.
+        was made with another model than this; NicError for an impossible region.
         """
         header, chunks = container.unpack(data)
-        if header.model != self.checkpoint.id:
-            raise ModelNotFound(
-                f"the file was made with the model {header.model.hex()},"
-                f" not with {self.checkpoint.name} ({self.checkpoint.id.hex()})"
-            )
-        z, r = self._symbols(header, chunks)
+        found = self.symbols_of(header, chunks)
+        area = _area(header, region)
+        pixels = np.empty((area.bottom - area.top, area.right - area.left, header.channels), np.uint8)
+        for window in tiles.windows(area.over(CELL), WINDOW):
+            found.forget(window.top - self.windows.halo)
+            x = self.windows.synthesis(window, found, header.quality)
+            seen = window.times(CELL)
+            part = seen.cut(area)
+            pixels[part.within(area)] = quantize.samples(tiles.crop(x, seen, part), header.channels)
+        if region is None:
+            found.check()
 
-        quality = header.quality / 100
-        features, mu = self.networks.h_mu(z, quality)
-        first = quantize.phase0(r.shape)
-        y0 = np.where(first, r + mu, np.float32(0))
-        mu = np.where(first, mu, self.networks.context(y0, features, quality))
-        x = self.networks.g_s(r + mu, quality)
-
-        pixels = quantize.samples(x, header.height, header.width, header.channels)
         extra = {c.kind: c.payload for c in chunks}
         plane = extra.get(Kind.ALPHA)
         clear = None if plane is None else alpha.decode(plane, header.width, header.height)
+        clear = None if clear is None else clear[area.top : area.bottom, area.left : area.right]
         icc, exif, xmp = (
             container.inflate(extra[k]) if k in extra else None for k in (Kind.ICC, Kind.EXIF, Kind.XMP)
         )
         return image.to_pil(Picture(pixels, clear, icc, exif, xmp))
 
-    def _symbols(
-        self, header: Header, chunks: list[Chunk]
-    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
-        """The integers of a file, proven by their checksum: z (1, Z, h/4, w/4) and r (1, L, h, w)."""
-        columns, rows = tiles.cells(header.width, header.height)
-        z_tables = prior.hyper_index(header.quality, self._hyper_channels)
-        z = np.empty((1, self._hyper_channels, rows, columns), np.int8)
-        z.reshape(-1)[:] = entropy.decode(chunks[0].payload, _each(z_tables, z), self.z_tables)
-        index = self.networks.h_sigma(z, prior.integer_hats(header.quality))
-        r = np.empty(index.shape, np.int16)
-        grid = tiles.grid(header.width, header.height, header.tile)
-        for (tile_rows, tile_columns), chunk in zip(grid, chunks[1:], strict=False):  # others may follow
-            part = np.s_[0, :, tile_rows, tile_columns]
-            symbols = entropy.decode(chunk.payload, index[part].reshape(-1), self.y_tables)
-            r[part] = symbols.reshape(r[part].shape)
-        if _symbols_crc(z, r) != header.symbols_crc:
-            raise ChecksumMismatch("the decoded symbols are not those that were encoded")
-        return z, r
+    def symbols_of(self, header: Header, chunks: list[Chunk]) -> Symbols:
+        """The integers of a file that `container.unpack` took apart, decoded as they are asked for.
+
+        Raises ModelNotFound if the file was made with another model."""
+        if header.model != self.checkpoint.id:
+            raise ModelNotFound(
+                f"the file was made with the model {header.model.hex()},"
+                f" not with {self.checkpoint.name} ({self.checkpoint.id.hex()})"
+            )
+        return Symbols(header, chunks, self.networks, self.y_tables, self.z_tables)
+
+
+def _area(header: Header, region: tuple[int, int, int, int] | None) -> Box:
+    """The pixels that are wanted."""
+    whole = Box(0, 0, header.height, header.width)
+    if region is None:
+        return whole
+    try:
+        x, y, width, height = map(operator.index, region)
+    except (TypeError, ValueError):
+        raise NicError(f"a region is four whole numbers (x, y, width, height), not {region!r}") from None
+    area = Box(y, x, y + height, x + width)
+    if width < 1 or height < 1 or area.cut(whole) != area:
+        raise NicError(f"the region {width}x{height} at {x},{y} is not inside {header.width}x{header.height}")
+    return area
 
 
 def _read(source: Source | Picture) -> Picture:
@@ -164,16 +169,6 @@ def _read(source: Source | Picture) -> Picture:
     for note in picture.notes:
         warnings.warn(note, stacklevel=3)
     return picture
-
-
-def _each(tables: npt.NDArray[np.integer[Any]], z: npt.NDArray[np.int8]) -> npt.NDArray[np.integer[Any]]:
-    """The table of every symbol of z, from the table of each channel."""
-    return np.repeat(tables, z.shape[2] * z.shape[3])
-
-
-def _symbols_crc(z: npt.NDArray[np.int8], r: npt.NDArray[np.int16]) -> int:
-    """CRC-32 over z as int8 and then r as little-endian int16, both in channel, row, column order."""
-    return zlib.crc32(r.astype("<i2").tobytes(), zlib.crc32(z.tobytes()))
 
 
 # A checkpoint is one object as long as its file stays the same, and so is its codec.
@@ -214,7 +209,7 @@ def info(data: bytes) -> Info:
     """What a file says of itself, without decoding it. Raises what `container.unpack` raises."""
     header, chunks = container.unpack(data)
     kinds = {c.kind for c in chunks}
-    columns, rows = tiles.cells(header.width, header.height)
+    grid = list(tiles.grid(header.width, header.height, header.tile))
     names = [
         e["name"]
         for e, _ in checkpoint.installed()
@@ -230,7 +225,7 @@ def info(data: bytes) -> Info:
         size=len(data),
         bpp=8 * len(data) / (header.width * header.height),
         version=".".join(map(str, header.version)),
-        tiles=(-(-columns // header.tile[0]), -(-rows // header.tile[1])),
+        tiles=(len({t.left for t in grid}), len({t.top for t in grid})),
         chunks=tuple((_kind_name(c.kind), len(c.payload)) for c in chunks),
         metadata=tuple(_kind_name(k) for k in (Kind.ICC, Kind.EXIF, Kind.XMP) if k in kinds),
     )

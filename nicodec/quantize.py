@@ -56,12 +56,10 @@ def planes(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return x
 
 
-def samples(x: npt.NDArray[np.float32], height: int, width: int, channels: int) -> npt.NDArray[np.uint8]:
-    """Planes (1, 3, H, W), about [-1/2, 1/2] -> samples (height, width, channels); gray is their mean."""
-    cropped = x[0, :, :height, :width]
-    if channels == 1:
-        cropped = cropped.mean(0, keepdims=True)
-    scaled = cropped * np.float32(255)
+def samples(x: npt.NDArray[np.float32], channels: int) -> npt.NDArray[np.uint8]:
+    """Planes (1, 3, H, W), about [-1/2, 1/2] -> samples (H, W, channels); gray is their mean."""
+    planes: npt.NDArray[np.float32] = x[0] if channels == 3 else x[0].mean(0, keepdims=True)
+    scaled = planes * np.float32(255)
     scaled += 127.5
     np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled)
     return scaled.transpose(1, 2, 0).astype(np.uint8, order="C")

@@ -1,4 +1,4 @@
-"""Integer geometry: padding to whole cells of 64 pixels, and the grid of entropy-coded tiles.
+"""Integer geometry: boxes, padding to whole cells of 64 pixels, tiles, and windows with their halos.
 
 Before analysis and after synthesis; no arithmetic on samples happens here.
 """
@@ -6,6 +6,8 @@ Before analysis and after synthesis; no arithmetic on samples happens here.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,21 +18,105 @@ from nicodec.container import CELL
 Y_CELL = CELL // 16
 
 
-def cells(width: int, height: int) -> tuple[int, int]:
-    """Columns and rows of 64-pixel cells that cover the picture."""
-    return -(-width // CELL), -(-height // CELL)
+class Box(NamedTuple):
+    """A rectangle of whole numbers, its end not included; in cells, latent positions or pixels."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def times(self, n: int) -> Box:
+        """The same rectangle in units n times finer."""
+        return Box(*(n * edge for edge in self))
+
+    def grown(self, by: int, limit: Box) -> Box:
+        """Larger by so much on each side, cut off at `limit`."""
+        larger = Box(self.top - by, self.left - by, self.bottom + by, self.right + by)
+        return larger.cut(limit)
+
+    def cut(self, limit: Box) -> Box:
+        """The part of it inside `limit`."""
+        return Box(*map(max, self[:2], limit[:2]), *map(min, self[2:], limit[2:]))
+
+    @property
+    def rows(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def columns(self) -> int:
+        return self.right - self.left
+
+    def over(self, n: int) -> Box:
+        """The smallest rectangle in units n times coarser that covers it."""
+        return Box(self.top // n, self.left // n, -(-self.bottom // n), -(-self.right // n))
+
+    def within(self, outer: Box) -> tuple[slice, slice]:
+        """Rows and columns at which it lies in an array (H, W, ...) that covers `outer`."""
+        return (
+            slice(self.top - outer.top, self.bottom - outer.top),
+            slice(self.left - outer.left, self.right - outer.left),
+        )
 
 
-def pad(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """(H, W, C) -> the same with its last row and column repeated to multiples of 64."""
+def cells(width: int, height: int) -> Box:
+    """The 64-pixel cells that cover a picture."""
+    return Box(0, 0, -(-height // CELL), -(-width // CELL))
+
+
+def grid(width: int, height: int, tile: tuple[int, int]) -> Iterator[Box]:
+    """The cells of each entropy-coded tile, row-major. tile: (width, height) in cells."""
+    whole = cells(width, height)
+    for top in range(0, whole.bottom, tile[1]):
+        for left in range(0, whole.right, tile[0]):
+            yield Box(top, left, top + tile[1], left + tile[0]).cut(whole)
+
+
+def windows(area: Box, most: int) -> Iterator[Box]:
+    """Pieces of about equal size, with sides of `most` at most, that cover an area, row-major."""
+    for top, bottom in _spans(area.top, area.bottom, most):
+        for left, right in _spans(area.left, area.right, most):
+            yield Box(top, left, bottom, right)
+
+
+def _spans(start: int, stop: int, most: int) -> list[tuple[int, int]]:
+    count = -(-(stop - start) // most)
+    cuts = [start + (stop - start) * i // max(1, count) for i in range(count + 1)]
+    return list(pairwise(cuts))
+
+
+def cut(pixels: npt.NDArray[np.uint8], box: Box) -> npt.NDArray[np.uint8]:
+    """A box of pixels (H, W, C), where it passes the picture with the last row and column repeated."""
     h, w = pixels.shape[:2]
-    return np.pad(pixels, ((0, -h % CELL), (0, -w % CELL), (0, 0)), mode="edge")
+    inside = pixels[box.top : box.bottom, box.left : box.right]
+    below, beside = max(0, box.bottom - max(h, box.top)), max(0, box.right - max(w, box.left))
+    return np.pad(inside, ((0, below), (0, beside), (0, 0)), mode="edge") if below or beside else inside
 
 
-def grid(width: int, height: int, tile: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
-    """Row and column slices of the latent y of each tile, row-major. tile: (width, height) in cells."""
-    columns, rows = cells(width, height)
-    for top in range(0, rows, tile[1]):
-        for left in range(0, columns, tile[0]):
-            bottom, right = min(rows, top + tile[1]), min(columns, left + tile[0])
-            yield slice(top * Y_CELL, bottom * Y_CELL), slice(left * Y_CELL, right * Y_CELL)
+def crop(planes: npt.NDArray[Any], outer: Box, box: Box) -> npt.NDArray[Any]:
+    """The view of a box in planes (1, C, H, W) that cover `outer`."""
+    rows, columns = box.within(outer)
+    return planes[:, :, rows, columns]
+
+
+class Rows:
+    """Those rows of tall planes, float32 (1, C, rows, columns), that are still needed."""
+
+    def __init__(self, channels: int, columns: int) -> None:
+        self.box = Box(0, 0, 0, columns)
+        self._planes = np.empty((1, channels, 0, columns), np.float32)
+
+    def grow(self, rows: int) -> None:
+        """Make room for so many more below."""
+        fresh = np.empty((1, self._planes.shape[1], rows, self.box.columns), np.float32)
+        self._planes = np.concatenate([self._planes, fresh], axis=2)
+        self.box = self.box._replace(bottom=self.box.bottom + rows)
+
+    def forget(self, above: int) -> None:
+        """Let go of the rows above this one."""
+        self._planes = self._planes[:, :, max(0, above - self.box.top) :].copy()
+        self.box = self.box._replace(top=max(self.box.top, above))
+
+    def view(self, box: Box) -> npt.NDArray[np.float32]:
+        """The part that a box covers, to read or to fill."""
+        return crop(self._planes, self.box, box)

@@ -88,7 +88,8 @@ def test_tiles_are_coded_one_by_one(codec: Codec) -> None:
     data = codec.encode(pixels, quality=40)
     header, chunks = container.unpack(data)
     assert [c.kind for c in chunks] == [Kind.Z, Kind.Y, Kind.Y]
-    z, r = codec._symbols(header, chunks)
+    found = codec.symbols_of(header, chunks)
+    z, r = found.z, found.whole()
     index = codec.networks.h_sigma(z, prior.integer_hats(header.quality))
     small = replace(header, tile=(3, 1))
     parts = [np.s_[0, :, :, left : left + 12] for left in range(0, r.shape[3], 12)]
@@ -261,9 +262,12 @@ def test_one_codec_serves_many_threads(codec: Codec) -> None:
 def test_encoder_and_decoder_agree_on_the_symbols(codec: Codec) -> None:
     """The checksum in the file is that of what the decoder reads, and the decoder asks for it."""
     header, chunks = container.unpack(codec.encode(smooth(70, 70)))
-    codec._symbols(header, chunks)
+    codec.symbols_of(header, chunks).whole()
+    wrong = replace(header, symbols_crc=header.symbols_crc ^ 1)
     with pytest.raises(ChecksumMismatch, match="symbols"):
-        codec._symbols(replace(header, symbols_crc=header.symbols_crc ^ 1), chunks)
+        codec.symbols_of(wrong, chunks).whole()
+    with pytest.raises(ChecksumMismatch, match="symbols"):
+        codec.decode(container.pack(wrong, chunks))
 
 
 # Rate and distortion
@@ -292,7 +296,8 @@ def test_fractions_of_quality_count(codec: Codec) -> None:
 @pytest.mark.parametrize("quality", [0, 50, 100])
 def test_bytes_are_the_entropy_of_the_symbols(codec: Codec, quality: int) -> None:
     header, chunks = container.unpack(data := codec.encode(photograph(), quality=quality))
-    z, r = codec._symbols(header, chunks)
+    found = codec.symbols_of(header, chunks)
+    z, r = found.z, found.whole()
     index = codec.networks.h_sigma(z, prior.integer_hats(header.quality))
     z_tables = prior.hyper_index(header.quality, z.shape[1])
     each = np.repeat(z_tables, z.shape[2] * z.shape[3])

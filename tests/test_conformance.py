@@ -70,7 +70,8 @@ def test_codec(vector: Path) -> None:
     assert difference.max() <= expected["peak_error"]
     assert np.array_equal(decoded[:, :, -1], samples[:, :, -1]) or "A" not in expected["mode"]
 
-    z, r = ours._symbols(*container.unpack(data))
+    symbols = ours.symbols_of(*container.unpack(data))
+    z, r = symbols.z, symbols.whole()
     assert sha256(z.tobytes() + r.astype("<i2").tobytes()) == expected["symbols_sha256"]
 
     blobs = {"ICC": "icc_profile", "EXIF": "exif", "XMP": "xmp"}

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from nicodec.container import Header, tile_count
-from nicodec.tiles import cells, grid, pad
+from nicodec.tiles import Box, cells, cut, grid
 
 EDGES = (1, 2, 63, 64, 65, 127, 128, 129, 300, 1023, 1024, 1025)
 
 
 def test_cells_cover_the_picture_and_no_more() -> None:
     for width, height in product(range(1, 200), EDGES):
-        columns, rows = cells(width, height)
+        _, _, rows, columns = cells(width, height)
         assert 0 <= 64 * columns - width < 64
         assert 0 <= 64 * rows - height < 64
 
@@ -22,8 +22,9 @@ def test_cells_cover_the_picture_and_no_more() -> None:
 @pytest.mark.parametrize("width", [1, 63, 64, 65, 130])
 def test_padding_repeats_the_last_row_and_column(width: int, height: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    padded = pad(pixels)
-    columns, rows = cells(width, height)
+    whole = cells(width, height).times(64)
+    padded = cut(pixels, whole)
+    _, _, rows, columns = cells(width, height)
     assert padded.dtype == np.uint8
     assert padded.shape == (64 * rows, 64 * columns, 3)
     y = np.minimum(np.arange(64 * rows), height - 1)
@@ -34,13 +35,14 @@ def test_padding_repeats_the_last_row_and_column(width: int, height: int) -> Non
 @pytest.mark.parametrize("tile", [(1, 1), (16, 16), (3, 2), (1, 65535), (65535, 65535)])
 def test_tiles_cover_every_latent_once_in_reading_order(tile: tuple[int, int]) -> None:
     for width, height in product(EDGES, EDGES):
-        columns, rows = cells(width, height)
+        _, _, rows, columns = cells(width, height)
         cover = np.full((4 * rows, 4 * columns), -1)
-        slices = list(grid(width, height, tile))
-        assert len(slices) == tile_count(Header(width, height, 3, 0, tile, bytes(8), 0))
-        for i, part in enumerate(slices):
-            assert (cover[part] == -1).all()
-            cover[part] = i
+        boxes = list(grid(width, height, tile))
+        assert len(boxes) == tile_count(Header(width, height, 3, 0, tile, bytes(8), 0))
+        for i, part in enumerate(boxes):
+            rows_of, columns_of = part.times(4).within(Box(0, 0, *cover.shape))
+            assert (cover[rows_of, columns_of] == -1).all()
+            cover[rows_of, columns_of] = i
         assert (cover >= 0).all()
         # The number of a tile rises along a row, and from each row of tiles to the next.
         assert (np.diff(cover, axis=1) >= 0).all()

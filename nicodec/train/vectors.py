@@ -114,7 +114,7 @@ def files(coder: Codec) -> dict[str, bytes]:
 def expectations(coder: Codec, data: bytes) -> dict[str, object]:
     """What expect.json says of a file."""
     found, (header, chunks), payloads = codec.info(data), container.unpack(data), _payloads(data)
-    z, r = coder._symbols(header, chunks)
+    z, r = _symbols(coder, header, chunks)
     return {
         "model": coder.checkpoint.sha256,
         "size": [found.width, found.height],
@@ -162,16 +162,23 @@ def _crop(name: str, top: int, left: int, height: int, width: int) -> Pixels:
     raise NicError(f"this scikit-image does not carry {name}")
 
 
+def _symbols(
+    coder: Codec, header: Header, chunks: list[Chunk]
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int16]]:
+    found = coder.symbols_of(header, chunks)
+    return found.z, found.whole()
+
+
 def _retiled(coder: Codec, data: bytes, tile: tuple[int, int]) -> bytes:
     """The same picture in other tiles. Decoders take any size of tile; encoders use one."""
     header, chunks = container.unpack(data)
-    return _packed(coder, replace(header, tile=tile), chunks[0], *coder._symbols(header, chunks))
+    return _packed(coder, replace(header, tile=tile), chunks[0], *_symbols(coder, header, chunks))
 
 
 def _with_escapes(coder: Codec, data: bytes) -> bytes:
     """Symbols that no table holds, of one, two and three bytes, both signs and the largest that there are."""
     header, chunks = container.unpack(data)
-    z, r = coder._symbols(header, chunks)
+    z, r = _symbols(coder, header, chunks)
     index = coder.networks.h_sigma(z, prior.integer_hats(header.quality))
     channels = r.shape[1]
     r[0, :5, 1, 2] = 2000, -2000, -9000, 32767, -32767
@@ -186,8 +193,9 @@ def _packed(
     """The file of these symbols, in the tiles that the header tells."""
     index = coder.networks.h_sigma(z, prior.integer_hats(header.quality))
     chunks = [z_chunk]
-    for rows, columns in tiles.grid(header.width, header.height, header.tile):
-        part = np.s_[0, :, rows, columns]
+    for tile in tiles.grid(header.width, header.height, header.tile):
+        rows, columns = tile.times(tiles.Y_CELL)[::2], tile.times(tiles.Y_CELL)[1::2]
+        part = np.s_[0, :, slice(*rows), slice(*columns)]
         coded = entropy.encode(r[part].reshape(-1), index[part].reshape(-1), coder.y_tables)
         chunks.append(Chunk(Kind.Y, coded))
     crc = zlib.crc32(r.astype("<i2").tobytes(), zlib.crc32(z.tobytes()))

@@ -1,0 +1,180 @@
+"""The integers of one file: z as a whole, r tile by tile as it is asked for, and the checksum of both.
+
+Between the container and the steps of `codec`, which sees arrays where the file has payloads.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec import entropy, prior, tiles
+from nicodec.container import Chunk, Header
+from nicodec.entropy import Tables
+from nicodec.errors import ChecksumMismatch
+from nicodec.tiles import Y_CELL, Box
+from nicodec.transform import Networks
+
+Residual = npt.NDArray[np.int16]
+
+
+class Symbols:
+    """What a decoder reads. Raises what `entropy.decode` raises.
+
+    z: int8 (1, Z, R, S). `residual` decodes the tiles that it needs and keeps them until `forget`; each is
+    decoded once. h_sigma needs z one cell around a tile, for its one 3x3 layer.
+    """
+
+    def __init__(
+        self, header: Header, chunks: list[Chunk], networks: Networks, y_tables: Tables, z_tables: Tables
+    ) -> None:
+        self._header, self._chunks, self._networks, self._tables = header, chunks, networks, y_tables
+        self.cells = tiles.cells(header.width, header.height)
+        self.z = _read_z(header, chunks[0].payload, z_tables)
+        self._boxes = list(tiles.grid(header.width, header.height, header.tile))
+        self._across = -(-self.cells.right // header.tile[0])
+        self._decoded: dict[int, Residual] = {}
+        self._rows_done = 0
+        self._crc: SymbolsCrc | None = SymbolsCrc()
+
+    def residual(self, box: Box) -> Residual:
+        """r (1, L, 4h, 4w) of a box of cells."""
+        width, height = self._header.tile
+        rows = [
+            np.concatenate(
+                [self._part(i * self._across + j, box) for j in _touched(box.left, box.right, width)], 3
+            )
+            for i in _touched(box.top, box.bottom, height)
+        ]
+        return np.concatenate(rows, 2)
+
+    def _part(self, i: int, box: Box) -> Residual:
+        """What lies in a box of one tile."""
+        tile = self._boxes[i].times(Y_CELL)
+        return tiles.crop(self._tile(i), tile, box.times(Y_CELL).cut(tile))
+
+    def _tile(self, i: int) -> Residual:
+        if i not in self._decoded:
+            tile = self._boxes[i]
+            index = scale_index(self._networks, self.z, tile, self._header.quality)
+            found = entropy.decode(self._chunks[1 + i].payload, index.reshape(-1), self._tables)
+            self._decoded[i] = found.reshape(index.shape)
+        return self._decoded[i]
+
+    def forget(self, above: int) -> None:
+        """Let go of the tiles that end above this row of cells, once the checksum has seen them."""
+        while self._rows_done < len(self._boxes) and self._boxes[self._rows_done].bottom <= above:
+            row = range(self._rows_done, self._rows_done + self._across)
+            parts = [self._decoded.pop(i, None) for i in row]
+            whole = [part for part in parts if part is not None]
+            if self._crc is not None and len(whole) == self._across:
+                self._crc.add(whole[0] if self._across == 1 else np.concatenate(whole, axis=3))
+            else:
+                self._crc = None  # a region: not all was read
+            self._rows_done = row.stop
+
+    def whole(self) -> Residual:
+        """r of the whole picture, proven by its checksum."""
+        r = self.residual(self.cells)
+        self.check()
+        return r
+
+    def check(self) -> None:
+        """Once all is read: raise ChecksumMismatch unless it is what the encoder wrote."""
+        self.forget(self.cells.bottom)
+        if self._crc is None or self._crc.value(self.z) != self._header.symbols_crc:
+            raise ChecksumMismatch("the decoded symbols are not those that were encoded")
+
+
+def _touched(start: int, stop: int, size: int) -> range:
+    """The numbers of the pieces of this size that a span touches."""
+    return range(start // size, -(-stop // size))
+
+
+def scale_index(
+    networks: Networks, z: npt.NDArray[np.int8], tile: Box, quality: int
+) -> npt.NDArray[np.uint8]:
+    """The table of every symbol in a tile (1, L, 4h, 4w); quality in hundredths."""
+    whole = Box(0, 0, *z.shape[2:])
+    seen = tile.grown(1, whole)
+    index = networks.h_sigma(tiles.crop(z, whole, seen), prior.integer_hats(quality))
+    return tiles.crop(index, seen.times(Y_CELL), tile.times(Y_CELL))
+
+
+def z_tables_of(quality: int, z_tables: Tables) -> npt.NDArray[np.integer[Any]]:
+    """The table of each channel of z."""
+    return prior.hyper_index(quality, len(z_tables.low) // prior.ANCHORS)
+
+
+def write_z(z: npt.NDArray[np.int8], quality: int, z_tables: Tables) -> bytes:
+    """z (1, Z, R, S) -> the payload of its chunk."""
+    index = np.repeat(z_tables_of(quality, z_tables), z.shape[2] * z.shape[3])
+    return entropy.encode(z.reshape(-1), index, z_tables)
+
+
+def _read_z(header: Header, payload: bytes, z_tables: Tables) -> npt.NDArray[np.int8]:
+    tables = z_tables_of(header.quality, z_tables)
+    whole = tiles.cells(header.width, header.height)
+    z = np.empty((1, len(tables), whole.bottom, whole.right), np.int8)
+    index = np.repeat(tables, whole.bottom * whole.right)
+    z.reshape(-1)[:] = entropy.decode(payload, index, z_tables)
+    return z
+
+
+class SymbolsCrc:
+    """CRC-32 over z as int8 and then r as little-endian int16, both in channel, row, column order.
+
+    r comes in bands of rows, while the order of the checksum runs through all rows of one channel before
+    the next: so each channel has its own CRC, and they are joined at the end. They are joined as zlib's
+    crc32_combine does it: the CRC of a + b is that of a, times x^(8 len(b)), plus that of b.
+    """
+
+    def __init__(self) -> None:
+        self._channels: list[int] = []
+        self._length = 0
+
+    def add(self, band: Residual) -> None:
+        """The next rows of r (1, L, rows, columns)."""
+        parts = [channel.astype("<i2").tobytes() for channel in band[0]]
+        shift = _power(len(parts[0]))
+        self._channels = [
+            _product(shift, crc) ^ zlib.crc32(part)
+            for crc, part in zip(self._channels or [0] * len(parts), parts, strict=True)
+        ]
+        self._length += len(parts[0])
+
+    def value(self, z: npt.NDArray[np.int8]) -> int:
+        """The CRC of all: of z (1, Z, R, S), and of the rows so far."""
+        total, shift = zlib.crc32(z.tobytes()), _power(self._length)
+        for crc in self._channels:
+            total = _product(shift, total) ^ crc
+        return total
+
+
+# Polynomials over GF(2) modulo that of CRC-32, in its bit order: the highest bit is the coefficient of 1.
+_POLYNOMIAL, _ONE = 0xEDB88320, 1 << 31
+
+
+def _product(a: int, b: int) -> int:
+    result, bit = 0, _ONE
+    while bit and a:
+        if a & bit:
+            result ^= b
+            a ^= bit
+        bit >>= 1
+        b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
+    return result
+
+
+def _power(length: int) -> int:
+    """x^(8 length): what `length` more bytes do to a CRC."""
+    result, square = _ONE, _ONE >> 8
+    while length:
+        if length & 1:
+            result = _product(square, result)
+        square = _product(square, square)
+        length >>= 1
+    return result

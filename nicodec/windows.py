@@ -1,0 +1,120 @@
+"""The networks over windows with halos: pixels -> latents in bands, symbols -> pixels piece by piece.
+
+Between `codec`, which thinks in pictures, and `transform`, whose graphs take one array. Whatever the size of
+a picture, only a band of its latents and one window of its features are in memory; and since every window
+sees as far around itself as the networks reach, it comes out as if all had been computed at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec import quantize, tiles
+from nicodec.checkpoint import Checkpoint
+from nicodec.container import CELL
+from nicodec.errors import BadModel
+from nicodec.files import shown
+from nicodec.symbols import Symbols, scale_index
+from nicodec.tiles import Y_CELL, Box, Rows
+from nicodec.transform import Networks, Planes
+
+# Largest side of a window, in cells of 64 pixels: about 1.3 megapixels at work with the halo.
+WINDOW = 16
+# Pixels for each latent position.
+STRIDE = CELL // Y_CELL
+# Nobody trains a network with more channels, or more blocks in a row.
+MAX_WIDTH, MAX_BLOCKS = 2**14, 64
+
+
+class Windows:
+    """The networks of one checkpoint, run over windows. Raises BadModel if its config is impossible.
+
+    How far a network sees: each block one position further, at /8 in g_a and g_s, at /16 in h_a, in the
+    context and in the 3x3 layer of h_mu. `halo` is in cells, enough for all that decides a symbol or a pixel.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, networks: Networks) -> None:
+        def size(name: str, least: int, most: int) -> int:
+            value = checkpoint.config.get(name)
+            if type(value) is not int or not least <= value <= most:
+                raise BadModel(f"{shown(checkpoint.path)}: the model has an impossible config")
+            return value
+
+        self.networks = networks
+        self._channels = size("latent", 1, MAX_WIDTH)
+        self._around_a = -(-size("blocks_a", 0, MAX_BLOCKS) // 2)
+        self._around_s = -(-size("blocks_s", 0, MAX_BLOCKS) // 2)
+        self.halo = -(-(1 + size("context_blocks", 0, MAX_BLOCKS) + self._around_s) // Y_CELL)
+
+    def analysis(
+        self,
+        pixels: npt.NDArray[np.uint8],
+        q: int,
+        ranges: tuple[npt.NDArray[np.integer[Any]], ...],
+        rows: int,
+    ) -> Iterator[tuple[Box, Rows, npt.NDArray[np.int8]]]:
+        """g_a and h_a of a picture: bands of so many rows of cells, each once its symbols can be known.
+
+        pixels: (H, W, C). q: quality in hundredths. ranges: the lowest and the highest symbol of each
+        channel of z. Yields the cells of the band; y in quantiser steps, whose rows are kept as long as they
+        are needed; and z, int8 (1, Z, R, S), filled from the top.
+        """
+        whole = tiles.cells(pixels.shape[1], pixels.shape[0])
+        y = Rows(self._channels, whole.right * Y_CELL)
+        z = np.zeros((1, len(ranges[0]), whole.bottom, whole.right), np.int8)
+        z_bottom = 0
+        for top in range(0, whole.bottom, rows):
+            band = Box(top, 0, top + rows, whole.right).cut(whole)
+            # What decides a band's symbols reaches below it: y runs two halos ahead, and z one.
+            fresh = Box(y.box.bottom // Y_CELL, 0, band.bottom + 2 * self.halo, whole.right).cut(whole)
+            y.grow(fresh.rows * Y_CELL)
+            for window in tiles.windows(fresh, WINDOW + 2 * self.halo):
+                y.view(window.times(Y_CELL))[...] = self._latent(pixels, window, whole, q)
+            last = fresh.bottom if fresh.bottom == whole.bottom else fresh.bottom - self.halo
+            for window in tiles.windows(Box(z_bottom, 0, last, whole.right), WINDOW + 2 * self.halo):
+                seen = window.grown(1, whole)
+                floats = self.networks.h_a(y.view(seen.times(Y_CELL)), q / 100)
+                floats = tiles.crop(floats, seen, window)
+                tiles.crop(z, whole, window)[...] = quantize.hyper_symbols(floats, *ranges)
+            z_bottom = last
+            yield band, y, z
+            y.forget((band.bottom - self.halo) * Y_CELL)
+
+    def _latent(self, pixels: npt.NDArray[np.uint8], window: Box, whole: Box, q: int) -> Planes:
+        """y of a window of cells."""
+        inner = window.times(Y_CELL)
+        seen = inner.grown(self._around_a, whole.times(Y_CELL))
+        x = quantize.planes(tiles.cut(pixels, seen.times(STRIDE)))
+        return tiles.crop(self.networks.g_a(x, q / 100), seen, inner)
+
+    def residual(
+        self, tile: Box, y: Rows, z: npt.NDArray[np.int8], q: int
+    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
+        """What is coded of a tile of cells: r, and the table of each symbol, both (1, L, 4h, 4w)."""
+        whole = Box(0, 0, *z.shape[2:])
+        seen = tile.grown(self.halo, whole)
+        latent = y.view(seen.times(Y_CELL))
+        features, mu = self.networks.h_mu(tiles.crop(z, whole, seen), q / 100)
+        first = quantize.phase0(latent.shape)
+        y0 = np.where(first, quantize.residual(latent, mu) + mu, np.float32(0))
+        mu = np.where(first, mu, self.networks.context(y0, features, q / 100))
+        r = quantize.residual(latent, mu)
+        r = tiles.crop(r, seen.times(Y_CELL), tile.times(Y_CELL))
+        return r, scale_index(self.networks, z, tile, q)
+
+    def synthesis(self, window: Box, symbols: Symbols, q: int) -> Planes:
+        """Planes (1, 3, 64h, 64w), about [-1/2, 1/2], of a window of cells."""
+        seen = window.grown(self.halo, symbols.cells)
+        r = symbols.residual(seen)
+        features, mu = self.networks.h_mu(tiles.crop(symbols.z, symbols.cells, seen), q / 100)
+        first = quantize.phase0(r.shape)
+        y0 = np.where(first, r + mu, np.float32(0))
+        mu = np.where(first, mu, self.networks.context(y0, features, q / 100))
+        inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
+        y = tiles.crop(r + mu, seen.times(Y_CELL), inner)
+        x = self.networks.g_s(y, q / 100)
+        return tiles.crop(x, inner.times(STRIDE), window.times(CELL))

@@ -1,0 +1,231 @@
+"""Windows with halos: the pieces make the whole, regions are crops of it, and memory stays bounded."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+import nicodec
+from nicodec import codec as codecs
+from nicodec import container, quantize, tiles, windows
+from nicodec.codec import Codec
+from nicodec.errors import BadModel, ChecksumMismatch, NicError
+from nicodec.symbols import SymbolsCrc
+from nicodec.tiles import Box
+from nicodec.windows import Windows
+
+Array = npt.NDArray[np.uint8]
+WIDTH, HEIGHT = 427, 290
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec(threads=1)
+
+
+@pytest.fixture(scope="module")
+def picture() -> Array:
+    data = pytest.importorskip("skimage.data")
+    pixels: Array = data.chelsea()[5 : 5 + HEIGHT, 10 : 10 + WIDTH]
+    return pixels
+
+
+def small_windows(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(windows, "WINDOW", size)
+    monkeypatch.setattr(codecs, "WINDOW", size)
+
+
+def latents(
+    codec: Codec, pixels: Array, quality: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8]]:
+    """All of y, gathered from the bands, and z."""
+    tables = codecs.symbols.z_tables_of(quality, codec.z_tables)
+    ranges = codec.z_tables.low[tables], codec.z_tables.high[tables]
+    whole = tiles.cells(pixels.shape[1], pixels.shape[0])
+    bands = []
+    for band, rows, hyper in codec.windows.analysis(pixels, quality, ranges, codecs.TILE[1]):
+        bands.append(rows.view(band.times(4)).copy())
+        z = hyper  # the same array every time
+    y = np.concatenate(bands, axis=2)
+    assert y.shape[2:] == (4 * whole.rows, 4 * whole.columns)
+    return y, z
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_analysis_in_windows_is_that_in_one_piece(
+    codec: Codec, picture: Array, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    y, z = latents(codec, picture, 5000)
+    small_windows(monkeypatch, size)
+    monkeypatch.setattr(codecs, "TILE", (size, size))
+    y_pieces, z_pieces = latents(codec, picture, 5000)
+    assert np.abs(y - y_pieces).max() < 1e-3
+    assert np.array_equal(z, z_pieces)
+
+
+def test_symbols_in_small_tiles_are_those_in_one(
+    codec: Codec, picture: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for a rare coefficient that lay on the very border between two steps."""
+    one = codec.symbols_of(*container.unpack(codec.encode(picture)))
+    monkeypatch.setattr(codecs, "TILE", (2, 1))
+    small_windows(monkeypatch, 2)
+    data = codec.encode(picture)
+    assert nicodec.info(data).tiles == (4, 5)
+    many = codec.symbols_of(*container.unpack(data))
+    assert np.array_equal(one.z, many.z)
+    assert (one.whole() != many.whole()).mean() < 1e-5
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("quality", [5, 90])
+def test_synthesis_in_windows_is_that_in_one_piece(
+    codec: Codec, picture: Array, monkeypatch: pytest.MonkeyPatch, size: int, quality: float
+) -> None:
+    data = codec.encode(picture, quality=quality)
+    whole = np.asarray(codec.decode(data)).astype(int)
+    small_windows(monkeypatch, size)
+    pieces = np.asarray(codec.decode(data)).astype(int)
+    difference = np.abs(pieces - whole)
+    assert difference.max() <= 1
+    assert difference.mean() <= 0.01
+
+
+def test_the_halo_is_what_the_networks_reach(
+    codec: Codec, picture: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it the floats agree to rounding; with a position less around g_s they do not."""
+    found = codec.symbols_of(*container.unpack(codec.encode(picture, quality=90)))
+    window = Box(1, 2, 2, 4)
+
+    def difference() -> float:
+        whole = codec.windows.synthesis(found.cells, found, 9000)
+        inside = tiles.crop(whole, found.cells.times(64), window.times(64))
+        return float(np.abs(codec.windows.synthesis(window, found, 9000) - inside).max())
+
+    assert difference() < 1e-5
+    monkeypatch.setattr(codec.windows, "_around_s", codec.windows._around_s - 1)
+    assert difference() > 1e-4
+
+
+def test_there_are_no_seams(codec: Codec, picture: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The step across window borders is as large as in the original, not larger."""
+    small_windows(monkeypatch, 1)
+    monkeypatch.setattr(codecs, "TILE", (1, 1))
+    back = np.asarray(codec.decode(codec.encode(picture, quality=60))).astype(float)
+    error = back - picture
+    steps = np.abs(np.diff(error, axis=1)).mean((0, 2))
+    at_borders = steps[63::64].mean()
+    # Patches of the network's own grid of 16 pixels are the fair comparison.
+    elsewhere = np.delete(steps[15::16], np.s_[3::4]).mean()
+    assert at_borders < 1.1 * elsewhere
+
+
+# Regions
+
+
+@pytest.mark.parametrize(
+    "region",
+    [(0, 0, WIDTH, HEIGHT), (0, 0, 1, 1), (WIDTH - 1, HEIGHT - 1, 1, 1), (100, 63, 130, 2), (63, 100, 2, 130),
+     (64, 64, 64, 64), (13, 200, 300, 90)],
+)  # fmt: skip
+@pytest.mark.parametrize("tile", [(16, 16), (2, 3)])
+def test_a_region_is_the_crop_of_the_whole(
+    codec: Codec,
+    picture: Array,
+    monkeypatch: pytest.MonkeyPatch,
+    region: tuple[int, int, int, int],
+    tile: tuple[int, int],
+) -> None:
+    monkeypatch.setattr(codecs, "TILE", tile)
+    alpha = np.random.default_rng(0).integers(0, 256, picture.shape[:2], np.uint8)
+    data = codec.encode(np.dstack([picture, alpha]))
+    x, y, width, height = region
+    whole = codec.decode(data).crop((x, y, x + width, y + height))
+    part = codec.decode(data, region=region)
+    assert (part.size, part.mode) == ((width, height), "RGBA")
+    assert np.abs(np.asarray(part).astype(int) - np.asarray(whole).astype(int)).max() <= 1
+    assert part.getchannel("A").tobytes() == whole.getchannel("A").tobytes()
+
+
+def test_a_region_decodes_no_tile_that_it_does_not_need(
+    codec: Codec, picture: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codecs, "TILE", (1, 1))
+    data = codec.encode(picture)
+    seen = []
+    real = codecs.symbols.entropy.decode
+    monkeypatch.setattr(
+        codecs.symbols.entropy,
+        "decode",
+        lambda *a: seen.append(len(a[0])) or real(*a),  # type: ignore[func-returns-value]
+    )
+    codec.decode(data, region=(70, 70, 10, 10))
+    assert len(seen) == 1 + 9  # z, the cell and those around it
+    seen.clear()
+    codec.decode(data)
+    assert len(seen) == 1 + 7 * 5  # each once
+
+
+@pytest.mark.parametrize(
+    "region",
+    [
+        (0, 0, 0, 1),
+        (-1, 0, 5, 5),
+        (0, 0, WIDTH + 1, 1),
+        (0, HEIGHT, 1, 1),
+        (1, 2, 3),
+        "abcd",
+        (0.5, 0, 1, 1),
+        7,
+    ],
+)
+def test_an_impossible_region_is_refused(codec: Codec, picture: Array, region: Any) -> None:
+    with pytest.raises(NicError, match="region"):
+        codec.decode(codec.encode(picture[:32, :32]), region=region)
+
+
+# The pieces
+
+
+def test_the_checksum_of_bands_is_that_of_the_whole() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.integers(-63, 64, (1, 5, 3, 4)).astype(np.int8)
+    r = rng.integers(-999, 999, (1, 7, 12, 16)).astype(np.int16)
+    expected = container.zlib.crc32(r.astype("<i2").tobytes(), container.zlib.crc32(z.tobytes()))
+    for edges in ([0, 12], [0, 4, 12], [0, 8, 9, 12], range(13)):
+        crc = SymbolsCrc()
+        for top, bottom in zip(list(edges)[:-1], list(edges)[1:], strict=True):
+            crc.add(r[:, :, top:bottom])
+        assert crc.value(z) == expected
+
+
+def test_tiles_forgotten_before_they_were_read_cannot_pass_for_checked(codec: Codec, picture: Array) -> None:
+    found = codec.symbols_of(*container.unpack(codec.encode(picture)))
+    found.forget(found.cells.bottom)
+    with pytest.raises(ChecksumMismatch):
+        found.check()
+
+
+@pytest.mark.parametrize(
+    "change", [{"latent": 0}, {"context_blocks": None}, {"blocks_s": -1}, {"blocks_a": 1e9}]
+)
+def test_an_impossible_config_is_refused(codec: Codec, change: dict[str, Any]) -> None:
+    broken = replace(codec.checkpoint, config=codec.checkpoint.config | change)
+    with pytest.raises(BadModel, match="config"):
+        Windows(broken, codec.networks)
+
+
+def test_quantisation_knows_the_phase_wherever_a_window_begins() -> None:
+    """Windows begin at whole cells, four positions each: the chequerboard is the same in all of them."""
+    whole = quantize.phase0((1, 6, 16, 16))
+    part = tiles.crop(whole, Box(0, 0, 16, 16), Box(1, 2, 3, 4).times(tiles.Y_CELL))
+    assert np.array_equal(part, quantize.phase0(part.shape))
+
+
+def test_a_region_of_all_is_all(codec: Codec, picture: Array) -> None:
+    data = codec.encode(Image.fromarray(picture), quality=30)
+    assert codec.decode(data).tobytes() == codec.decode(data, region=(0, 0, WIDTH, HEIGHT)).tobytes()
