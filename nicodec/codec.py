@@ -20,7 +20,7 @@ from nicodec.container import CELL, Chunk, Header, Kind
 from nicodec.errors import ModelNotFound, NicError
 from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
-from nicodec.tiles import Box
+from nicodec.tiles import Y_CELL, Box
 from nicodec.transform import Networks
 from nicodec.windows import WINDOW, Windows
 
@@ -86,13 +86,14 @@ class Codec:
         ranges = self.z_tables.low[tables], self.z_tables.high[tables]
         crc, payloads = SymbolsCrc(), []
         for band, y, z in self.windows.analysis(picture.pixels, q, ranges, TILE[1]):
-            row = []
+            here = band.times(Y_CELL)
+            r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
             for left in range(0, band.right, TILE[0]):
                 tile = Box(band.top, left, band.bottom, left + TILE[0]).cut(band)
-                r, index = self.windows.residual(tile, y, z, q)
-                payloads.append(entropy.encode(r.reshape(-1), index.reshape(-1), self.y_tables))
-                row.append(r)
-            crc.add(np.concatenate(row, axis=3))
+                part, index = self.windows.residual(tile, y, z, q)
+                payloads.append(entropy.encode(part.reshape(-1), index.reshape(-1), self.y_tables))
+                tiles.crop(r, here, tile.times(Y_CELL))[...] = part
+            crc.add(r)
 
         header = Header(width, height, channels, q, TILE, self.checkpoint.id, crc.value(z))
         chunks = [Chunk(Kind.Z, symbols.write_z(z, q, self.z_tables))]
@@ -115,13 +116,14 @@ class Codec:
         header, chunks = container.unpack(data)
         found = self.symbols_of(header, chunks)
         area = _area(header, region)
-        pixels = np.empty((area.bottom - area.top, area.right - area.left, header.channels), np.uint8)
+        canvas = image.Canvas(area.columns, area.rows, header.channels)
         for window in tiles.windows(area.over(CELL), WINDOW):
             found.forget(window.top - self.windows.halo)
             x = self.windows.synthesis(window, found, header.quality)
             seen = window.times(CELL)
             part = seen.cut(area)
-            pixels[part.within(area)] = quantize.samples(tiles.crop(x, seen, part), header.channels)
+            pixels = quantize.samples(tiles.crop(x, seen, part), header.channels)
+            canvas.paste(pixels, part.left - area.left, part.top - area.top)
         if region is None:
             found.check()
 
@@ -132,7 +134,7 @@ class Codec:
         icc, exif, xmp = (
             container.inflate(extra[k]) if k in extra else None for k in (Kind.ICC, Kind.EXIF, Kind.XMP)
         )
-        return image.to_pil(Picture(pixels, clear, icc, exif, xmp))
+        return canvas.finish(clear, icc, exif, xmp)
 
     def symbols_of(self, header: Header, chunks: list[Chunk]) -> Symbols:
         """The integers of a file that `container.unpack` took apart, decoded as they are asked for.

@@ -27,6 +27,7 @@ Source: TypeAlias = (
 MAX_STREAM_BYTES = 1 << 30
 """Most that is read from a stream that has no size of its own."""
 
+_STRIP = 256  # rows that are converted at a time
 _ORIENTATION = 0x0112  # the EXIF tag, and the TIFF tag
 _EXIF_PREFIX = b"Exif\0\0"  # stands before the EXIF block in JPEG, and in Pillow's `info`
 _VECTOR_FORMATS = frozenset({"EPS", "WMF"})  # Pillow hands these to an outside program or to the system
@@ -98,19 +99,38 @@ def read(source: Source, *, strip: bool = False) -> Picture:
     )
 
 
+class Canvas:
+    """A Pillow image in the making, mode L or RGB: a large picture is never held as an array beside it."""
+
+    def __init__(self, width: int, height: int, channels: int) -> None:
+        self._image = Image.new("L" if channels == 1 else "RGB", (width, height))
+
+    def paste(self, pixels: Array, left: int, top: int) -> None:
+        """uint8 (H, W, channels) at its place."""
+        part = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+        self._image.paste(part, (left, top))
+
+    def finish(
+        self, alpha: Array | None, icc: bytes | None, exif: bytes | None, xmp: bytes | None
+    ) -> Image.Image:
+        """The image, with alpha uint8 (H, W), and its metadata in `info` under Pillow's names."""
+        if alpha is not None:
+            self._image.putalpha(Image.fromarray(alpha))
+        if icc is not None:
+            self._image.info["icc_profile"] = icc
+        if exif is not None:
+            self._image.info["exif"] = _EXIF_PREFIX + exif
+        if xmp is not None:
+            self._image.info["xmp"] = xmp
+        return self._image
+
+
 def to_pil(picture: Picture) -> Image.Image:
     """The picture as a Pillow image, mode L, LA, RGB or RGBA, its metadata in `info` under Pillow's names."""
-    gray = picture.pixels.shape[2] == 1
-    image = Image.fromarray(picture.pixels[:, :, 0] if gray else picture.pixels)
-    if picture.alpha is not None:
-        image.putalpha(Image.fromarray(picture.alpha))
-    if picture.icc is not None:
-        image.info["icc_profile"] = picture.icc
-    if picture.exif is not None:
-        image.info["exif"] = _EXIF_PREFIX + picture.exif
-    if picture.xmp is not None:
-        image.info["xmp"] = picture.xmp
-    return image
+    height, width, channels = picture.pixels.shape
+    canvas = Canvas(width, height, channels)
+    canvas.paste(picture.pixels, 0, 0)
+    return canvas.finish(picture.alpha, picture.icc, picture.exif, picture.xmp)
 
 
 # Pillow's name → how it is written, without loss where the format can; the metadata that its writer takes.
@@ -302,10 +322,19 @@ def _planes(image: Image.Image, name: str, notes: list[str]) -> tuple[Array, Arr
         notes.append("colours premultiplied with alpha were divided by it")
     gray = mode in ("1", "L", "LA", "La")
     clear = image.has_transparency_data
-    samples = np.asarray(image.convert(("LA" if gray else "RGBA") if clear else ("L" if gray else "RGB")))
-    if samples.ndim == 2:
-        samples = samples[:, :, None]
-    return (samples[:, :, :-1], samples[:, :, -1]) if clear else (samples, None)
+    target = ("LA" if gray else "RGBA") if clear else ("L" if gray else "RGB")
+    height, width = image.height, image.width
+    pixels = np.empty((height, width, 1 if gray else 3), np.uint8)
+    alpha = np.empty((height, width), np.uint8) if clear else None
+    # Strip by strip: at once, Pillow would hold the whole picture three times over on the way.
+    for top in range(0, height, _STRIP):
+        strip = image.crop((0, top, width, min(top + _STRIP, height)))
+        samples = np.asarray(strip if strip.mode == target else strip.convert(target))
+        samples = samples.reshape(strip.height, width, -1)
+        pixels[top : top + _STRIP] = samples[:, :, : pixels.shape[2]]
+        if alpha is not None:
+            alpha[top : top + _STRIP] = samples[:, :, -1]
+    return pixels, alpha
 
 
 def _wide_gray(image: Image.Image, name: str, notes: list[str]) -> tuple[Array, Array | None]:

@@ -138,13 +138,13 @@ class SymbolsCrc:
 
     def add(self, band: Residual) -> None:
         """The next rows of r (1, L, rows, columns)."""
-        parts = [channel.astype("<i2").tobytes() for channel in band[0]]
-        shift = _power(len(parts[0]))
+        channels = [np.ascontiguousarray(channel, "<i2") for channel in band[0]]
+        shift = _power(channels[0].nbytes)
         self._channels = [
-            _product(shift, crc) ^ zlib.crc32(part)
-            for crc, part in zip(self._channels or [0] * len(parts), parts, strict=True)
+            _product(shift, crc) ^ zlib.crc32(channel.data)
+            for crc, channel in zip(self._channels or [0] * len(channels), channels, strict=True)
         ]
-        self._length += len(parts[0])
+        self._length += channels[0].nbytes
 
     def value(self, z: npt.NDArray[np.int8]) -> int:
         """The CRC of all: of z (1, Z, R, S), and of the rows so far."""

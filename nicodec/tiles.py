@@ -103,12 +103,12 @@ class Rows:
     """Those rows of tall planes, float32 (1, C, rows, columns), that are still needed."""
 
     def __init__(self, channels: int, columns: int) -> None:
-        self.box = Box(0, 0, 0, columns)
+        self.channels, self.box = channels, Box(0, 0, 0, columns)
         self._planes = np.empty((1, channels, 0, columns), np.float32)
 
     def grow(self, rows: int) -> None:
         """Make room for so many more below."""
-        fresh = np.empty((1, self._planes.shape[1], rows, self.box.columns), np.float32)
+        fresh = np.empty((1, self.channels, rows, self.box.columns), np.float32)
         self._planes = np.concatenate([self._planes, fresh], axis=2)
         self.box = self.box._replace(bottom=self.box.bottom + rows)
 

@@ -72,10 +72,10 @@ class Windows:
             # What decides a band's symbols reaches below it: y runs two halos ahead, and z one.
             fresh = Box(y.box.bottom // Y_CELL, 0, band.bottom + 2 * self.halo, whole.right).cut(whole)
             y.grow(fresh.rows * Y_CELL)
-            for window in tiles.windows(fresh, WINDOW + 2 * self.halo):
+            for window in tiles.windows(fresh, WINDOW):
                 y.view(window.times(Y_CELL))[...] = self._latent(pixels, window, whole, q)
             last = fresh.bottom if fresh.bottom == whole.bottom else fresh.bottom - self.halo
-            for window in tiles.windows(Box(z_bottom, 0, last, whole.right), WINDOW + 2 * self.halo):
+            for window in tiles.windows(Box(z_bottom, 0, last, whole.right), WINDOW):
                 seen = window.grown(1, whole)
                 floats = self.networks.h_a(y.view(seen.times(Y_CELL)), q / 100)
                 floats = tiles.crop(floats, seen, window)
