@@ -94,6 +94,15 @@ def _target(source: str, out: str | None, suffix: str, force: bool) -> str:
     return target
 
 
+def _region(text: str) -> tuple[int, int, int, int]:
+    """X,Y,WIDTH,HEIGHT as the option gives it."""
+    numbers = text.split(",")
+    if len(numbers) != 4 or not all(n.strip().isascii() and n.strip().isdecimal() for n in numbers):
+        raise typer.BadParameter(f"--region takes X,Y,WIDTH,HEIGHT in whole pixels, not {text!r}")
+    x, y, width, height = (int(n) for n in numbers)
+    return x, y, width, height
+
+
 def _label(path: str, stream: str) -> str:
     """A path as messages show it; - is the name of the stream."""
     return stream if path == "-" else shown(path)
@@ -196,12 +205,19 @@ def decode(
             show_default=False,
         ),
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,WIDTH,HEIGHT", help="Decode only this part, in pixels.", show_default="all"
+        ),
+    ] = None,
     model: ModelOfFile = None,
     threads: Threads = None,
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
     """Decode a .nic file to PNG, JPEG, WebP, AVIF, TIFF or PPM."""
+    part = None if region is None else _region(region)
     target = _target(source, out, ".png", force)
 
     from nicodec import image
@@ -209,7 +225,7 @@ def decode(
 
     with _about(source, quiet):
         data = _read(source)
-        picture = codec_for(data, model, threads).decode(data)
+        picture = codec_for(data, model, threads).decode(data, region=part)
     if target == "-":
         buffer = io.BytesIO()
         image.write(picture, buffer, "PNG")

@@ -198,13 +198,18 @@ def encode(
     return codec.encode(_read(source), quality=quality, strip=strip)
 
 
-def decode(data: bytes, *, model: str | os.PathLike[str] | None = None) -> Image.Image:
+def decode(
+    data: bytes,
+    *,
+    region: tuple[int, int, int, int] | None = None,
+    model: str | os.PathLike[str] | None = None,
+) -> Image.Image:
     """The bytes of a .nic file -> a Pillow image; see `Codec.decode`.
 
-    model: a model file to use; None finds the one that the file names among those installed, and raises
-    ModelNotFound if it is not there.
+    region: (x, y, width, height) in pixels: decode only that. model: a model file to use; None finds the one
+    that the file names among those installed, and raises ModelNotFound if it is not there.
     """
-    return codec_for(data, model).decode(data)
+    return codec_for(data, model).decode(data, region=region)
 
 
 def info(data: bytes) -> Info:

@@ -25,6 +25,8 @@ MAX_QUALITY = 10000
 MAX_SIDE = 2**31 - 1
 DEFAULT_MAX_PIXELS = 2**27
 MAX_METADATA = 2**26
+# Cells that one tile may cover. Encoders use 256; a tile is decoded in one piece.
+MAX_TILE = 1024
 CELL = 64
 
 
@@ -143,6 +145,8 @@ def unpack(data: bytes) -> tuple[Header, list[Chunk]]:
     if 0 in (width, height, tile_w, tile_h) or channels not in (1, 3) or quality > MAX_QUALITY:
         raise BadFile("the header holds impossible values")
     check_size(width, height)
+    if min(tile_w, -(-width // CELL)) * min(tile_h, -(-height // CELL)) > MAX_TILE:
+        raise LimitExceeded(f"a tile of {tile_w}x{tile_h} cells is over the limit of {MAX_TILE}")
     header = Header(width, height, channels, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))
     chunks = []
     for kind, length, crc in table:

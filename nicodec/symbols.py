@@ -36,45 +36,51 @@ class Symbols:
         self.z = _read_z(header, chunks[0].payload, z_tables)
         self._boxes = list(tiles.grid(header.width, header.height, header.tile))
         self._across = -(-self.cells.right // header.tile[0])
-        self._decoded: dict[int, Residual] = {}
+        # By row of tiles, so that the checksum finds its bands whole.
+        self._rows: dict[int, Residual] = {}
+        self._read: set[int] = set()
         self._rows_done = 0
         self._crc: SymbolsCrc | None = SymbolsCrc()
 
     def residual(self, box: Box) -> Residual:
         """r (1, L, 4h, 4w) of a box of cells."""
         width, height = self._header.tile
-        rows = [
-            np.concatenate(
-                [self._part(i * self._across + j, box) for j in _touched(box.left, box.right, width)], 3
-            )
-            for i in _touched(box.top, box.bottom, height)
-        ]
-        return np.concatenate(rows, 2)
+        parts = []
+        for i in _touched(box.top, box.bottom, height):
+            for j in _touched(box.left, box.right, width):
+                self._read_tile(i, j)
+            row = self._row(i).times(Y_CELL)
+            parts.append(tiles.crop(self._rows[i], row, box.times(Y_CELL).cut(row)))
+        return np.concatenate(parts, axis=2)
 
-    def _part(self, i: int, box: Box) -> Residual:
-        """What lies in a box of one tile."""
-        tile = self._boxes[i].times(Y_CELL)
-        return tiles.crop(self._tile(i), tile, box.times(Y_CELL).cut(tile))
+    def _row(self, i: int) -> Box:
+        """The cells of a row of tiles."""
+        return self._boxes[i * self._across]._replace(right=self.cells.right)
 
-    def _tile(self, i: int) -> Residual:
-        if i not in self._decoded:
-            tile = self._boxes[i]
-            index = scale_index(self._networks, self.z, tile, self._header.quality)
-            found = entropy.decode(self._chunks[1 + i].payload, index.reshape(-1), self._tables)
-            self._decoded[i] = found.reshape(index.shape)
-        return self._decoded[i]
+    def _read_tile(self, i: int, j: int) -> None:
+        number = i * self._across + j
+        if number in self._read:
+            return
+        tile, row = self._boxes[number].times(Y_CELL), self._row(i).times(Y_CELL)
+        index = scale_index(self._networks, self.z, self._boxes[number], self._header.quality)
+        found = entropy.decode(self._chunks[1 + number].payload, index.reshape(-1), self._tables)
+        if i not in self._rows:
+            self._rows[i] = np.empty((1, index.shape[1], row.rows, row.columns), np.int16)
+        tiles.crop(self._rows[i], row, tile)[...] = found.reshape(index.shape)
+        self._read.add(number)
 
     def forget(self, above: int) -> None:
         """Let go of the tiles that end above this row of cells, once the checksum has seen them."""
-        while self._rows_done < len(self._boxes) and self._boxes[self._rows_done].bottom <= above:
-            row = range(self._rows_done, self._rows_done + self._across)
-            parts = [self._decoded.pop(i, None) for i in row]
-            whole = [part for part in parts if part is not None]
-            if self._crc is not None and len(whole) == self._across:
-                self._crc.add(whole[0] if self._across == 1 else np.concatenate(whole, axis=3))
+        count = len(self._boxes) // self._across
+        while self._rows_done < count and self._row(self._rows_done).bottom <= above:
+            i = self._rows_done
+            row = self._rows.pop(i, None)
+            whole = self._read.issuperset(range(i * self._across, (i + 1) * self._across))
+            if self._crc is not None and row is not None and whole:
+                self._crc.add(row)
             else:
                 self._crc = None  # a region: not all was read
-            self._rows_done = row.stop
+            self._rows_done += 1
 
     def whole(self) -> Residual:
         """r of the whole picture, proven by its checksum."""

@@ -112,9 +112,11 @@ def _share_arena() -> None:
     15 to 20 % of the time, and the holes left behind took as much memory as the networks.
     """
     info = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
-    same_as_requested = ort.OrtArenaCfg(0, 1, -1, -1)
+    # No limit; grow by doubling, from one piece that holds a whole window: only within a piece can what was
+    # given back be joined again. Pages that are not touched cost nothing.
+    growth = ort.OrtArenaCfg(0, 0, 1 << 27, -1)
     with suppress(Exception):  # the application has registered one of its own, which serves as well
-        ort.create_and_register_allocator(info, same_as_requested)
+        ort.create_and_register_allocator(info, growth)
 
 
 def _scalar(quality: float) -> Planes:

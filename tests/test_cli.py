@@ -77,6 +77,22 @@ def test_there_and_back(run: Run, here: Path) -> None:
     assert names(here) == ["a.png", "b.nic", "b.png"]
 
 
+def test_a_region(run: Run, here: Path) -> None:
+    run("encode", "a.png", "b.nic")
+    assert run("decode", "b.nic", "part.png", "--region", "10, 5,20,30")[0] == 0
+    with Image.open("part.png") as picture:
+        whole = nicodec.decode(Path("b.nic").read_bytes())
+        assert picture.tobytes() == whole.crop((10, 5, 30, 35)).tobytes()
+    for wrong in ("1,2,3", "a,b,c,d", "1,2,3,-4", "1.5,0,1,1", ""):
+        code, _, err = run("decode", "b.nic", "x.png", "--region", wrong)
+        assert code == 2
+        assert "--region takes X,Y,WIDTH,HEIGHT" in err
+    code, _, err = run("decode", "b.nic", "x.png", "--region", "50,0,20,20")
+    assert code == 3
+    assert "not inside 60x40" in err
+    assert not Path("x.png").exists()
+
+
 def test_default_names(run: Run, here: Path) -> None:
     Path("x.y").mkdir()
     Path("a.png").rename("x.y/pic.one.png")

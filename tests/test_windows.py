@@ -1,5 +1,6 @@
 """Windows with halos: the pieces make the whole, regions are crops of it, and memory stays bounded."""
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ import nicodec
 from nicodec import codec as codecs
 from nicodec import container, quantize, tiles, windows
 from nicodec.codec import Codec
-from nicodec.errors import BadModel, ChecksumMismatch, NicError
+from nicodec.errors import BadModel, ChecksumMismatch, LimitExceeded, NicError
 from nicodec.symbols import SymbolsCrc
 from nicodec.tiles import Box
 from nicodec.windows import Windows
@@ -229,3 +230,29 @@ def test_quantisation_knows_the_phase_wherever_a_window_begins() -> None:
 def test_a_region_of_all_is_all(codec: Codec, picture: Array) -> None:
     data = codec.encode(Image.fromarray(picture), quality=30)
     assert codec.decode(data).tobytes() == codec.decode(data, region=(0, 0, WIDTH, HEIGHT)).tobytes()
+
+
+def test_a_tile_of_more_cells_than_the_limit_is_refused(codec: Codec) -> None:
+    header, chunks = container.unpack(codec.encode(np.zeros((8, 8, 3), np.uint8)))
+    large = replace(header, width=33 * 64, height=32 * 64, tile=(40, 40))
+    with pytest.raises(LimitExceeded, match="tile"):
+        container.unpack(container.pack(large, chunks))
+    # What a tile covers counts, not what it is called.
+    container.unpack(container.pack(replace(header, tile=(65535, 65535)), chunks))
+
+
+def test_memory_follows_a_band_and_not_the_picture(codec: Codec) -> None:
+    """Twice the height takes no more memory of NumPy's, but for a little bookkeeping."""
+    peaks = []
+    for height in (2048, 4096):
+        pixels = np.zeros((height, 128, 3), np.uint8)
+        data = codec.encode(pixels)
+        peak = []
+        for work in (lambda pixels=pixels: codec.encode(pixels), lambda data=data: codec.decode(data)):
+            tracemalloc.start()
+            work()
+            peak.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        peaks.append(peak)
+    for small, large in zip(*peaks, strict=True):
+        assert large < small + 3e6
