@@ -28,6 +28,9 @@ MAX_METADATA = 2**26
 # Cells that one tile may cover. Encoders use 256; a tile is decoded in one piece.
 MAX_TILE = 1024
 CELL = 64
+# A file may unfold to so many pixels, and so many more for each of its bytes, unless a limit is set by hand.
+# The emptiest pictures come to about 600 for a byte.
+FREE_PIXELS, PIXELS_PER_BYTE = 2**22, 2**12
 
 
 class Kind(IntEnum):
@@ -93,6 +96,16 @@ def check_size(width: int, height: int) -> None:
         )
 
 
+def check_expansion(width: int, height: int, size: int) -> None:
+    """Raise LimitExceeded for a file of `size` bytes that is too small for that picture."""
+    padded = -(-width // CELL) * -(-height // CELL) * CELL**2
+    if not os.environ.get("NICODEC_MAX_PIXELS") and padded > FREE_PIXELS + PIXELS_PER_BYTE * size:
+        raise LimitExceeded(
+            f"{size:,} bytes that claim to be a picture of {width}x{height}; if they are to be trusted, set"
+            " NICODEC_MAX_PIXELS in the environment"
+        )
+
+
 def tile_count(header: Header) -> int:
     """Number of tiles, each in a Y chunk of its own, in row-major order."""
     columns, rows = (-(-n // CELL) for n in (header.width, header.height))
@@ -145,6 +158,7 @@ def unpack(data: bytes) -> tuple[Header, list[Chunk]]:
     if 0 in (width, height, tile_w, tile_h) or channels not in (1, 3) or quality > MAX_QUALITY:
         raise BadFile("the header holds impossible values")
     check_size(width, height)
+    check_expansion(width, height, len(data))
     if min(tile_w, -(-width // CELL)) * min(tile_h, -(-height // CELL)) > MAX_TILE:
         raise LimitExceeded(f"a tile of {tile_w}x{tile_h} cells is over the limit of {MAX_TILE}")
     header = Header(width, height, channels, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))

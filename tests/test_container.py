@@ -198,6 +198,21 @@ def test_the_limit_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
         container.check_size(2**31, 1)
 
 
+@pytest.mark.parametrize(("width", "height"), [(3200, 3200), (1, 2**17)])
+def test_a_small_file_cannot_claim_a_large_picture(
+    monkeypatch: pytest.MonkeyPatch, width: int, height: int
+) -> None:
+    """The padding counts: a strip of one column is 64 columns of work."""
+    header = replace(HEAD, width=width, height=height, tile=(16, 64))
+    chunks = [Chunk(Kind.Z, b""), *[Chunk(Kind.Y, b"")] * container.tile_count(header)]
+    data = pack(header, chunks)
+    assert len(data) < 1000
+    with pytest.raises(LimitExceeded, match="bytes that claim"):
+        unpack(data)
+    monkeypatch.setenv("NICODEC_MAX_PIXELS", str(2**27))
+    assert unpack(data) == (header, chunks)
+
+
 @pytest.mark.parametrize("text", ["-1", "1e9", "x", " ", "٣", "9" * 5000])
 def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("NICODEC_MAX_PIXELS", text)
