@@ -88,8 +88,7 @@ class Codec:
         for band, y, z in self.windows.analysis(picture.pixels, q, ranges, TILE[1]):
             here = band.times(Y_CELL)
             r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
-            for left in range(0, band.right, TILE[0]):
-                tile = Box(band.top, left, band.bottom, left + TILE[0]).cut(band)
+            for tile in tiles.grid(band, TILE):
                 part, index = self.windows.residual(tile, y, z, q)
                 payloads.append(entropy.encode(part.reshape(-1), index.reshape(-1), self.y_tables))
                 tiles.crop(r, here, tile.times(Y_CELL))[...] = part
@@ -139,7 +138,8 @@ class Codec:
     def symbols_of(self, header: Header, chunks: list[Chunk]) -> Symbols:
         """The integers of a file that `container.unpack` took apart, decoded as they are asked for.
 
-        Raises ModelNotFound if the file was made with another model."""
+        Raises ModelNotFound if the file was made with another model.
+        """
         if header.model != self.checkpoint.id:
             raise ModelNotFound(
                 f"the file was made with the model {header.model.hex()},"
@@ -216,7 +216,7 @@ def info(data: bytes) -> Info:
     """What a file says of itself, without decoding it. Raises what `container.unpack` raises."""
     header, chunks = container.unpack(data)
     kinds = {c.kind for c in chunks}
-    grid = list(tiles.grid(header.width, header.height, header.tile))
+    grid = list(tiles.grid(tiles.cells(header.width, header.height), header.tile))
     names = [
         e["name"]
         for e, _ in checkpoint.installed()

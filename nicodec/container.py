@@ -5,6 +5,7 @@ Last step of encoding, first of decoding. Standard library only; docs/FORMAT.md 
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import zlib
@@ -81,13 +82,18 @@ def max_pixels() -> int:
     return int(text)
 
 
+def cell_counts(width: int, height: int) -> tuple[int, int]:
+    """Columns and rows of 64-pixel cells that cover a picture."""
+    return -(-width // CELL), -(-height // CELL)
+
+
 def check_size(width: int, height: int) -> None:
     """Raise LimitExceeded for more pixels than `max_pixels`.
 
     So does a strip so narrow that its padding to whole cells makes far more of them.
     """
     limit = max_pixels()
-    padded = -(-width // CELL) * -(-height // CELL) * CELL**2
+    padded = math.prod(cell_counts(width, height)) * CELL**2
     far_more = 2 * max(limit, DEFAULT_MAX_PIXELS)
     if max(width, height) > MAX_SIDE or width * height > limit or padded > far_more:
         raise LimitExceeded(
@@ -98,7 +104,7 @@ def check_size(width: int, height: int) -> None:
 
 def check_expansion(width: int, height: int, size: int) -> None:
     """Raise LimitExceeded for a file of `size` bytes that is too small for that picture."""
-    padded = -(-width // CELL) * -(-height // CELL) * CELL**2
+    padded = math.prod(cell_counts(width, height)) * CELL**2
     if not os.environ.get("NICODEC_MAX_PIXELS") and padded > FREE_PIXELS + PIXELS_PER_BYTE * size:
         raise LimitExceeded(
             f"{size:,} bytes that claim to be a picture of {width}x{height}; if they are to be trusted, set"
@@ -108,7 +114,7 @@ def check_expansion(width: int, height: int, size: int) -> None:
 
 def tile_count(header: Header) -> int:
     """Number of tiles, each in a Y chunk of its own, in row-major order."""
-    columns, rows = (-(-n // CELL) for n in (header.width, header.height))
+    columns, rows = cell_counts(header.width, header.height)
     return -(-columns // header.tile[0]) * -(-rows // header.tile[1])
 
 
@@ -159,7 +165,7 @@ def unpack(data: bytes) -> tuple[Header, list[Chunk]]:
         raise BadFile("the header holds impossible values")
     check_size(width, height)
     check_expansion(width, height, len(data))
-    if min(tile_w, -(-width // CELL)) * min(tile_h, -(-height // CELL)) > MAX_TILE:
+    if math.prod(map(min, (tile_w, tile_h), cell_counts(width, height))) > MAX_TILE:
         raise LimitExceeded(f"a tile of {tile_w}x{tile_h} cells is over the limit of {MAX_TILE}")
     header = Header(width, height, channels, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))
     chunks = []

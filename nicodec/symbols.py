@@ -34,8 +34,9 @@ class Symbols:
         self._header, self._chunks, self._networks, self._tables = header, chunks, networks, y_tables
         self.cells = tiles.cells(header.width, header.height)
         self.z = _read_z(header, chunks[0].payload, z_tables)
-        self._boxes = list(tiles.grid(header.width, header.height, header.tile))
-        self._across = -(-self.cells.right // header.tile[0])
+        self._boxes = list(tiles.grid(self.cells, header.tile))
+        self._bands = list(tiles.grid(self.cells, (self.cells.right, header.tile[1])))
+        self._across = len(self._boxes) // len(self._bands)
         # By row of tiles, so that the checksum finds its bands whole.
         self._rows: dict[int, Residual] = {}
         self._read: set[int] = set()
@@ -49,30 +50,25 @@ class Symbols:
         for i in _touched(box.top, box.bottom, height):
             for j in _touched(box.left, box.right, width):
                 self._read_tile(i, j)
-            row = self._row(i).times(Y_CELL)
-            parts.append(tiles.crop(self._rows[i], row, box.times(Y_CELL).cut(row)))
+            band = self._bands[i].times(Y_CELL)
+            parts.append(tiles.crop(self._rows[i], band, box.times(Y_CELL).cut(band)))
         return np.concatenate(parts, axis=2)
-
-    def _row(self, i: int) -> Box:
-        """The cells of a row of tiles."""
-        return self._boxes[i * self._across]._replace(right=self.cells.right)
 
     def _read_tile(self, i: int, j: int) -> None:
         number = i * self._across + j
         if number in self._read:
             return
-        tile, row = self._boxes[number].times(Y_CELL), self._row(i).times(Y_CELL)
+        tile, band = self._boxes[number].times(Y_CELL), self._bands[i].times(Y_CELL)
         index = scale_index(self._networks, self.z, self._boxes[number], self._header.quality)
         found = entropy.decode(self._chunks[1 + number].payload, index.reshape(-1), self._tables)
         if i not in self._rows:
-            self._rows[i] = np.empty((1, index.shape[1], row.rows, row.columns), np.int16)
-        tiles.crop(self._rows[i], row, tile)[...] = found.reshape(index.shape)
+            self._rows[i] = np.empty((1, index.shape[1], band.rows, band.columns), np.int16)
+        tiles.crop(self._rows[i], band, tile)[...] = found.reshape(index.shape)
         self._read.add(number)
 
     def forget(self, above: int) -> None:
         """Let go of the tiles that end above this row of cells, once the checksum has seen them."""
-        count = len(self._boxes) // self._across
-        while self._rows_done < count and self._row(self._rows_done).bottom <= above:
+        while self._rows_done < len(self._bands) and self._bands[self._rows_done].bottom <= above:
             i = self._rows_done
             row = self._rows.pop(i, None)
             whole = self._read.issuperset(range(i * self._across, (i + 1) * self._across))
@@ -117,17 +113,19 @@ def z_tables_of(quality: int, z_tables: Tables) -> npt.NDArray[np.integer[Any]]:
 
 def write_z(z: npt.NDArray[np.int8], quality: int, z_tables: Tables) -> bytes:
     """z (1, Z, R, S) -> the payload of its chunk."""
-    index = np.repeat(z_tables_of(quality, z_tables), z.shape[2] * z.shape[3])
-    return entropy.encode(z.reshape(-1), index, z_tables)
+    return entropy.encode(z.reshape(-1), _z_index(z, quality, z_tables), z_tables)
 
 
 def _read_z(header: Header, payload: bytes, z_tables: Tables) -> npt.NDArray[np.int8]:
-    tables = z_tables_of(header.quality, z_tables)
     whole = tiles.cells(header.width, header.height)
-    z = np.empty((1, len(tables), whole.bottom, whole.right), np.int8)
-    index = np.repeat(tables, whole.bottom * whole.right)
-    z.reshape(-1)[:] = entropy.decode(payload, index, z_tables)
+    z = np.empty((1, len(z_tables.low) // prior.ANCHORS, whole.rows, whole.columns), np.int8)
+    z.reshape(-1)[:] = entropy.decode(payload, _z_index(z, header.quality, z_tables), z_tables)
     return z
+
+
+def _z_index(z: npt.NDArray[np.int8], quality: int, z_tables: Tables) -> npt.NDArray[np.integer[Any]]:
+    """The table of every symbol of z."""
+    return np.repeat(z_tables_of(quality, z_tables), z.shape[2] * z.shape[3])
 
 
 class SymbolsCrc:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.container import CELL
+from nicodec.container import CELL, cell_counts
 
 # Latent positions for each cell: y lies at /16, z at /64.
 Y_CELL = CELL // 16
@@ -61,15 +61,15 @@ class Box(NamedTuple):
 
 def cells(width: int, height: int) -> Box:
     """The 64-pixel cells that cover a picture."""
-    return Box(0, 0, -(-height // CELL), -(-width // CELL))
+    columns, rows = cell_counts(width, height)
+    return Box(0, 0, rows, columns)
 
 
-def grid(width: int, height: int, tile: tuple[int, int]) -> Iterator[Box]:
-    """The cells of each entropy-coded tile, row-major. tile: (width, height) in cells."""
-    whole = cells(width, height)
-    for top in range(0, whole.bottom, tile[1]):
-        for left in range(0, whole.right, tile[0]):
-            yield Box(top, left, top + tile[1], left + tile[0]).cut(whole)
+def grid(area: Box, tile: tuple[int, int]) -> Iterator[Box]:
+    """An area in tiles from its top left, those at the edges cut off, row-major. tile: (width, height)."""
+    for top in range(area.top, area.bottom, tile[1]):
+        for left in range(area.left, area.right, tile[0]):
+            yield Box(top, left, top + tile[1], left + tile[0]).cut(area)
 
 
 def windows(area: Box, most: int) -> Iterator[Box]:

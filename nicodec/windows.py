@@ -7,7 +7,7 @@ sees as far around itself as the networks reach, it comes out as if all had been
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,7 @@ class Windows:
         y = Rows(self._channels, whole.right * Y_CELL)
         z = np.zeros((1, len(ranges[0]), whole.bottom, whole.right), np.int8)
         z_bottom = 0
-        for top in range(0, whole.bottom, rows):
-            band = Box(top, 0, top + rows, whole.right).cut(whole)
+        for band in tiles.grid(whole, (whole.right, rows)):
             # What decides a band's symbols reaches below it: y runs two halos ahead, and z one.
             fresh = Box(y.box.bottom // Y_CELL, 0, band.bottom + 2 * self.halo, whole.right).cut(whole)
             y.grow(fresh.rows * Y_CELL)
@@ -98,22 +97,26 @@ class Windows:
         whole = Box(0, 0, *z.shape[2:])
         seen = tile.grown(self.halo, whole)
         latent = y.view(seen.times(Y_CELL))
-        features, mu = self.networks.h_mu(tiles.crop(z, whole, seen), q / 100)
-        first = quantize.phase0(latent.shape)
-        y0 = np.where(first, quantize.residual(latent, mu) + mu, np.float32(0))
-        mu = np.where(first, mu, self.networks.context(y0, features, q / 100))
+        mu = self._mean(tiles.crop(z, whole, seen), q, lambda mu0: quantize.residual(latent, mu0))
         r = quantize.residual(latent, mu)
         r = tiles.crop(r, seen.times(Y_CELL), tile.times(Y_CELL))
         return r, scale_index(self.networks, z, tile, q)
+
+    def _mean(
+        self, z: npt.NDArray[np.int8], q: int, r_of: Callable[[Planes], npt.NDArray[np.int16]]
+    ) -> Planes:
+        """The mean of both phases (1, L, 4h, 4w) from z; r_of: r of the first, given its mean."""
+        features, mu0 = self.networks.h_mu(z, q / 100)
+        first = quantize.phase0(mu0.shape)
+        y0 = np.where(first, r_of(mu0) + mu0, np.float32(0))
+        mean: Planes = np.where(first, mu0, self.networks.context(y0, features, q / 100))
+        return mean
 
     def synthesis(self, window: Box, symbols: Symbols, q: int) -> Planes:
         """Planes (1, 3, 64h, 64w), about [-1/2, 1/2], of a window of cells."""
         seen = window.grown(self.halo, symbols.cells)
         r = symbols.residual(seen)
-        features, mu = self.networks.h_mu(tiles.crop(symbols.z, symbols.cells, seen), q / 100)
-        first = quantize.phase0(r.shape)
-        y0 = np.where(first, r + mu, np.float32(0))
-        mu = np.where(first, mu, self.networks.context(y0, features, q / 100))
+        mu = self._mean(tiles.crop(symbols.z, symbols.cells, seen), q, lambda _: r)
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
         y = tiles.crop(r + mu, seen.times(Y_CELL), inner)
         x = self.networks.g_s(y, q / 100)

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import struct
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +26,7 @@ from nicodec.container import Chunk, Header, Kind
 from nicodec.errors import NicError
 from nicodec.files import atomic_write, shown
 from nicodec.image import Picture
+from nicodec.symbols import SymbolsCrc
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
@@ -193,13 +193,15 @@ def _packed(
     """The file of these symbols, in the tiles that the header tells."""
     index = coder.networks.h_sigma(z, prior.integer_hats(header.quality))
     chunks = [z_chunk]
-    for tile in tiles.grid(header.width, header.height, header.tile):
-        rows, columns = tile.times(tiles.Y_CELL)[::2], tile.times(tiles.Y_CELL)[1::2]
-        part = np.s_[0, :, slice(*rows), slice(*columns)]
-        coded = entropy.encode(r[part].reshape(-1), index[part].reshape(-1), coder.y_tables)
-        chunks.append(Chunk(Kind.Y, coded))
-    crc = zlib.crc32(r.astype("<i2").tobytes(), zlib.crc32(z.tobytes()))
-    return container.pack(replace(header, symbols_crc=crc), chunks)
+    whole = tiles.cells(header.width, header.height)
+    for tile in tiles.grid(whole, header.tile):
+        symbols, tables = (
+            tiles.crop(a, whole.times(tiles.Y_CELL), tile.times(tiles.Y_CELL)).reshape(-1) for a in (r, index)
+        )
+        chunks.append(Chunk(Kind.Y, entropy.encode(symbols, tables, coder.y_tables)))
+    crc = SymbolsCrc()
+    crc.add(r)
+    return container.pack(replace(header, symbols_crc=crc.value(z)), chunks)
 
 
 def _of_a_later_minor(data: bytes) -> bytes:
