@@ -33,22 +33,26 @@ MAX_WIDTH, MAX_BLOCKS = 2**14, 64
 class Windows:
     """The networks of one checkpoint, run over windows. Raises BadModel if its config is impossible.
 
-    How far a network sees: each block one position further, at /8 in g_a and g_s, at /16 in h_a, in the
-    context and in the 3x3 layer of h_mu. `halo` is in cells, enough for all that decides a symbol or a pixel.
+    How far a network sees: each block one position further, at /8 in g_a and g_s, at /16 on the latent of
+    both, in h_a, in the context and in the 3x3 layer of h_mu. `halo` is in cells, enough for every pixel.
     """
 
     def __init__(self, checkpoint: Checkpoint, networks: Networks) -> None:
-        def size(name: str, least: int, most: int) -> int:
-            value = checkpoint.config.get(name)
+        def size(name: str, least: int, most: int, default: int | None = None) -> int:
+            value = checkpoint.config.get(name, default)
             if type(value) is not int or not least <= value <= most:
                 raise BadModel(f"{shown(checkpoint.path)}: the model has an impossible config")
             return value
 
         self.networks = networks
         self._channels = size("latent", 1, MAX_WIDTH)
-        self._around_a = -(-size("blocks_a", 0, MAX_BLOCKS) // 2)
-        self._around_s = -(-size("blocks_s", 0, MAX_BLOCKS) // 2)
-        self.halo = -(-(1 + size("context_blocks", 0, MAX_BLOCKS) + self._around_s) // Y_CELL)
+        # The first models had no blocks on the latent, and say nothing of them.
+        on_latent_a, on_latent_s = (size(f"latent_blocks_{g}", 0, MAX_BLOCKS, 0) for g in "as")
+        self._around_a = on_latent_a + -(-size("blocks_a", 0, MAX_BLOCKS) // 2)
+        self._around_s = on_latent_s + -(-size("blocks_s", 0, MAX_BLOCKS) // 2)
+        reach = 1 + size("context_blocks", 0, MAX_BLOCKS)
+        self._around_mean = -(-reach // Y_CELL)
+        self.halo = -(-(reach + self._around_s) // Y_CELL)
 
     def analysis(
         self,
@@ -68,12 +72,13 @@ class Windows:
         z = np.zeros((1, len(ranges[0]), whole.bottom, whole.right), np.int8)
         z_bottom = 0
         for band in tiles.grid(whole, (whole.right, rows)):
-            # What decides a band's symbols reaches below it: y runs two halos ahead, and z one.
-            fresh = Box(y.box.bottom // Y_CELL, 0, band.bottom + 2 * self.halo, whole.right).cut(whole)
+            # What decides a band's symbols reaches below it: y runs twice as far ahead as z.
+            ahead = band.bottom + 2 * self._around_mean
+            fresh = Box(y.box.bottom // Y_CELL, 0, ahead, whole.right).cut(whole)
             y.grow(fresh.rows * Y_CELL)
             for window in tiles.windows(fresh, WINDOW):
                 y.view(window.times(Y_CELL))[...] = self._latent(pixels, window, whole, q)
-            last = fresh.bottom if fresh.bottom == whole.bottom else fresh.bottom - self.halo
+            last = fresh.bottom if fresh.bottom == whole.bottom else fresh.bottom - self._around_mean
             for window in tiles.windows(Box(z_bottom, 0, last, whole.right), WINDOW):
                 seen = window.grown(1, whole)
                 floats = self.networks.h_a(y.view(seen.times(Y_CELL)), q / 100)
@@ -81,7 +86,7 @@ class Windows:
                 tiles.crop(z, whole, window)[...] = quantize.hyper_symbols(floats, *ranges)
             z_bottom = last
             yield band, y, z
-            y.forget((band.bottom - self.halo) * Y_CELL)
+            y.forget((band.bottom - self._around_mean) * Y_CELL)
 
     def _latent(self, pixels: npt.NDArray[np.uint8], window: Box, whole: Box, q: int) -> Planes:
         """y of a window of cells."""
@@ -95,7 +100,7 @@ class Windows:
     ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
         """What is coded of a tile of cells: r, and the table of each symbol, both (1, L, 4h, 4w)."""
         whole = Box(0, 0, *z.shape[2:])
-        seen = tile.grown(self.halo, whole)
+        seen = tile.grown(self._around_mean, whole)
         latent = y.view(seen.times(Y_CELL))
         mu = self._mean(tiles.crop(z, whole, seen), q, lambda mu0: quantize.residual(latent, mu0))
         r = quantize.residual(latent, mu)

@@ -155,7 +155,14 @@ def test_complexity_is_counted_from_the_layers(network: Any) -> None:
     counts = complexity.kmac_per_pixel(network)
     c = TINY
     block = (5 * c.width**2 + 9 * c.width) / 64
-    by_hand = c.latent * 4 * c.width / 256 + block * c.blocks_s + c.width * 192 / 64 + c.latent * 768 / 256
+    on_latent = c.latent_blocks_s * (5 * c.latent**2 + 9 * c.latent) / 256
+    by_hand = (
+        on_latent
+        + c.latent * 4 * c.width / 256
+        + block * c.blocks_s
+        + c.width * 192 / 64
+        + c.latent * 768 / 256
+    )
     # quality modulation is a product too, once for the whole picture
     assert counts["g_s"] == pytest.approx(by_hand / 1000, abs=2e-3)
     assert complexity.kmac_per_pixel(m.Model(m.ModelConfig()))["decode"] < 20

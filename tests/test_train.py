@@ -261,6 +261,24 @@ def test_from_pictures_to_a_model_that_codes(patches: d.Patches, tmp_path: Path)
         loop.Trainer(replace(OPTIONS, model=replace(TINY, width=24)), patches).start_from(made)
 
 
+def test_a_network_grows_by_blocks_that_change_nothing_at_first(patches: d.Patches, tmp_path: Path) -> None:
+    small = replace(TINY, latent_blocks_a=0, latent_blocks_s=0)
+    trainer = loop.Trainer(replace(OPTIONS, model=small), patches)
+    losses(trainer, 20)
+    made = export.write_model(trainer.model.eval(), tmp_path / "my.nicmodel", "my", {})
+    grown = loop.Trainer(OPTIONS, patches)
+    grown.start_from(made)
+    assert len(grown.model.g_a.latent_blocks) == 3 and len(grown.model.g_s.latent_blocks) == 2
+    trainer.start_from(made)
+    x, q = torch.from_numpy(picture(3, 128, 192))[None].float() / 255 - 0.5, torch.tensor([6000])
+    with torch.no_grad():
+        before, after = trainer.model.eval()(x, q), grown.model.eval()(x, q)
+    torch.testing.assert_close(after.pixels, before.pixels, rtol=0, atol=1e-5)
+    assert (after.r == before.r).float().mean() > 0.999
+    losses(grown, 20)
+    assert all(block.project.weight.abs().max() > 0 for block in grown.model.g_s.latent_blocks)
+
+
 def test_the_estimated_rate_is_the_rate_of_the_file(patches: d.Patches, tmp_path: Path) -> None:
     trainer = loop.Trainer(OPTIONS, patches)
     losses(trainer, 30)

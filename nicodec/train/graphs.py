@@ -142,8 +142,10 @@ def g_a(g: Graph, c: ModelConfig) -> None:
     linear = g.linear(g.down(x, 16), "g_a.shortcut")
     t = g.modulation(g.linear(g.down(x, 8), "g_a.embed"), hat, "g_a.quality")
     t = g.linear(g.down(g.blocks(t, "g_a.blocks", c.blocks_a), 2), "g_a.head")
-    y = g.op("Add", linear, g.op("Mul", t, g.spread()))
-    g.output("y", g.op("Mul", y, g.gain(hat)), 1, c.latent, "h", "w")
+    y = g.op("Add", g.op("Div", linear, g.spread()), t)
+    y = g.blocks(y, "g_a.latent_blocks", c.latent_blocks_a)
+    unit = g.op("Mul", g.gain(hat), g.spread())
+    g.output("y", g.op("Mul", y, unit), 1, c.latent, "h", "w")
 
 
 def h_a(g: Graph, c: ModelConfig) -> None:
@@ -204,11 +206,13 @@ def context(g: Graph, c: ModelConfig) -> None:
 
 def g_s(g: Graph, c: ModelConfig) -> None:
     y_hat, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
-    y = g.op("Div", y_hat, g.gain(hat))
-    t = g.up(g.linear(g.op("Div", y, g.spread()), "g_s.embed"), 2)
+    y = g.op("Div", y_hat, g.op("Mul", g.gain(hat), g.spread()))
+    y = g.blocks(y, "g_s.latent_blocks", c.latent_blocks_s)
+    t = g.up(g.linear(y, "g_s.embed"), 2)
     t = g.blocks(g.modulation(t, hat, "g_s.quality"), "g_s.blocks", c.blocks_s)
     deep = g.up(g.linear(t, "g_s.head"), 8)
-    g.output("x", g.op("Add", g.up(g.linear(y, "g_s.shortcut"), 16), deep), 1, 3, "16h", "16w")
+    linear = g.up(g.linear(g.op("Mul", y, g.spread()), "g_s.shortcut"), 16)
+    g.output("x", g.op("Add", linear, deep), 1, 3, "16h", "16w")
 
 
 PARTS: dict[str, Callable[[Graph, ModelConfig], None]] = {

@@ -42,6 +42,8 @@ WARM_UP, EMA, CLIP = 300, 0.999, 1.0
 SHORTCUT_RATE = 0.02
 # The last part of the schedule sees patches of twice the side, where z has a neighbourhood.
 FINISH = 0.8
+# Counts of blocks that change nothing at first; a model without them can be a start.
+NEW_BLOCKS = ("latent_blocks_a", "latent_blocks_s")
 VALIDATION_QUALITIES = (0, 1250, 2500, 3750, 5000, 6250, 7500, 8750, 10000)
 
 
@@ -250,11 +252,14 @@ class Trainer:
     def start_from(self, released: Checkpoint) -> None:
         """Take the weights of a model file; the optimiser and the schedule start anew.
 
-        Raises BadModel if its network has other widths.
+        A network without the blocks on the latent grows by them. Raises BadModel if it has other widths.
         """
-        if released.config != asdict(self.options.model):
+        config = asdict(self.options.model)
+        grown = released.config | {k: config[k] for k in NEW_BLOCKS if not released.config.get(k)}
+        if grown != config:
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")
-        self.model.load_state_dict(thaw(released.tensors, self.options.model))
+        state = thaw(released.tensors, ModelConfig(**{**dict.fromkeys(NEW_BLOCKS, 0), **released.config}))
+        self.model.load_state_dict(self.model.state_dict() | state)
         self._prepare()
 
     def run(self, out: Path, report: Callable[[Step], None]) -> None:

@@ -46,6 +46,8 @@ class ModelConfig:
     z: int = 64
     context: int = 192
     context_blocks: int = 1
+    latent_blocks_a: int = 3
+    latent_blocks_s: int = 2
 
 
 def space_to_depth(x: Tensor, r: int) -> Tensor:
@@ -128,6 +130,15 @@ class Block(nn.Module):
         return x + folded
 
 
+def still_blocks(c: int, count: int) -> nn.ModuleList:
+    """Blocks that change nothing until they are trained: a network can grow by them and go on as it was."""
+    blocks = nn.ModuleList(Block(c) for _ in range(count))
+    for name, parameter in blocks.named_parameters():
+        if "mix_out" in name or "project" in name:
+            nn.init.zeros_(parameter)
+    return blocks
+
+
 class Modulation(nn.Module):
     """A scale and a shift for each channel that depend on quality, interpolated between the anchors."""
 
@@ -151,13 +162,17 @@ class Analysis(nn.Module):
         self.blocks = nn.ModuleList(Block(c.width) for _ in range(c.blocks_a))
         self.head = nn.Linear(4 * c.width, c.latent)
         self.shortcut = nn.Linear(768, c.latent)
+        self.latent_blocks = still_blocks(c.latent, c.latent_blocks_a)
 
     def forward(self, x: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
         linear = self.shortcut(space_to_depth(x, 16))
         t = self.quality(self.embed(space_to_depth(x, 8)), hat)
         for block in self.blocks:
             t = block(t)
-        return full(linear) + full(self.head(space_to_depth(t, 2))) * spread
+        y = full(linear) / spread + full(self.head(space_to_depth(t, 2)))
+        for block in self.latent_blocks:
+            y = block(y)
+        return y * spread
 
 
 class Synthesis(nn.Module):
@@ -165,6 +180,7 @@ class Synthesis(nn.Module):
 
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
+        self.latent_blocks = still_blocks(c.latent, c.latent_blocks_s)
         self.embed = nn.Linear(c.latent, 4 * c.width)
         self.quality = Modulation(c.width)
         self.blocks = nn.ModuleList(Block(c.width) for _ in range(c.blocks_s))
@@ -172,10 +188,13 @@ class Synthesis(nn.Module):
         self.shortcut = nn.Linear(c.latent, 768)
 
     def forward(self, y: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
-        t = self.quality(depth_to_space(self.embed(y / spread), 2), hat)
+        y = y / spread
+        for block in self.latent_blocks:
+            y = block(y)
+        t = self.quality(depth_to_space(self.embed(y), 2), hat)
         for block in self.blocks:
             t = block(t)
-        linear = depth_to_space(self.shortcut(y), 16)
+        linear = depth_to_space(self.shortcut(y * spread), 16)
         return full(linear) + full(depth_to_space(self.head(t), 8))
 
 
