@@ -16,6 +16,7 @@ from nicodec.errors import (
     MissingExtra,
     ModelNotFound,
     NicError,
+    TargetMissed,
     UnsupportedVersion,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "MissingExtra",
     "ModelNotFound",
     "NicError",
+    "TargetMissed",
     "UnsupportedVersion",
     "__version__",
     "decode",

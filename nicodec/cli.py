@@ -9,17 +9,18 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nicodec import __version__
+from nicodec import __version__, batch, console
+from nicodec.batch import Job, Plan
+from nicodec.console import SOME_FAILED, about, label, say
 from nicodec.errors import BadFile, LimitExceeded, MissingExtra, NicError
 from nicodec.files import atomic_write, shown
 
@@ -27,12 +28,11 @@ app = typer.Typer(
     name="nicodec",
     help="A neural image codec: photographs in far fewer bytes than JPEG, on an ordinary CPU, offline.",
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-SOME_FAILED = 5
 # A .nic file larger than this is not read into memory.
 MAX_BYTES = 2**30
 
@@ -45,6 +45,11 @@ Threads = Annotated[
     int | None, typer.Option("-j", "--threads", min=1, help="Threads to use.", show_default="all")
 ]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing OUT.")]
+Out = Annotated[
+    str | None, typer.Option("-o", "--out", metavar="OUT", help="OUT, said as an option.", show_default=False)
+]
+SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave files that have their OUT.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for each of many files.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -54,15 +59,11 @@ def main() -> None:
     try:
         app()
     except NicError as error:
-        _say(f"nicodec: {error}")
+        say(f"nicodec: {error}")
         sys.exit(error.exit_code)
     except MemoryError:
-        _say("nicodec: not enough memory for this picture")
+        say("nicodec: not enough memory for this picture")
         sys.exit(NicError.exit_code)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _version(show: bool) -> None:
@@ -80,20 +81,6 @@ def _options(
     """Options of the program itself."""
 
 
-def _target(source: str, out: str | None, suffix: str, force: bool) -> str:
-    """Where the result goes. Refuses before the work what the write would refuse after it."""
-    target = out or ("-" if source == "-" else os.path.splitext(source)[0] + suffix)
-    if target == "-" or not os.path.lexists(target):
-        return target
-    if os.path.isdir(target):
-        raise NicError(f"{shown(target)}: is a folder")
-    if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):
-        raise typer.BadParameter(f"IN and OUT are the same file, {shown(target)}")
-    if not force:
-        raise NicError(f"{shown(target)}: exists already; -f overwrites it")
-    return target
-
-
 def _region(text: str) -> tuple[int, int, int, int]:
     """X,Y,WIDTH,HEIGHT as the option gives it."""
     numbers = text.split(",")
@@ -101,28 +88,6 @@ def _region(text: str) -> tuple[int, int, int, int]:
         raise typer.BadParameter(f"--region takes X,Y,WIDTH,HEIGHT in whole pixels, not {text!r}")
     x, y, width, height = (int(n) for n in numbers)
     return x, y, width, height
-
-
-def _label(path: str, stream: str) -> str:
-    """A path as messages show it; - is the name of the stream."""
-    return stream if path == "-" else shown(path)
-
-
-@contextmanager
-def _about(source: str, quiet: bool) -> Iterator[None]:
-    """Names the input in every NicError, and makes one line of every warning, once all is well."""
-    name = _label(source, "stdin")
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield
-    except NicError as error:
-        text = str(error)
-        error.args = (text if text.startswith(name) else f"{name}: {text}",)
-        raise
-    if not quiet:
-        for line in dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught):
-            _say(f"{name}: {line}")
 
 
 def _read(path: str) -> bytes:
@@ -155,54 +120,99 @@ def _write(path: str, data: bytes, force: bool) -> None:
 
 @app.command()
 def encode(
-    source: Annotated[
-        str, typer.Argument(metavar="IN", help="A picture in any format that Pillow reads; - is stdin.")
-    ],
-    out: Annotated[
-        str | None,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            metavar="OUT",
-            help="The .nic file; - is stdout. Default: IN with the suffix .nic.",
-            show_default=False,
+            metavar="IN... [OUT]",
+            help="Pictures in any format that Pillow reads, folders, patterns; - is stdin. OUT: the .nic"
+            " file, the folder for many, or - for stdout. Default: beside IN, with the suffix .nic.",
+        ),
+    ],
+    out: Out = None,
+    quality: Annotated[
+        float | None,
+        typer.Option(
+            "-q", "--quality", min=0, max=100, help="0 (smallest) to 100 (finest).", show_default="50"
         ),
     ] = None,
-    quality: Annotated[
-        float, typer.Option("-q", "--quality", min=0, max=100, help="0 (smallest) to 100 (finest).")
-    ] = 50,
+    bpp: Annotated[
+        float | None,
+        typer.Option("--bpp", help="At most so many bits for each pixel.", show_default=False),
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option("--size", metavar="BYTES", help="At most so large: 120k, 1.5M.", show_default=False),
+    ] = None,
+    psnr: Annotated[
+        float | None, typer.Option("--psnr", help="At least this PSNR in dB.", show_default=False)
+    ] = None,
     model: Model = "photo",
     threads: Threads = None,
     force: Force = False,
+    skip_existing: SkipExisting = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP.")] = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
 ) -> None:
-    """Encode a picture as a .nic file."""
-    target = _target(source, out, ".nic", force)
+    """Encode pictures as .nic files.
+
+    [dim]
+    nicodec encode photo.jpg                        photo.nic beside it
+    nicodec encode photo.png small.nic -q 30        lower quality, another name
+    nicodec encode photo.png --size 120k            the best that fits in 120,000 bytes
+    nicodec encode holiday/ archive/ --skip-existing    a whole tree
+    cat photo.png | nicodec encode - - > photo.nic
+    [/dim]
+    """
+    wishes = {"-q": quality, "--bpp": bpp, "--size": size, "--psnr": psnr}
+    given = [option for option, value in wishes.items() if value is not None]
+    if len(given) > 1:
+        raise typer.BadParameter(f"{' and '.join(given)} exclude each other")
+    most = None if size is None else _size(size)
+    manner = console.Manner(threads, force, skip_existing, quiet, verbose, as_json)
+
+    from nicodec import image
+
+    plan = _plan(sources, out, ".nic", image.is_picture, manner)
 
     from nicodec import container
     from nicodec.codec import Codec
 
-    codec = Codec(model, threads=threads)
-    with _about(source, quiet):
-        picture = sys.stdin.buffer if source == "-" else source
-        data = codec.encode(picture, quality=quality, strip=strip)
-    _write(target, data, force)
-    if not quiet:
+    codec = Codec(model, threads=1 if plan.many else threads)
+
+    def work(job: Job) -> console.Done:
+        read = _read("-") if job.source == "-" else job.source
+        data = codec.encode(
+            read, quality=quality, target_bytes=most, target_bpp=bpp, target_psnr=psnr, strip=strip
+        )
+        _write(job.target, data, force)
         made, _ = container.unpack(data)
-        bpp = 8 * len(data) / (made.width * made.height)
-        result = f"{made.width}x{made.height}, {len(data):,} bytes, {bpp:.3f} bpp"
-        _say(f"{_label(source, 'stdin')} -> {_label(target, 'stdout')}: {result}")
+        coded_at = made.quality / 100
+        facts = {"quality": coded_at, "bpp": 8 * len(data) / (made.width * made.height)}
+        said = f"{made.width}x{made.height}, {len(data):,} bytes, {facts['bpp']:.3f} bpp"
+        said += "" if quality is not None or not given else f", quality {coded_at:g}"
+        taken = os.path.getsize(read) if isinstance(read, str) else len(read)
+        return console.Done(made.width, made.height, taken, len(data), said, facts)
+
+    raise typer.Exit(console.run(plan, work, "encoded", manner))
 
 
 @app.command()
 def decode(
-    source: Annotated[str, typer.Argument(metavar="IN", help="A .nic file; - is stdin.")],
-    out: Annotated[
-        str | None,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            metavar="OUT",
-            help="The picture, in the format of its suffix; - is stdout, as PNG."
-            " Default: IN with the suffix .png.",
-            show_default=False,
+            metavar="IN... [OUT]",
+            help=".nic files, folders, patterns; - is stdin. OUT: the picture, in the format of its suffix,"
+            " the folder for many, or - for stdout, as PNG. Default: beside IN, with the suffix .png.",
+        ),
+    ],
+    out: Out = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="png, jpg, webp, avif, tiff, ppm or npy.", show_default="OUT's"
         ),
     ] = None,
     region: Annotated[
@@ -214,27 +224,73 @@ def decode(
     model: ModelOfFile = None,
     threads: Threads = None,
     force: Force = False,
+    skip_existing: SkipExisting = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
 ) -> None:
-    """Decode a .nic file to PNG, JPEG, WebP, AVIF, TIFF or PPM."""
+    """Decode .nic files to PNG, JPEG, WebP, AVIF, TIFF, PPM or NumPy arrays.
+
+    [dim]
+    nicodec decode photo.nic                        photo.png beside it
+    nicodec decode photo.nic photo.jpg
+    nicodec decode archive/ pictures/ --format webp
+    nicodec decode photo.nic part.png --region 1000,500,640,480
+    [/dim]
+    """
     part = None if region is None else _region(region)
-    target = _target(source, out, ".png", force)
+    manner = console.Manner(threads, force, skip_existing, quiet, verbose, as_json)
 
     from nicodec import image
+
+    suffix = ".png" if format is None else image.suffix_of(format)
+    plan = _plan(sources, out, suffix, lambda name: name.lower().endswith(".nic"), manner)
+
     from nicodec.codec import codec_for
 
-    with _about(source, quiet):
-        data = _read(source)
-        picture = codec_for(data, model, threads).decode(data, region=part)
-    if target == "-":
-        buffer = io.BytesIO()
-        image.write(picture, buffer, "PNG")
-        _write(target, buffer.getvalue(), force)
-    else:
-        image.write(picture, target, overwrite=force)
-    if not quiet:
-        size = f"{picture.width}x{picture.height} {picture.mode}"
-        _say(f"{_label(source, 'stdin')} -> {_label(target, 'stdout')}: {size}")
+    def work(job: Job) -> console.Done:
+        data = _read(job.source)
+        picture = codec_for(data, model, 1 if plan.many else threads).decode(data, region=part)
+        if job.target == "-":
+            buffer = io.BytesIO()
+            image.write(picture, buffer, format or "PNG")
+            written = len(buffer.getvalue())
+            _write(job.target, buffer.getvalue(), force)
+        else:
+            image.write(picture, job.target, format, overwrite=force)
+            written = os.path.getsize(job.target)
+        said = f"{picture.width}x{picture.height} {picture.mode}"
+        facts = {"mode": picture.mode}
+        return console.Done(picture.width, picture.height, len(data), written, said, facts)
+
+    raise typer.Exit(console.run(plan, work, "decoded", manner))
+
+
+def _plan(
+    sources: list[str], out: str | None, suffix: str, is_input: Callable[[str], bool], manner: console.Manner
+) -> Plan:
+    """What to do; what is sure to fail is refused before anything heavy is loaded."""
+    if manner.force and manner.skip_existing:
+        raise typer.BadParameter("-f and --skip-existing exclude each other")
+    plan = batch.plan(sources, out, suffix, is_input=is_input)
+    if plan.many:
+        return plan
+    job = plan.jobs[0]
+    if job.target == "-" and manner.as_json:
+        raise typer.BadParameter("--json and the result cannot both go to stdout")
+    if not manner.skip_existing:
+        console.check_target(job, manner.force)
+    return plan
+
+
+def _size(text: str) -> float:
+    """Bytes as the option gives them: 120000, 120k, 1.5M, 1MiB."""
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+) ?(?:([kmg])(i?))?b?", text.strip().lower())
+    if not found:
+        raise typer.BadParameter(f"--size takes bytes, as 120000, 120k or 1.5M, not {text!r}")
+    number, unit, binary = found.groups()
+    scale: int = (1024 if binary else 1000) ** (" kmg".index(unit) if unit else 0)
+    return float(number) * scale
 
 
 @app.command()
@@ -245,7 +301,7 @@ def info(
     """Say what a .nic file holds, without decoding it."""
     from nicodec import codec
 
-    with _about(source, quiet=False):
+    with about(source, quiet=False):
         found = codec.info(_read(source))
     if as_json:
         print(json.dumps(asdict(found) | {"chunks": [{"kind": k, "bytes": n} for k, n in found.chunks]}))
@@ -277,7 +333,7 @@ def verify(
     failed: list[NicError] = []
     for source in sources:
         try:
-            with _about(source, quiet):
+            with about(source, quiet):
                 data = _read(source)
                 codec_for(data, model, threads).decode(data)
         except NicError as error:
@@ -285,7 +341,7 @@ def verify(
             print(error)
         else:
             if not quiet:
-                print(f"{_label(source, 'stdin')}: ok")
+                print(f"{label(source, 'stdin')}: ok")
     if failed:
         raise typer.Exit(failed[0].exit_code if len(sources) == 1 else SOME_FAILED)
 
@@ -302,7 +358,7 @@ def models(as_json: Json = False) -> None:
     for entry, path in found:
         print(f"{shown(entry['name'])}  {entry['sha256'][:16]}  {shown(path)}")
     if not found:
-        _say("no model is installed; NICODEC_MODELS names folders to look in")
+        say("no model is installed; NICODEC_MODELS names folders to look in")
 
 
 @app.command()

@@ -5,6 +5,7 @@ Below batch and the command line; above image, tiles, transform, quantize, prior
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 import warnings
@@ -14,10 +15,22 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from nicodec import alpha, checkpoint, container, entropy, image, prior, quantize, symbols, tiles
+from nicodec import (
+    alpha,
+    checkpoint,
+    container,
+    entropy,
+    image,
+    metrics,
+    prior,
+    quantize,
+    rate,
+    symbols,
+    tiles,
+)
 from nicodec.checkpoint import Checkpoint
 from nicodec.container import CELL, Chunk, Header, Kind
-from nicodec.errors import ModelNotFound, NicError
+from nicodec.errors import ModelNotFound, NicError, TargetMissed
 from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box
@@ -69,19 +82,67 @@ class Codec:
         self.z_tables = prior.tables(self.checkpoint, "z", quantize.MAX_HYPER, escape=False)
         self.windows = Windows(self.checkpoint, self.networks)
 
-    def encode(self, source: Source | Picture, *, quality: float = 50, strip: bool = False) -> bytes:
+    def encode(
+        self,
+        source: Source | Picture,
+        *,
+        quality: float | None = None,
+        target_bytes: float | None = None,
+        target_bpp: float | None = None,
+        target_psnr: float | None = None,
+        strip: bool = False,
+    ) -> bytes:
         """A picture -> the bytes of a .nic file.
 
         source: a path, a Pillow image, a uint8 array (H, W), (H, W, 3) or (H, W, 4), or what
-        `image.read` made of one. quality: 0..100. strip: leave out ICC, EXIF and XMP.
-        Raises BadImage or LimitExceeded, and NicError for another quality; warns of anything that had to
-        be converted.
+        `image.read` made of one. strip: leave out ICC, EXIF and XMP.
+        At most one of: quality, 0..100, else 50; target_bytes, the most that the file may take, met within
+        2 %; target_bpp, the same for each pixel, met within 1 %; target_psnr, the least in dB over the
+        samples without alpha, met within 0.1 dB. For a target the picture is coded about three times.
+        Raises BadImage or LimitExceeded; NicError for an impossible quality, and TargetMissed if no quality
+        keeps to a target. Warns of anything that had to be converted, and of targets that were only kept to.
         """
-        q = quantize.quality_index(quality)
         picture = _read(source)
-        height, width, channels = picture.pixels.shape
+        height, width, _ = picture.pixels.shape
         container.check_size(width, height)
+        target = rate.target(height * width, size=target_bytes, bpp=target_bpp, psnr=target_psnr)
+        if target is None:
+            return self._encode(picture, quantize.quality_index(50 if quality is None else quality), strip)
+        if quality is not None:
+            raise NicError("quality and a target exclude each other")
 
+        files: dict[int, bytes] = {}
+
+        def trial(q: int) -> float:
+            files[q] = self._encode(picture, q, strip)
+            return math.log(len(files[q])) if target.size else self._psnr(picture, files[q])
+
+        q, hit = rate.search(trial, target)
+        if not hit:
+            self._explain(picture, files[q], q, target)
+        return files[q]
+
+    def _psnr(self, picture: Picture, data: bytes) -> float:
+        """PSNR in dB of a file's samples, without alpha."""
+        back = np.asarray(self.decode(data)).reshape(*picture.pixels.shape[:2], -1)
+        return metrics.psnr(picture.pixels, back[:, :, : picture.pixels.shape[2]])
+
+    def _explain(self, picture: Picture, data: bytes, q: int, target: rate.Target) -> None:
+        """Says how near a target that is not met can be: an error where it is not even kept to."""
+        at = f"at quality {q / 100:g}"
+        if target.size:
+            bpp = 8 * len(data) / picture.pixels[:, :, 0].size
+            text, kept = f"{len(data):,} bytes ({bpp:.4f} bpp), {at}", math.log(len(data)) <= target.high
+        else:
+            psnr = self._psnr(picture, data)
+            text, kept = f"{psnr:.2f} dB, {at}", psnr >= target.low
+        if not kept:
+            raise TargetMissed(f"no quality keeps to the target; the nearest is {text}")
+        warnings.warn(f"no quality meets the target closely; the nearest is {text}", stacklevel=3)
+
+    def _encode(self, picture: Picture, q: int, strip: bool) -> bytes:
+        """The steps, at one quality in hundredths."""
+        height, width, channels = picture.pixels.shape
         tables = symbols.z_tables_of(q, self.z_tables)
         ranges = self.z_tables.low[tables], self.z_tables.high[tables]
         crc, payloads = SymbolsCrc(), []
@@ -189,13 +250,23 @@ def codec_for(data: bytes, model: str | os.PathLike[str] | None = None, threads:
 def encode(
     source: Source | Picture,
     *,
-    quality: float = 50,
+    quality: float | None = None,
+    target_bytes: float | None = None,
+    target_bpp: float | None = None,
+    target_psnr: float | None = None,
     model: str | os.PathLike[str] = "photo",
     strip: bool = False,
 ) -> bytes:
     """A picture -> the bytes of a .nic file; see `Codec.encode` and `Codec`."""
     codec = _shared(checkpoint.load(checkpoint.find(model)), threads=None)
-    return codec.encode(_read(source), quality=quality, strip=strip)
+    return codec.encode(
+        _read(source),
+        quality=quality,
+        target_bytes=target_bytes,
+        target_bpp=target_bpp,
+        target_psnr=target_psnr,
+        strip=strip,
+    )
 
 
 def decode(

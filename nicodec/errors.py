@@ -26,6 +26,10 @@ class LimitExceeded(NicError):
     """A size in the input passes a safety limit."""
 
 
+class TargetMissed(NicError):
+    """No quality gives a file as small, or a picture as good, as was asked for."""
+
+
 class UnsupportedVersion(NicError):
     """The file is of a format version, or uses a feature, that this release cannot decode."""
 

@@ -149,8 +149,15 @@ _WRITERS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
 _SUFFIXES = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".avif": "AVIF",
     ".tif": "TIFF", ".tiff": "TIFF", ".jp2": "JPEG2000", ".bmp": "BMP",
-    ".ppm": "PPM", ".pgm": "PPM", ".tga": "TGA",
+    ".ppm": "PPM", ".pgm": "PPM", ".tga": "TGA", ".npy": "NPY",
 }  # fmt: skip
+
+_READ_TOO = {".gif", ".jpe", ".jfif", ".jxl", ".j2k", ".jpx", ".pbm", ".pnm", ".qoi"}
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's suffix is that of a picture: which ones to take from a folder."""
+    return os.path.splitext(name)[1].lower() in _SUFFIXES.keys() - {".npy"} | _READ_TOO
 
 
 def write(
@@ -163,15 +170,27 @@ def write(
     """Write a Pillow image, with the metadata of its `info` that the format can hold.
 
     target: a path, written whole or not at all (see `files.atomic_write`), or a binary stream.
-    format: a name ("PNG") or suffix ("jpg"); without it the path's suffix decides, and PNG where there is
-    none.
+    format: a name ("PNG") or suffix ("jpg"); "npy" for a NumPy array of the samples, uint8 (H, W) or
+    (H, W, channels), without metadata; without it the path's suffix decides, and PNG where there is none.
 
     Raises BadImage for a format that is not known or cannot hold the image, NicError if the file cannot be
     written.
     """
     path = target if isinstance(target, str | os.PathLike) else None
     name = "the output" if path is None else shown(path)
+    encoded = io.BytesIO()
     kind = _format(name, format, path)
+    if kind == "NPY":
+        np.save(encoded, np.asarray(image), allow_pickle=False)
+    else:
+        _save(image, encoded, kind, name)
+    if path is not None:
+        atomic_write(path, encoded.getvalue(), overwrite=overwrite)
+    elif not isinstance(target, str | os.PathLike):
+        target.write(encoded.getvalue())
+
+
+def _save(image: Image.Image, encoded: BinaryIO, kind: str, name: str) -> None:
     options, keys = _WRITERS[kind]
     options = options | {key: image.info[key] for key in keys if image.info.get(key)}
     if kind == "PNG" and "xmp" in options:  # the PNG writer takes it as a text chunk only
@@ -179,20 +198,23 @@ def write(
         text = bytes(options.pop("xmp")).decode("utf-8", "replace")  # type: ignore[call-overload]
         chunks.add_itxt("XML:com.adobe.xmp", text)
         options["pnginfo"] = chunks
-    encoded = io.BytesIO()
     try:
         image.save(encoded, kind, **options)
     except Exception as error:  # each writer has its own ways to refuse
         raise BadImage(f"{name}: cannot be written as {kind}: {_reason(error)}") from error
-    if path is not None:
-        atomic_write(path, encoded.getvalue(), overwrite=overwrite)
-    elif not isinstance(target, str | os.PathLike):
-        target.write(encoded.getvalue())
+
+
+def suffix_of(format: str) -> str:
+    """The suffix of a format's files: "jpg" -> ".jpg", "JPEG2000" -> ".jp2". Raises BadImage for others."""
+    kind = _format("the output", format, None)
+    own = "." + format.lower().lstrip(".")
+    return own if own in _SUFFIXES else next(suffix for suffix, k in _SUFFIXES.items() if k == kind)
 
 
 def _format(name: str, format: str | None, path: str | os.PathLike[str] | None) -> str:
     wanted = format or (os.path.splitext(path)[1] if path is not None else "") or "PNG"
-    kind = wanted.upper() if wanted.upper() in _WRITERS else _SUFFIXES.get("." + wanted.lower().lstrip("."))
+    known = {**_SUFFIXES, **{"." + kind.lower(): kind for kind in _WRITERS}}
+    kind = known.get("." + wanted.lower().lstrip("."))
     if kind is None:
         raise BadImage(f"{name}: cannot write {wanted!r}, only {' '.join(_SUFFIXES)}")
     return kind

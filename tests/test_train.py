@@ -268,7 +268,8 @@ def test_a_network_grows_by_blocks_that_change_nothing_at_first(patches: d.Patch
     made = export.write_model(trainer.model.eval(), tmp_path / "my.nicmodel", "my", {})
     grown = loop.Trainer(OPTIONS, patches)
     grown.start_from(made)
-    assert len(grown.model.g_a.latent_blocks) == 3 and len(grown.model.g_s.latent_blocks) == 2
+    assert len(grown.model.g_a.latent_blocks) == 3
+    assert len(grown.model.g_s.latent_blocks) == 2
     trainer.start_from(made)
     x, q = torch.from_numpy(picture(3, 128, 192))[None].float() / 255 - 0.5, torch.tensor([6000])
     with torch.no_grad():

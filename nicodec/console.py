@@ -1,0 +1,276 @@
+"""Runs the jobs of a command and reports: a line for one file; a bar, failures and a summary for many.
+
+Between `cli`, which knows the options, and `batch`, which knows the files. Results are printed to stdout if
+they are JSON; everything for people goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from nicodec import batch, workers
+from nicodec.batch import Job, Plan
+from nicodec.errors import NicError
+from nicodec.files import shown
+
+SOME_FAILED, INTERRUPTED = 5, 130
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a job made. said: of one file, for a person; facts: the same for programs."""
+
+    width: int
+    height: int
+    bytes_in: int
+    bytes_out: int
+    said: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One of done and error; neither if the target was there and was to be left."""
+
+    job: Job
+    done: Done | None = None
+    error: NicError | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to run and how to report."""
+
+    threads: int | None = None
+    force: bool = False
+    skip_existing: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    as_json: bool = False
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def label(path: str, stream: str) -> str:
+    """A path as messages show it; - is the name of the stream."""
+    return stream if path == "-" else shown(path)
+
+
+def check_target(job: Job, force: bool) -> None:
+    """Refuses before the work what the write would refuse after it. Raises NicError."""
+    source, target = job.source, job.target
+    if target == "-" or not os.path.lexists(target):
+        return
+    if os.path.isdir(target):
+        raise NicError(f"{shown(target)}: is a folder")
+    if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):
+        raise NicError(f"{shown(target)}: IN and OUT are the same file")
+    if not force:
+        raise NicError(f"{shown(target)}: exists already; -f overwrites it")
+
+
+@contextmanager
+def about(source: str, quiet: bool) -> Iterator[None]:
+    """Names the input in every NicError, and makes one line of every warning, once all is well."""
+    with batch.notes() as notes:
+        with _naming(source):
+            yield
+        _say_notes(source, () if quiet else notes.take())
+
+
+@contextmanager
+def _naming(source: str) -> Iterator[None]:
+    name = label(source, "stdin")
+    try:
+        yield
+    except NicError as error:
+        text = str(error)
+        error.args = (text if text.startswith(name) else f"{name}: {text}",)
+        raise
+
+
+def _say_notes(source: str, lines: list[str] | tuple[str, ...]) -> None:
+    for line in lines:
+        say(f"{label(source, 'stdin')}: {line}")
+
+
+def run(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner) -> int:
+    """Do all jobs; returns the exit code of many files. Of one, raises its NicError.
+
+    work: does one job, in any thread. verb: what was done to the files, for the summary.
+    """
+    return _many(plan.jobs, work, verb, manner) if plan.many else _one(plan, work, manner)
+
+
+def _one(plan: Plan, work: Callable[[Job], Done], manner: Manner) -> int:
+    (job,) = plan.jobs
+    if _is_to_skip(job, manner):
+        outcome = Outcome(job)
+    else:
+        check_target(job, manner.force)
+        with about(job.source, manner.quiet):
+            if plan.makes_folders:
+                _make_folder(job.target)
+            outcome = Outcome(job, work(job))
+    if manner.as_json:
+        print(json.dumps(_facts(outcome)))
+    elif not manner.quiet:
+        _say_outcome(outcome)
+    return 0
+
+
+def _many(jobs: list[Job], work: Callable[[Job], Done], verb: str, manner: Manner) -> int:
+    if not jobs:
+        raise NicError("nothing to do: no file of a known kind is there")
+    taken = batch.clashes(jobs)
+    started = time.monotonic()
+    outcomes: list[Outcome] = []
+
+    def attempt(job: Job) -> Outcome:
+        try:
+            with _naming(job.source):
+                if job.source in taken:
+                    other = shown(taken[job.source].source)
+                    raise NicError(f"{shown(job.target)} is what {other} becomes; use another OUT")
+                if _is_to_skip(job, manner):
+                    return Outcome(job)
+                check_target(job, manner.force)
+                _make_folder(job.target)
+                return Outcome(job, work(job), notes=tuple(notes.take()))
+        except NicError as error:
+            return Outcome(job, error=error)
+        except MemoryError:
+            return Outcome(job, error=NicError(f"{shown(job.source)}: not enough memory"))
+
+    stopped = False
+    with batch.notes() as notes, _bar(len(jobs), manner.quiet or manner.as_json) as advance:
+        try:
+            for outcome in workers.in_order(attempt, jobs, manner.threads or workers.cores()):
+                outcomes.append(outcome)
+                if not manner.quiet:
+                    _say_notes(outcome.job.source, outcome.notes)
+                if outcome.error is not None:
+                    say(f"nicodec: {outcome.error}")
+                elif manner.verbose:
+                    _say_outcome(outcome)
+                advance(_total(outcomes, started))
+        except KeyboardInterrupt:
+            stopped = True
+    total = _total(outcomes, started)
+    if manner.as_json:
+        print(json.dumps({"files": [_facts(o) for o in outcomes], "total": vars(total)}))
+    elif not manner.quiet:
+        say(f"{verb} {total}")
+    if stopped:
+        say(f"stopped with {len(jobs) - len(outcomes)} files to go; --skip-existing goes on from here")
+        return INTERRUPTED
+    return SOME_FAILED if total.failed else 0
+
+
+def _is_to_skip(job: Job, manner: Manner) -> bool:
+    return manner.skip_existing and job.target != "-" and os.path.isfile(job.target)
+
+
+def _make_folder(target: str) -> None:
+    folder = os.path.dirname(target)
+    try:
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise NicError(f"{shown(folder)}: cannot be made: {error.strerror}") from None
+
+
+def _say_outcome(outcome: Outcome) -> None:
+    source, target = label(outcome.job.source, "stdin"), label(outcome.job.target, "stdout")
+    said = "is there already, skipped" if outcome.done is None else outcome.done.said
+    say(f"{source} -> {target}: {said}")
+
+
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    facts: dict[str, Any] = {"source": outcome.job.source, "target": outcome.job.target}
+    if outcome.error is not None:
+        return facts | {"error": str(outcome.error)}
+    if outcome.done is None:
+        return facts | {"skipped": True}
+    done = outcome.done
+    facts |= {"width": done.width, "height": done.height, "bytes_in": done.bytes_in}
+    return facts | {"bytes_out": done.bytes_out} | done.facts | {"notes": list(outcome.notes)}
+
+
+@dataclass(frozen=True)
+class Total:
+    """Sums over many files."""
+
+    files: int
+    skipped: int
+    failed: int
+    megapixels: float
+    bytes_in: int
+    bytes_out: int
+    seconds: float
+
+    @property
+    def rate(self) -> str:
+        return f"{self.megapixels / max(self.seconds, 1e-9):.1f} Mpx/s"
+
+    @property
+    def volume(self) -> str:
+        return f"{_bytes(self.bytes_in)} -> {_bytes(self.bytes_out)}"
+
+    def __str__(self) -> str:
+        text = f"{self.files or 'no'} file{'s' * (self.files != 1)}"
+        if self.files:
+            smaller = 0 < self.bytes_out < self.bytes_in
+            text += f", {self.volume}" + smaller * f" ({100 * self.bytes_out / self.bytes_in:.1f} %)"
+            text += f", {self.megapixels:.1f} megapixels in {self.seconds:.1f} s ({self.rate})"
+        left = [f"{n} {what}" for n, what in ((self.skipped, "skipped"), (self.failed, "failed")) if n]
+        return "; ".join([text, ", ".join(left)]) if left else text
+
+
+def _total(outcomes: list[Outcome], started: float) -> Total:
+    done = [o.done for o in outcomes if o.done is not None]
+    failed = sum(o.error is not None for o in outcomes)
+    return Total(
+        files=len(done),
+        skipped=len(outcomes) - len(done) - failed,
+        failed=failed,
+        megapixels=sum(d.width * d.height for d in done) / 1e6,
+        bytes_in=sum(d.bytes_in for d in done),
+        bytes_out=sum(d.bytes_out for d in done),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _bytes(count: float) -> str:
+    power = min(3, max(0, (len(str(round(count))) - 1) // 3))
+    return f"{count:,.0f} bytes" if power == 0 else f"{count / 1000**power:.3g} {' kMG'[power]}B"
+
+
+@contextmanager
+def _bar(jobs: int, hidden: bool) -> Iterator[Callable[[Total], None]]:
+    """A progress bar on stderr, where that is a terminal."""
+    if hidden or not sys.stderr.isatty():
+        with nullcontext():
+            yield lambda total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=jobs, text="")
+
+        def advance(total: Total) -> None:
+            progress.update(task, advance=1, text=f"{total.rate}  {total.volume}")
+
+        yield advance
