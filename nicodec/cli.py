@@ -221,6 +221,9 @@ def decode(
             metavar="X,Y,WIDTH,HEIGHT", help="Decode only this part, in pixels.", show_default="all"
         ),
     ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="A small picture, an eighth of the size.")
+    ] = False,
     model: ModelOfFile = None,
     threads: Threads = None,
     force: Force = False,
@@ -236,8 +239,11 @@ def decode(
     nicodec decode photo.nic photo.jpg
     nicodec decode archive/ pictures/ --format webp
     nicodec decode photo.nic part.png --region 1000,500,640,480
+    nicodec decode archive/ thumbnails/ --preview
     [/dim]
     """
+    if preview and region is not None:
+        raise typer.BadParameter("--preview and --region exclude each other")
     part = None if region is None else _region(region)
     manner = console.Manner(threads, force, skip_existing, quiet, verbose, as_json)
 
@@ -250,7 +256,8 @@ def decode(
 
     def work(job: Job) -> console.Done:
         data = _read(job.source)
-        picture = codec_for(data, model, 1 if plan.many else threads).decode(data, region=part)
+        codec = codec_for(data, model, 1 if plan.many else threads)
+        picture = codec.decode(data, region=part, scale=1 / 8 if preview else 1)
         if job.target == "-":
             buffer = io.BytesIO()
             image.write(picture, buffer, format or "PNG")

@@ -9,6 +9,7 @@ import math
 import operator
 import os
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -39,6 +40,8 @@ from nicodec.windows import WINDOW, Windows
 
 # Width and height, in cells of 64 pixels, of an entropy-coded tile.
 TILE = (16, 16)
+# A preview shows one sample for so many pixels each way.
+PREVIEW = 8
 
 
 @dataclass(frozen=True)
@@ -165,15 +168,22 @@ class Codec:
                 chunks.append(Chunk(kind, container.deflate(blob)))
         return container.pack(header, chunks)
 
-    def decode(self, data: bytes, *, region: tuple[int, int, int, int] | None = None) -> Image.Image:
+    def decode(
+        self, data: bytes, *, region: tuple[int, int, int, int] | None = None, scale: float = 1
+    ) -> Image.Image:
         """The bytes of a .nic file -> a Pillow image, mode L, LA, RGB or RGBA, with its metadata in `info`.
 
         region: (x, y, width, height) in pixels, inside the picture: only that, at the cost of that. It is the
         crop of the whole, but only the whole is held against the checksum of all symbols.
+        scale: 1, or 1/8 for a preview: about what the whole comes to when reduced, without making it.
         Raises BadFile, ChecksumMismatch, UnsupportedVersion or LimitExceeded; ModelNotFound if the file
-        was made with another model than this; NicError for an impossible region.
+        was made with another model than this; NicError for an impossible region or scale.
         """
         header, chunks = container.unpack(data)
+        if scale != 1:
+            if scale != 1 / PREVIEW or region is not None:
+                raise NicError(f"scale must be 1 or 1/{PREVIEW}, and does not go with a region")
+            return self._preview(data, header, chunks)
         found = self.symbols_of(header, chunks)
         area = _area(header, region)
         canvas = image.Canvas(area.columns, area.rows, header.channels)
@@ -191,10 +201,27 @@ class Codec:
         plane = extra.get(Kind.ALPHA)
         clear = None if plane is None else alpha.decode(plane, header.width, header.height)
         clear = None if clear is None else clear[area.top : area.bottom, area.left : area.right]
-        icc, exif, xmp = (
-            container.inflate(extra[k]) if k in extra else None for k in (Kind.ICC, Kind.EXIF, Kind.XMP)
-        )
-        return canvas.finish(clear, icc, exif, xmp)
+        return canvas.finish(clear, *_metadata(extra))
+
+    def _preview(self, data: bytes, header: Header, chunks: list[Chunk]) -> Image.Image:
+        """A picture at an eighth of its size, its sides rounded up."""
+        if not self.networks.has_preview:
+            return self.decode(data).reduce(PREVIEW)
+        found = self.symbols_of(header, chunks)
+        whole = Box(0, 0, -(-header.height // PREVIEW), -(-header.width // PREVIEW))
+        canvas = image.Canvas(whole.columns, whole.rows, header.channels)
+        for window in tiles.windows(found.cells, WINDOW):
+            found.forget(window.top - self.windows.halo)
+            x = self.windows.preview(window, found, header.quality)
+            seen = window.times(CELL // PREVIEW)
+            part = seen.cut(whole)
+            canvas.paste(quantize.samples(tiles.crop(x, seen, part), header.channels), part.left, part.top)
+        found.check()
+        extra = {c.kind: c.payload for c in chunks}
+        clear = None
+        if Kind.ALPHA in extra:
+            clear = image.reduced(alpha.decode(extra[Kind.ALPHA], header.width, header.height), PREVIEW)
+        return canvas.finish(clear, *_metadata(extra))
 
     def symbols_of(self, header: Header, chunks: list[Chunk]) -> Symbols:
         """The integers of a file that `container.unpack` took apart, decoded as they are asked for.
@@ -207,6 +234,11 @@ class Codec:
                 f" not with {self.checkpoint.name} ({self.checkpoint.id.hex()})"
             )
         return Symbols(header, chunks, self.networks, self.y_tables, self.z_tables)
+
+
+def _metadata(extra: dict[int, bytes]) -> Iterator[bytes | None]:
+    """ICC, EXIF and XMP of a file, from its chunks by kind."""
+    return (container.inflate(extra[k]) if k in extra else None for k in (Kind.ICC, Kind.EXIF, Kind.XMP))
 
 
 def _area(header: Header, region: tuple[int, int, int, int] | None) -> Box:
@@ -273,14 +305,16 @@ def decode(
     data: bytes,
     *,
     region: tuple[int, int, int, int] | None = None,
+    scale: float = 1,
     model: str | os.PathLike[str] | None = None,
 ) -> Image.Image:
     """The bytes of a .nic file -> a Pillow image; see `Codec.decode`.
 
-    region: (x, y, width, height) in pixels: decode only that. model: a model file to use; None finds the one
-    that the file names among those installed, and raises ModelNotFound if it is not there.
+    region: (x, y, width, height) in pixels: decode only that. scale: 1, or 1/8 for a preview. model: a model
+    file to use; None finds the one that the file names among those installed, and raises ModelNotFound if it
+    is not there.
     """
-    return codec_for(data, model).decode(data, region=region)
+    return codec_for(data, model).decode(data, region=region, scale=scale)
 
 
 def info(data: bytes) -> Info:

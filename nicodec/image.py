@@ -125,6 +125,11 @@ class Canvas:
         return self._image
 
 
+def reduced(plane: Array, by: int) -> Array:
+    """uint8 (H, W) -> the means of its squares, sides rounded up."""
+    return np.asarray(Image.fromarray(plane).reduce(by))
+
+
 def to_pil(picture: Picture) -> Image.Image:
     """The picture as a Pillow image, mode L, LA, RGB or RGBA, its metadata in `info` under Pillow's names."""
     height, width, channels = picture.pixels.shape

@@ -126,3 +126,11 @@ class Windows:
         y = tiles.crop(r + mu, seen.times(Y_CELL), inner)
         x = self.networks.g_s(y, q / 100)
         return tiles.crop(x, inner.times(STRIDE), window.times(CELL))
+
+    def preview(self, window: Box, symbols: Symbols, q: int) -> Planes:
+        """Planes (1, 3, 8h, 8w) of a window of cells at an eighth of its size."""
+        seen = window.grown(self._around_mean, symbols.cells)
+        r = symbols.residual(seen)
+        mu = self._mean(tiles.crop(symbols.z, symbols.cells, seen), q, lambda _: r)
+        y = tiles.crop(r + mu, seen.times(Y_CELL), window.times(Y_CELL))
+        return self.networks.preview(y, q / 100)

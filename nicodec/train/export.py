@@ -70,9 +70,11 @@ def _double(module: Any) -> Any:
     return copy.deepcopy(module).double().eval()
 
 
-def freeze(model: Model, counts: tables.Counts | None = None) -> dict[str, Array]:
-    """All tensors of a model file: weights (float16), integers of h_sigma, tables, graphs."""
-    tensors: dict[str, Array] = {}
+def freeze(
+    model: Model, counts: tables.Counts | None = None, preview: dict[str, Array] | None = None
+) -> dict[str, Array]:
+    """All tensors of a model file: weights (float16), integers of h_sigma, tables, graphs, the preview."""
+    tensors: dict[str, Array] = dict(preview or {})
     for name, value in model.state_dict().items():
         if name.startswith("h_sigma."):
             continue
@@ -95,7 +97,7 @@ def freeze(model: Model, counts: tables.Counts | None = None) -> dict[str, Array
     prove_exact(tensors)
     tensors |= tables.y_tables(counts) | tables.z_tables(model, counts)
     shapes = {name: array.shape for name, array in tensors.items()}
-    for name in graphs.PARTS:
+    for name in graphs.PARTS.keys() - (set() if preview else {"preview"}):
         data, weights = graphs.build(name, model.config, shapes)
         tensors[f"graph.{name}"] = np.frombuffer(data, np.uint8)
         tensors[f"graph.{name}.weights"] = np.frombuffer("\n".join(weights).encode(), np.uint8)
@@ -125,15 +127,21 @@ def thaw(tensors: dict[str, Array], config: ModelConfig) -> dict[str, Tensor]:
 
 
 def write_model(
-    model: Model, path: Path, name: str, training: dict[str, Any], counts: tables.Counts | None = None
+    model: Model,
+    path: Path,
+    name: str,
+    training: dict[str, Any],
+    counts: tables.Counts | None = None,
+    preview: dict[str, Array] | None = None,
 ) -> checkpoint.Checkpoint:
     """Freeze, verify and write one .nicmodel file.
 
-    training: how it was made, kept in the file. counts: symbols of real pictures, for better tables.
+    training: how it was made, kept in the file. counts: symbols of real pictures, for better tables. preview:
+    what `preview.fit` found; a model without it is decoded in full for previews.
 
     Raises BadModel, and leaves nothing behind, if the result would not compute what the model computes.
     """
-    tensors = freeze(model, counts)
+    tensors = freeze(model, counts, preview)
     metadata = {
         "format": checkpoint.FORMAT,
         "name": name,

@@ -215,6 +215,12 @@ def g_s(g: Graph, c: ModelConfig) -> None:
     g.output("x", g.op("Add", linear, deep), 1, 3, "16h", "16w")
 
 
+def preview(g: Graph, c: ModelConfig) -> None:
+    y, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
+    t = g.linear(g.op("Div", y, g.op("Mul", g.gain(hat), g.spread())), "preview")
+    g.output("x", g.up(t, 2), 1, 3, "2h", "2w")
+
+
 PARTS: dict[str, Callable[[Graph, ModelConfig], None]] = {
     "g_a": g_a,
     "h_a": h_a,
@@ -222,6 +228,7 @@ PARTS: dict[str, Callable[[Graph, ModelConfig], None]] = {
     "h_mu": h_mu,
     "context": context,
     "g_s": g_s,
+    "preview": preview,
 }
 
 

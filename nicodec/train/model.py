@@ -358,7 +358,8 @@ def bits(likelihood: Tensor) -> Tensor:
 class Output:
     """What one pass returns: pixels (B, H, W, 3), bits of y and z for each sample (B,), and what is coded.
 
-    z (B, h/4, w/4, Z) and r (B, h, w, L) are the rounded symbols, index (B, h, w, L) the table of each r.
+    z (B, h/4, w/4, Z) and r (B, h, w, L) are the rounded symbols, index (B, h, w, L) the table of each r,
+    y_hat (B, h, w, L) the decoded latent in quantiser steps.
     """
 
     pixels: Tensor
@@ -367,6 +368,7 @@ class Output:
     z: Tensor
     r: Tensor
     index: Tensor
+    y_hat: Tensor
 
 
 class Model(nn.Module):
@@ -460,7 +462,13 @@ class Model(nn.Module):
 
         pixels = self.g_s(y_hat / gain, hat, self.spread)
         return Output(
-            pixels, y_bits.sum((1, 2, 3)), z_bits.sum((1, 2, 3)), z_round.detach(), r_round, index.detach()
+            pixels=pixels,
+            y_bits=y_bits.sum((1, 2, 3)),
+            z_bits=z_bits.sum((1, 2, 3)),
+            z=z_round.detach(),
+            r=r_round,
+            index=index.detach(),
+            y_hat=y_hat.detach(),
         )
 
     def perturb(self, x: Tensor, rounded: Tensor) -> Tensor:

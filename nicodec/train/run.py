@@ -28,12 +28,14 @@ from rich.progress import (
 from nicodec import bench, checkpoint, image
 from nicodec.errors import NicError
 from nicodec.files import shown
-from nicodec.train import export, tables
+from nicodec.train import export, preview, tables
 from nicodec.train.data import SMALLEST, Patches, Pixels
 from nicodec.train.loop import Options, Step, Trainer, centre, pick_device
 
 # Training pictures whose symbols are counted for the tables.
 COUNTED = 96
+# Training pictures on which the preview is fitted.
+FITTED = 48
 # Held-out pictures, or central squares of them, on which the finished codec is measured.
 MEASURED, MEASURED_SIDE = 24, 384
 
@@ -107,7 +109,8 @@ def train(
     with trainer.averaged() as model, console.status("counting symbols, writing and checking the model"):
         side = next(s for s in (256, 128, SMALLEST) if data.has(s))
         counts = tables.count(model, data.squares(COUNTED, side), amp=trainer.amp)
-        made = export.write_model(model, out, out.stem, history, counts)
+        small = preview.fit(model, data.squares(FITTED, side), amp=trainer.amp)
+        made = export.write_model(model, out, out.stem, history, counts, small)
     console.print(f"{shown(out)}: {made.path.stat().st_size / 1e6:.1f} MB, {made.sha256[:16]}")
     measure(data.validation, out, folder, console)
 

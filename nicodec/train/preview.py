@@ -1,0 +1,54 @@
+"""The preview: one small matrix from a decoded latent to the picture at an eighth of its size.
+
+Called by `run` for `export`, which puts it into the model file. It is the best linear fit, place by place, to
+the means of 8x8 pixels of what g_s makes: a preview needs neither g_s nor a full-size picture.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nicodec.prior import ANCHORS
+from nicodec.train.model import Model, hats, space_to_depth
+
+Array: TypeAlias = npt.NDArray[Any]
+
+# Keeps channels that are nearly always zero from large weights; a share of the mean power of a channel.
+RIDGE = 1e-4
+
+
+@torch.no_grad()
+def fit(model: Model, pictures: Tensor, *, amp: bool = False) -> dict[str, Array]:
+    """Least squares over uint8 pictures (N, H, W, 3), sides multiples of 64, at every other anchor quality.
+
+    Returns `preview.weight` (12, L, 1, 1) and `preview.bias` (12), float32: from y at one place, in units of
+    gain and spread, to its 2x2 samples of RGB in the order (row, column, channel), in [-1/2, 1/2].
+    """
+    size = model.config.latent + 1
+    device = model.spread.device
+    gram, moment = torch.zeros(size, size).double(), torch.zeros(size, 12).double()
+    for picture in pictures:
+        x = picture[None].to(device).float() / 255 - 0.5
+        for anchor in range(0, ANCHORS, 2):
+            q = torch.tensor([anchor * 1000], device=device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                out = model(x, q)
+            unit = model.gain(hats(q.float() / 100)) * model.spread
+            y = (out.y_hat / unit).reshape(-1, size - 1).cpu().double()
+            y = torch.cat([y, torch.ones(len(y), 1).double()], dim=1)
+            small = torch.nn.functional.avg_pool2d(out.pixels.clamp(-0.5, 0.5).permute(0, 3, 1, 2), 8)
+            target = space_to_depth(small.permute(0, 2, 3, 1), 2).reshape(-1, 12).cpu().double()
+            gram += y.T @ y
+            moment += y.T @ target
+    ridge = RIDGE * gram.diagonal()[:-1].mean() * torch.eye(size).double()
+    ridge[-1, -1] = 0
+    solved = torch.linalg.solve(gram + ridge, moment).T.float().numpy()
+    return {
+        "preview.weight": np.ascontiguousarray(solved[:, :-1, None, None]),
+        "preview.bias": np.ascontiguousarray(solved[:, -1]),
+    }
