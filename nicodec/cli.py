@@ -1,4 +1,4 @@
-"""The command line: `nicodec encode | decode | info | verify | models | bench | train`.
+"""The command line: `nicodec encode | decode | compare | info | verify | models | bench | train`.
 
 The top of the package. Results go to stdout, everything else to stderr; heavy imports are inside the
 commands, so that --help is quick. Exit codes: 0 fine, 2 usage, 3 bad input, 4 unsupported, 5 some failed.
@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 
 SOME_FAILED = 5
-# A .nic file larger than this is not read into memory.
+# A file larger than this is not read into memory.
 MAX_BYTES = 2**30
 
 Model = Annotated[str, typer.Option("-m", "--model", help="Name, hash or .nicmodel file.")]
@@ -126,7 +126,7 @@ def _about(source: str, quiet: bool) -> Iterator[None]:
 
 
 def _read(path: str) -> bytes:
-    """The bytes of a .nic file; - is stdin."""
+    """The bytes of a file; - is stdin."""
     try:
         if path == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -235,6 +235,89 @@ def decode(
     if not quiet:
         size = f"{picture.width}x{picture.height} {picture.mode}"
         _say(f"{_label(source, 'stdin')} -> {_label(target, 'stdout')}: {size}")
+
+
+@app.command()
+def compare(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="ORIGINAL", help="A picture in any format that Pillow reads; - is stdin."),
+    ],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CANDIDATE",
+            help=".nic, JPEG, WebP, AVIF, PNG, JPEG XL, ... files made of it. Default: as --all.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="The HTML page; - is stdout. Default: ORIGINAL with the suffix .compare.html.",
+            show_default=False,
+        ),
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Make JPEG, WebP and AVIF too, none larger than the first .nic among the candidates;"
+            " without one, make that as well.",
+        ),
+    ] = False,
+    quality: Annotated[
+        float, typer.Option("-q", "--quality", min=0, max=100, help="Of the .nic that is made.")
+    ] = 50,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,WIDTH,HEIGHT",
+            help="Show only this part, in pixels; the numbers are of the whole.",
+            show_default="all",
+        ),
+    ] = None,
+    model: ModelOfFile = None,
+    threads: Threads = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make one HTML page that shows a picture beside what codecs made of it, with sizes and measures."""
+    part = None if region is None else _region(region)
+    target = _target(source, out, ".compare.html", force)
+
+    from nicodec import compare as comparison
+    from nicodec.container import MAGIC
+
+    def load(path: str) -> tuple[comparison.Version, bool]:
+        """A file's version, and whether it is a .nic."""
+        name = "stdin" if path == "-" else os.path.basename(path) if unique else path
+        with _about(path, quiet):
+            data = _read(path)
+            return comparison.load(name, data, model, threads), data.startswith(MAGIC)
+
+    paths = files or []
+    unique = len({os.path.basename(path) for path in [source, *paths]}) == 1 + len(paths)
+    original, _ = load(source)
+    candidates = [load(path) for path in paths]
+    versions = [version for version, _ in candidates]
+    with _about(source, quiet):
+        if everything or not paths:
+            made = next((version for version, is_nic in candidates if is_nic), None)
+            more = len(comparison.RIVALS) + (made is None)
+            comparison.area(original, versions, part, more)  # before the long work, not after it
+            if made is None:
+                made = comparison.ours(original, quality, model or "photo", threads)
+                versions.insert(0, made)
+            versions += comparison.rivals(original, made.n_bytes, threads)
+        page = comparison.page(original, versions, part)
+    data = page.encode()
+    _write(target, data, force)
+    if not quiet:
+        result = f"{1 + len(versions)} pictures, {len(data):,} bytes"
+        _say(f"{_label(source, 'stdin')} -> {_label(target, 'stdout')}: {result}")
 
 
 @app.command()
