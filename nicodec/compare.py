@@ -15,6 +15,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import resources
 
 import numpy as np
@@ -30,7 +31,7 @@ from nicodec.files import shown
 from nicodec.image import Array, Picture
 
 MAX_PIXELS = 40_000_000
-"""Most that one page embeds, all its pictures together: about 100 MB, which a browser still opens."""
+"""Most that one page embeds, all its pictures together: 50 to 100 MB, which a browser still opens."""
 
 RIVALS = ("jpeg", "webp", "avif")
 """The benchmark's codecs that are made at the size of the .nic file."""
@@ -109,7 +110,7 @@ def rivals(original: Version, budget: int, threads: int | None = None) -> Iterat
         if coder.missing:
             warnings.warn(f"{coder.label} was left out: {coder.missing}", stacklevel=2)
             continue
-        quality, data = best_within(lambda quality, run=coder.encode: run(source, quality), budget)  # type: ignore[misc]
+        quality, data = best_within(partial(coder.encode, source), budget)
         version = _made(original, coder.label, quality, len(data), image.read(data))
         larger = ", its smallest file" if len(data) > budget else ""
         yield replace(version, note=version.note + larger)
@@ -210,12 +211,9 @@ def _colours(version: Version) -> Picture:
 
 def _made(original: Version, name: str, quality: float, n_bytes: int, decoded: Picture) -> Version:
     """What was made of bare colours is shown with the colour profile that these have."""
-    picture = Picture(decoded.pixels, icc=original.picture.icc if _alike(original.picture, decoded) else None)
+    fits = decoded.pixels.shape[2] == original.picture.pixels.shape[2]
+    picture = Picture(decoded.pixels, icc=original.picture.icc if fits else None)
     return Version(name, n_bytes, picture, f"quality {quality:g}")
-
-
-def _alike(a: Picture, b: Picture) -> bool:
-    return a.pixels.shape[2] == b.pixels.shape[2]
 
 
 def _colours_of_both(a: Version, b: Version, window: tuple[slice, slice]) -> tuple[Array, Array]:

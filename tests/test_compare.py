@@ -71,9 +71,7 @@ def photo(width: int = 256, height: int = 192, mode: str = "RGB", seed: int = 3)
     """Smooth enough for a codec, busy enough to cost something."""
     rough = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, len(mode)), np.uint8)
     rough = rough[:, :, 0] if mode == "L" else rough
-    return Image.fromarray(rough, mode if mode == "LA" else None).resize(
-        (width, height), Image.Resampling.BICUBIC
-    )
+    return Image.fromarray(rough).resize((width, height), Image.Resampling.BICUBIC)
 
 
 def coded(image: Image.Image, kind: str, **options: Any) -> bytes:
