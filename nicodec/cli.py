@@ -1,4 +1,4 @@
-"""The command line: `nicodec encode | decode | info | verify | models | bench | train`.
+"""The command line: `nicodec encode | decode | compare | info | verify | models | bench | train`.
 
 The top of the package. Results go to stdout, everything else to stderr; heavy imports are inside the
 commands, so that --help is quick. Exit codes: 0 fine, 2 usage, 3 bad input, 4 unsupported, 5 some failed.
@@ -33,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# A .nic file larger than this is not read into memory.
+# A file larger than this is not read into memory.
 MAX_BYTES = 2**30
 
 Model = Annotated[str, typer.Option("-m", "--model", help="Name, hash or .nicmodel file.")]
@@ -91,7 +91,7 @@ def _region(text: str) -> tuple[int, int, int, int]:
 
 
 def _read(path: str) -> bytes:
-    """The bytes of a .nic file; - is stdin."""
+    """The bytes of a file; - is stdin."""
     try:
         if path == "-":
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -123,7 +123,7 @@ def encode(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="IN... [OUT]",
+            metavar="IN",
             help="Pictures in any format that Pillow reads, folders, patterns; - is stdin. OUT: the .nic"
             " file, the folder for many, or - for stdout. Default: beside IN, with the suffix .nic.",
         ),
@@ -158,11 +158,11 @@ def encode(
     """Encode pictures as .nic files.
 
     [dim]
-    nicodec encode photo.jpg                        photo.nic beside it
-    nicodec encode photo.png small.nic -q 30        lower quality, another name
-    nicodec encode photo.png --size 120k            the best that fits in 120,000 bytes
-    nicodec encode holiday/ archive/ --skip-existing    a whole tree
-    cat photo.png | nicodec encode - - > photo.nic
+    nicodec encode photo.jpg                   photo.nic beside it
+    nicodec encode photo.png small.nic -q 30   smaller, and another name
+    nicodec encode photo.png --size 120k       the best in 120,000 bytes
+    nicodec encode holiday/ archive/           a whole tree of folders
+    cat photo.png | nicodec encode - > photo.nic
     [/dim]
     """
     wishes = {"-q": quality, "--bpp": bpp, "--size": size, "--psnr": psnr}
@@ -203,7 +203,7 @@ def decode(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="IN... [OUT]",
+            metavar="IN",
             help=".nic files, folders, patterns; - is stdin. OUT: the picture, in the format of its suffix,"
             " the folder for many, or - for stdout, as PNG. Default: beside IN, with the suffix .png.",
         ),
@@ -235,7 +235,7 @@ def decode(
     """Decode .nic files to PNG, JPEG, WebP, AVIF, TIFF, PPM or NumPy arrays.
 
     [dim]
-    nicodec decode photo.nic                        photo.png beside it
+    nicodec decode photo.nic                   photo.png beside it
     nicodec decode photo.nic photo.jpg
     nicodec decode archive/ pictures/ --format webp
     nicodec decode photo.nic part.png --region 1000,500,640,480
@@ -298,6 +298,90 @@ def _size(text: str) -> float:
     number, unit, binary = found.groups()
     scale: int = (1024 if binary else 1000) ** (" kmg".index(unit) if unit else 0)
     return float(number) * scale
+
+
+@app.command()
+def compare(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="ORIGINAL", help="A picture in any format that Pillow reads; - is stdin."),
+    ],
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="CANDIDATE",
+            help=".nic, JPEG, WebP, AVIF, PNG, JPEG XL, ... files made of it. Default: as --all.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "-o",
+            "--out",
+            help="The HTML page; - is stdout. Default: ORIGINAL with the suffix .compare.html.",
+            show_default=False,
+        ),
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Make JPEG, WebP and AVIF too, none larger than the first .nic among the candidates;"
+            " without one, make that as well.",
+        ),
+    ] = False,
+    quality: Annotated[
+        float, typer.Option("-q", "--quality", min=0, max=100, help="Of the .nic that is made.")
+    ] = 50,
+    region: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y,WIDTH,HEIGHT",
+            help="Show only this part, in pixels; the numbers are of the whole.",
+            show_default="all",
+        ),
+    ] = None,
+    model: ModelOfFile = None,
+    threads: Threads = None,
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make one HTML page that shows a picture beside what codecs made of it, with sizes and measures."""
+    part = None if region is None else _region(region)
+    target = out or ("-" if source == "-" else os.path.splitext(source)[0] + ".compare.html")
+    console.check_target(Job(source, target), force)
+
+    from nicodec import compare as comparison
+    from nicodec.container import MAGIC
+
+    def load(path: str) -> tuple[comparison.Version, bool]:
+        """A file's version, and whether it is a .nic."""
+        name = "stdin" if path == "-" else os.path.basename(path) if unique else path
+        with about(path, quiet):
+            data = _read(path)
+            return comparison.load(name, data, model, threads), data.startswith(MAGIC)
+
+    paths = files or []
+    unique = len({os.path.basename(path) for path in [source, *paths]}) == 1 + len(paths)
+    original, _ = load(source)
+    candidates = [load(path) for path in paths]
+    versions = [version for version, _ in candidates]
+    with about(source, quiet):
+        if everything or not paths:
+            made = next((version for version, is_nic in candidates if is_nic), None)
+            more = len(comparison.RIVALS) + (made is None)
+            comparison.area(original, versions, part, more)  # before the long work, not after it
+            if made is None:
+                made = comparison.ours(original, quality, model or "photo", threads)
+                versions.insert(0, made)
+            versions += comparison.rivals(original, made.n_bytes, threads)
+        page = comparison.page(original, versions, part)
+    data = page.encode()
+    _write(target, data, force)
+    if not quiet:
+        result = f"{1 + len(versions)} pictures, {len(data):,} bytes"
+        say(f"{label(source, 'stdin')} -> {label(target, 'stdout')}: {result}")
 
 
 @app.command()

@@ -23,6 +23,12 @@ from nicodec.files import shown
 SOME_FAILED, INTERRUPTED = 5, 130
 
 
+class SameFile(NicError):
+    """The command would write over what it reads."""
+
+    exit_code = 2
+
+
 @dataclass(frozen=True)
 class Done:
     """What a job made. said: of one file, for a person; facts: the same for programs."""
@@ -74,7 +80,7 @@ def check_target(job: Job, force: bool) -> None:
     if os.path.isdir(target):
         raise NicError(f"{shown(target)}: is a folder")
     if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):
-        raise NicError(f"{shown(target)}: IN and OUT are the same file")
+        raise SameFile(f"{shown(target)}: IN and OUT are the same file")
     if not force:
         raise NicError(f"{shown(target)}: exists already; -f overwrites it")
 
