@@ -22,6 +22,7 @@ from nicodec.errors import (
 
 if TYPE_CHECKING:
     from nicodec.codec import Codec, Info, decode, encode, info
+    from nicodec.pillow import open
 
 __version__ = "0.1.0"
 
@@ -42,15 +43,16 @@ __all__ = [
     "decode",
     "encode",
     "info",
+    "open",
 ]
 
-_FROM_CODEC = frozenset({"Codec", "Info", "decode", "encode", "info"})
+_MODULE_OF = dict.fromkeys(("Codec", "Info", "decode", "encode", "info"), "codec") | {"open": "pillow"}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _FROM_CODEC:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'nicodec' has no attribute {name!r}")
-    value: object = getattr(import_module("nicodec.codec"), name)
+    value: object = getattr(import_module(f"nicodec.{_MODULE_OF[name]}"), name)
     globals()[name] = value  # from now on Python finds it without asking here
     return value
 

@@ -22,7 +22,7 @@ from nicodec import __version__, batch, console
 from nicodec.batch import Job, Plan
 from nicodec.console import SOME_FAILED, about, label, say
 from nicodec.errors import BadFile, LimitExceeded, MissingExtra, NicError
-from nicodec.files import atomic_write, shown
+from nicodec.files import MAX_BYTES, atomic_write, read_bytes, shown
 
 app = typer.Typer(
     name="nicodec",
@@ -32,9 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-# A file larger than this is not read into memory.
-MAX_BYTES = 2**30
 
 Model = Annotated[str, typer.Option("-m", "--model", help="Name, hash or .nicmodel file.")]
 ModelOfFile = Annotated[
@@ -92,12 +89,10 @@ def _region(text: str) -> tuple[int, int, int, int]:
 
 def _read(path: str) -> bytes:
     """The bytes of a file; - is stdin."""
+    if path != "-":
+        return read_bytes(path)
     try:
-        if path == "-":
-            data = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with open(path, "rb") as file:
-                data = file.read(MAX_BYTES + 1)
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
     except OSError as error:
         raise BadFile(error.strerror) from None
     if len(data) > MAX_BYTES:

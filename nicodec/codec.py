@@ -9,9 +9,10 @@ import math
 import operator
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -32,11 +33,16 @@ from nicodec import (
 from nicodec.checkpoint import Checkpoint
 from nicodec.container import CELL, Chunk, Header, Kind
 from nicodec.errors import ModelNotFound, NicError, TargetMissed
+from nicodec.files import read_bytes
 from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box
 from nicodec.transform import Networks
 from nicodec.windows import WINDOW, Windows
+from nicodec.workers import cores, in_order
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # Width and height, in cells of 64 pixels, of an entropy-coded tile.
 TILE = (16, 16)
@@ -223,6 +229,62 @@ class Codec:
             clear = image.reduced(alpha.decode(extra[Kind.ALPHA], header.width, header.height), PREVIEW)
         return canvas.finish(clear, *_metadata(extra))
 
+    def encode_many(
+        self,
+        sources: Iterable[Source | Picture],
+        *,
+        quality: float | None = None,
+        target_bytes: float | None = None,
+        target_bpp: float | None = None,
+        target_psnr: float | None = None,
+        strip: bool = False,
+        workers: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[bytes | NicError]:
+        """Pictures -> for each, in order, the bytes of its file, or the NicError that stands in its way.
+
+        As `encode`, on several pictures at once: workers, None for all cores, of one thread each. No more
+        sources are taken ahead than two for each worker. progress: called with the number done, in
+        the caller's thread.
+        """
+        single = self._single
+
+        def one(source: Source | Picture) -> bytes:
+            return single.encode(
+                source,
+                quality=quality,
+                target_bytes=target_bytes,
+                target_bpp=target_bpp,
+                target_psnr=target_psnr,
+                strip=strip,
+            )
+
+        return _each(one, sources, workers, progress)
+
+    def decode_many(
+        self,
+        files: Iterable[bytes | str | os.PathLike[str]],
+        *,
+        scale: float = 1,
+        workers: int | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[Image.Image | NicError]:
+        """The bytes or the paths of .nic files -> for each, in order, its picture or its NicError.
+
+        As `decode`; workers and progress as in `encode_many`.
+        """
+        single = self._single
+
+        def one(file: bytes | str | os.PathLike[str]) -> Image.Image:
+            return single.decode(file if isinstance(file, bytes) else read_bytes(file), scale=scale)
+
+        return _each(one, files, workers, progress)
+
+    @cached_property
+    def _single(self) -> Codec:
+        """This codec with one thread for each call."""
+        return self if self.networks.threads == 1 else Codec(self.checkpoint, threads=1)
+
     def symbols_of(self, header: Header, chunks: list[Chunk]) -> Symbols:
         """The integers of a file that `container.unpack` took apart, decoded as they are asked for.
 
@@ -234,6 +296,32 @@ class Codec:
                 f" not with {self.checkpoint.name} ({self.checkpoint.id.hex()})"
             )
         return Symbols(header, chunks, self.networks, self.y_tables, self.z_tables)
+
+
+def _each(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: int | None,
+    progress: Callable[[int], None] | None,
+) -> Iterator[Result | NicError]:
+    """`workers.in_order`, with errors as results."""
+
+    def attempt(item: Item) -> Result | NicError:
+        try:
+            return work(item)
+        except NicError as error:
+            return error
+
+    if workers is not None and workers < 1:
+        raise NicError(f"workers must be at least 1, not {workers}")
+    results = in_order(attempt, items, workers or cores())
+    return results if progress is None else _told(results, progress)
+
+
+def _told(results: Iterator[Result], progress: Callable[[int], None]) -> Iterator[Result]:
+    for done, result in enumerate(results, 1):
+        progress(done)
+        yield result
 
 
 def _metadata(extra: dict[int, bytes]) -> Iterator[bytes | None]:

@@ -1,6 +1,6 @@
 """Bytes → a file that is there whole or not at all; the last step of everything that writes.
 
-Beside it, the one way in which error messages show a path.
+Beside it, the reading of a file of sane size, and the one way in which error messages show a path.
 """
 
 import os
@@ -8,13 +8,29 @@ import secrets
 import stat
 from contextlib import suppress
 
-from nicodec.errors import NicError
+from nicodec.errors import BadFile, LimitExceeded, NicError
+
+# A file larger than this is not read into memory.
+MAX_BYTES = 2**30
 
 
 def shown(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     """A path as it stands in a message: itself if it prints on one line, else with escapes."""
     name = os.fsdecode(path)
     return name if name.isprintable() else ascii(name)
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a .nic file. Raises BadFile if it cannot be read, LimitExceeded past `MAX_BYTES`."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadFile(f"{shown(path)}: {reason}") from None
+    if len(data) > MAX_BYTES:
+        raise LimitExceeded(f"{shown(path)}: larger than {MAX_BYTES:,} bytes")
+    return data
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes, *, overwrite: bool) -> None:

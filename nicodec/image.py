@@ -29,7 +29,7 @@ MAX_STREAM_BYTES = 1 << 30
 
 _STRIP = 256  # rows that are converted at a time
 _ORIENTATION = 0x0112  # the EXIF tag, and the TIFF tag
-_EXIF_PREFIX = b"Exif\0\0"  # stands before the EXIF block in JPEG, and in Pillow's `info`
+EXIF_PREFIX = b"Exif\0\0"  # stands before the EXIF block in JPEG, and in Pillow's `info`
 _VECTOR_FORMATS = frozenset({"EPS", "WMF"})  # Pillow hands these to an outside program or to the system
 
 # EXIF orientation → the view of an array (H, W, ...) that is upright.
@@ -119,7 +119,7 @@ class Canvas:
         if icc is not None:
             self._image.info["icc_profile"] = icc
         if exif is not None:
-            self._image.info["exif"] = _EXIF_PREFIX + exif
+            self._image.info["exif"] = EXIF_PREFIX + exif
         if xmp is not None:
             self._image.info["xmp"] = xmp
         return self._image
@@ -414,7 +414,7 @@ def _exif(image: Image.Image, notes: list[str]) -> tuple[bytes | None, object]:
     reader does not know, and the maker's notes in it break.
     """
     block = image.info.get("exif")
-    exif = bytes(block).removeprefix(_EXIF_PREFIX) if isinstance(block, bytes) else b""
+    exif = bytes(block).removeprefix(EXIF_PREFIX) if isinstance(block, bytes) else b""
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
         if exif:

@@ -180,9 +180,8 @@ def h_sigma(g: Graph, c: ModelConfig) -> None:
             a = g.op("Concat", *shifted, axis=1)
         bias = g.op("Mul", g.op("MatMul", hat, g.weight(f"{name}.bias")), g.constant(1 / HAT_ONE))
         bias = g.op("Floor", g.op("Add", bias, half))
-        # The scale is a power of two, 1/2 at most: weights and bias times it are whole numbers of steps that are
-        # powers of two, and so is the half that is added. The sums are as exact as without it, and two passes
-        # over the result are saved.
+        # The scale is a power of two, 1/2 at most: times it, weights and bias are still whole numbers of some
+        # power of two, as is the half that is added. The sums stay exact, and two passes are saved.
         scale = g.weight(f"{name}.scale")
         weight = g.op(
             "Mul", g.weight(f"{name}.weight"), g.op("Reshape", scale, g.constant([-1, 1, 1, 1], np.int64))
