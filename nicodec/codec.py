@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from importlib import import_module
 from typing import TypeVar
 
 import numpy as np
@@ -32,7 +33,7 @@ from nicodec import (
 )
 from nicodec.checkpoint import Checkpoint
 from nicodec.container import CELL, Chunk, Header, Kind
-from nicodec.errors import ModelNotFound, NicError, TargetMissed
+from nicodec.errors import MissingExtra, ModelNotFound, NicError, TargetMissed
 from nicodec.files import read_bytes
 from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
@@ -78,15 +79,21 @@ class Codec:
     """One model, loaded once; safe to share between threads.
 
     model: a released name, the hash of one, the path of a .nicmodel file, or a checkpoint already loaded.
-    threads: how many each call may use; None means all cores. Raises ModelNotFound or BadModel.
+    threads: how many each call may use; None means all cores. device: "cpu", ONNX Runtime; or torch, if it is
+    installed (MissingExtra): "cuda", "cuda:1", or "cpu-torch". All devices write and read the same files.
+    Raises ModelNotFound or BadModel.
     """
 
     def __init__(
-        self, model: str | os.PathLike[str] | Checkpoint = "photo", *, threads: int | None = None
+        self,
+        model: str | os.PathLike[str] | Checkpoint = "photo",
+        *,
+        threads: int | None = None,
+        device: str = "cpu",
     ) -> None:
         found = model if isinstance(model, Checkpoint) else checkpoint.load(checkpoint.find(model))
-        self.checkpoint = found
-        self.networks = Networks(self.checkpoint, threads)
+        self.checkpoint, self.device = found, device
+        self.networks = Networks(found, threads) if device == "cpu" else _torch_networks(found, device)
         self.y_tables = prior.tables(self.checkpoint, "y", quantize.MAX_SYMBOL, escape=True)
         self.z_tables = prior.tables(self.checkpoint, "z", quantize.MAX_HYPER, escape=False)
         self.windows = Windows(self.checkpoint, self.networks)
@@ -283,7 +290,8 @@ class Codec:
     @cached_property
     def _single(self) -> Codec:
         """This codec with one thread for each call."""
-        return self if self.networks.threads == 1 else Codec(self.checkpoint, threads=1)
+        alone = self.device != "cpu" or self.networks.threads == 1
+        return self if alone else Codec(self.checkpoint, threads=1)
 
     def symbols_of(self, header: Header, chunks: list[Chunk]) -> Symbols:
         """The integers of a file that `container.unpack` took apart, decoded as they are asked for.
@@ -296,6 +304,16 @@ class Codec:
                 f" not with {self.checkpoint.name} ({self.checkpoint.id.hex()})"
             )
         return Symbols(header, chunks, self.networks, self.y_tables, self.z_tables)
+
+
+def _torch_networks(found: Checkpoint, device: str) -> Networks:
+    """The same networks through torch, which is not a part of the runtime."""
+    try:
+        module = import_module("nicodec.train.networks")
+    except ImportError as error:
+        raise MissingExtra(f"device={device!r} needs {error.name}: pip install 'nicodec[train]'") from None
+    networks: Networks = module.TorchNetworks(found, device.removesuffix("-torch"))
+    return networks
 
 
 def _each(
