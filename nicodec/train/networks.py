@@ -26,7 +26,7 @@ Planes: TypeAlias = npt.NDArray[np.float32]
 
 
 class TorchNetworks:
-    """As `transform.Networks`; device: one of torch, "cuda", "cuda:1" or "cpu". Raises NicError or BadModel."""
+    """As `transform.Networks`; device: one of torch, "cuda", "cuda:1", "cpu". Raises NicError or BadModel."""
 
     def __init__(self, checkpoint: Checkpoint, device: str) -> None:
         self.checkpoint, self.threads = checkpoint, None
