@@ -17,7 +17,8 @@ from PIL import Image
 from nicodec import alpha, checkpoint, container, entropy, image, prior, quantize, symbols, tiles
 from nicodec.checkpoint import Checkpoint
 from nicodec.container import CELL, Chunk, Header, Kind
-from nicodec.errors import ModelNotFound, NicError
+from nicodec.errors import BadModel, ModelNotFound, NicError
+from nicodec.files import shown
 from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box
@@ -67,20 +68,29 @@ class Codec:
         self.networks = Networks(self.checkpoint, threads)
         self.y_tables = prior.tables(self.checkpoint, "y", quantize.MAX_SYMBOL, escape=True)
         self.z_tables = prior.tables(self.checkpoint, "z", quantize.MAX_HYPER, escape=False)
+        if found.config.get("z") != len(self.z_tables.low) / prior.ANCHORS:
+            raise BadModel(f"{shown(found.path)}: the model has tables for another z than its own")
         self.windows = Windows(self.checkpoint, self.networks)
 
-    def encode(self, source: Source | Picture, *, quality: float = 50, strip: bool = False) -> bytes:
+    def encode(
+        self,
+        source: Source | Picture,
+        *,
+        quality: float = 50,
+        strip: bool = False,
+        max_pixels: int | None = None,
+    ) -> bytes:
         """A picture -> the bytes of a .nic file.
 
         source: a path, a Pillow image, a uint8 array (H, W), (H, W, 3) or (H, W, 4), or what
-        `image.read` made of one. quality: 0..100. strip: leave out ICC, EXIF and XMP.
-        Raises BadImage or LimitExceeded, and NicError for another quality; warns of anything that had to
-        be converted.
+        `image.read` made of one. quality: 0..100. strip: leave out ICC, EXIF and XMP. max_pixels: as for
+        `decode`. Raises BadImage or LimitExceeded, and NicError for another quality; warns of anything that
+        had to be converted.
         """
         q = quantize.quality_index(quality)
         picture = _read(source)
         height, width, channels = picture.pixels.shape
-        container.check_size(width, height)
+        container.check_size(width, height, max_pixels)
 
         tables = symbols.z_tables_of(q, self.z_tables)
         ranges = self.z_tables.low[tables], self.z_tables.high[tables]
@@ -104,15 +114,23 @@ class Codec:
                 chunks.append(Chunk(kind, container.deflate(blob)))
         return container.pack(header, chunks)
 
-    def decode(self, data: bytes, *, region: tuple[int, int, int, int] | None = None) -> Image.Image:
+    def decode(
+        self,
+        data: bytes,
+        *,
+        region: tuple[int, int, int, int] | None = None,
+        max_pixels: int | None = None,
+    ) -> Image.Image:
         """The bytes of a .nic file -> a Pillow image, mode L, LA, RGB or RGBA, with its metadata in `info`.
 
         region: (x, y, width, height) in pixels, inside the picture: only that, at the cost of that. It is the
         crop of the whole, but only the whole is held against the checksum of all symbols.
+        max_pixels: the largest picture, however few its bytes. None: NICODEC_MAX_PIXELS in the environment,
+        or 2^27 and no more than the bytes of the file make credible.
         Raises BadFile, ChecksumMismatch, UnsupportedVersion or LimitExceeded; ModelNotFound if the file
         was made with another model than this; NicError for an impossible region.
         """
-        header, chunks = container.unpack(data)
+        header, chunks = container.unpack(data, max_pixels)
         found = self.symbols_of(header, chunks)
         area = _area(header, region)
         canvas = image.Canvas(area.columns, area.rows, header.channels)
@@ -143,7 +161,7 @@ class Codec:
         if header.model != self.checkpoint.id:
             raise ModelNotFound(
                 f"the file was made with the model {header.model.hex()},"
-                f" not with {self.checkpoint.name} ({self.checkpoint.id.hex()})"
+                f" not with {shown(self.checkpoint.name)} ({self.checkpoint.id.hex()})"
             )
         return Symbols(header, chunks, self.networks, self.y_tables, self.z_tables)
 
@@ -177,12 +195,20 @@ def _read(source: Source | Picture) -> Picture:
 _shared = lru_cache(maxsize=4)(Codec)
 
 
-def codec_for(data: bytes, model: str | os.PathLike[str] | None = None, threads: int | None = None) -> Codec:
+def codec_for(
+    data: bytes,
+    model: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    max_pixels: int | None = None,
+) -> Codec:
     """The codec to decode a file with: that of `model`, or of the installed model that the file names.
 
     Kept for the next call. Raises what `Codec` and `container.unpack` raise.
     """
-    path = checkpoint.find_id(container.unpack(data)[0].model) if model is None else checkpoint.find(model)
+    if model is None:
+        path = checkpoint.find_id(container.unpack(data, max_pixels)[0].model)
+    else:
+        path = checkpoint.find(model)
     return _shared(checkpoint.load(path), threads=threads)
 
 
@@ -192,10 +218,11 @@ def encode(
     quality: float = 50,
     model: str | os.PathLike[str] = "photo",
     strip: bool = False,
+    max_pixels: int | None = None,
 ) -> bytes:
     """A picture -> the bytes of a .nic file; see `Codec.encode` and `Codec`."""
     codec = _shared(checkpoint.load(checkpoint.find(model)), threads=None)
-    return codec.encode(_read(source), quality=quality, strip=strip)
+    return codec.encode(_read(source), quality=quality, strip=strip, max_pixels=max_pixels)
 
 
 def decode(
@@ -203,18 +230,19 @@ def decode(
     *,
     region: tuple[int, int, int, int] | None = None,
     model: str | os.PathLike[str] | None = None,
+    max_pixels: int | None = None,
 ) -> Image.Image:
     """The bytes of a .nic file -> a Pillow image; see `Codec.decode`.
 
     region: (x, y, width, height) in pixels: decode only that. model: a model file to use; None finds the one
     that the file names among those installed, and raises ModelNotFound if it is not there.
     """
-    return codec_for(data, model).decode(data, region=region)
+    return codec_for(data, model, max_pixels=max_pixels).decode(data, region=region, max_pixels=max_pixels)
 
 
-def info(data: bytes) -> Info:
+def info(data: bytes, *, max_pixels: int | None = None) -> Info:
     """What a file says of itself, without decoding it. Raises what `container.unpack` raises."""
-    header, chunks = container.unpack(data)
+    header, chunks = container.unpack(data, max_pixels)
     kinds = {c.kind for c in chunks}
     grid = list(tiles.grid(tiles.cells(header.width, header.height), header.tile))
     names = [
