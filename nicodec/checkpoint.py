@@ -57,7 +57,7 @@ class Checkpoint:
     def array(self, name: str) -> npt.NDArray[Any]:
         """One tensor. Raises BadModel if the model has none of that name."""
         if name not in self.tensors:
-            raise BadModel(f"{shown(self.path)}: the model lacks {name}")
+            raise BadModel(f"{shown(self.path)}: the model lacks {shown(name)}")
         return self.tensors[name]
 
 
@@ -115,7 +115,8 @@ def find(model: str | os.PathLike[str]) -> Path:
             if name == text or (len(text) >= 8 and sha256.startswith(text.lower())):
                 return path
         names += (entry["name"] for entry, _ in models)
-    raise ModelNotFound(f"no model is named {text!r}; installed: {', '.join(sorted(set(names))) or 'none'}")
+    listed = ", ".join(map(shown, sorted(set(names))))
+    raise ModelNotFound(f"no model is named {text!r}; installed: {listed or 'none'}")
 
 
 def find_id(identity: bytes) -> Path:
@@ -180,9 +181,9 @@ def parse(data: bytes, where: str) -> tuple[dict[str, str], dict[str, npt.NDArra
             shape, (begin, stop) = entry["shape"], entry["data_offsets"]
             whole = all(type(n) is int and n >= 0 for n in (begin, stop, *shape))
             if not whole or len(shape) > MAX_DIMENSIONS or begin != end:
-                raise BadModel(f"{where}: {name} lies where it should not")
+                raise BadModel(f"{where}: {shown(name)} lies where it should not")
             if stop - begin != prod(shape) * dtype.itemsize:
-                raise BadModel(f"{where}: {name} is not of its shape")
+                raise BadModel(f"{where}: {shown(name)} is not of its shape")
             array = np.frombuffer(memoryview(data)[8 + length + begin : 8 + length + stop], dtype)
             tensors[name] = array.reshape(shape)
             end = stop

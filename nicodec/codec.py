@@ -33,8 +33,8 @@ from nicodec import (
 )
 from nicodec.checkpoint import Checkpoint
 from nicodec.container import CELL, Chunk, Header, Kind
-from nicodec.errors import MissingExtra, ModelNotFound, NicError, TargetMissed
-from nicodec.files import read_bytes
+from nicodec.errors import BadModel, MissingExtra, ModelNotFound, NicError, TargetMissed
+from nicodec.files import read_bytes, shown
 from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box
@@ -96,6 +96,8 @@ class Codec:
         self.networks = Networks(found, threads) if device == "cpu" else _torch_networks(found, device)
         self.y_tables = prior.tables(self.checkpoint, "y", quantize.MAX_SYMBOL, escape=True)
         self.z_tables = prior.tables(self.checkpoint, "z", quantize.MAX_HYPER, escape=False)
+        if found.config.get("z") != len(self.z_tables.low) / prior.ANCHORS:
+            raise BadModel(f"{shown(found.path)}: the model has tables for another z than its own")
         self.windows = Windows(self.checkpoint, self.networks)
 
     def encode(
@@ -107,11 +109,12 @@ class Codec:
         target_bpp: float | None = None,
         target_psnr: float | None = None,
         strip: bool = False,
+        max_pixels: int | None = None,
     ) -> bytes:
         """A picture -> the bytes of a .nic file.
 
         source: a path, a Pillow image, a uint8 array (H, W), (H, W, 3) or (H, W, 4), or what
-        `image.read` made of one. strip: leave out ICC, EXIF and XMP.
+        `image.read` made of one. strip: leave out ICC, EXIF and XMP. max_pixels: as for `decode`.
         At most one of: quality, 0..100, else 50; target_bytes, the most that the file may take, met within
         2 %; target_bpp, the same for each pixel, met within 1 %; target_psnr, the least in dB over the
         samples without alpha, met within 0.1 dB. For a target the picture is coded about three times.
@@ -120,7 +123,7 @@ class Codec:
         """
         picture = _read(source)
         height, width, _ = picture.pixels.shape
-        container.check_size(width, height)
+        container.check_size(width, height, max_pixels)
         target = rate.target(height * width, size=target_bytes, bpp=target_bpp, psnr=target_psnr)
         if target is None:
             return self._encode(picture, quantize.quality_index(50 if quality is None else quality), strip)
@@ -140,7 +143,8 @@ class Codec:
 
     def _psnr(self, picture: Picture, data: bytes) -> float:
         """PSNR in dB of a file's samples, without alpha."""
-        back = np.asarray(self.decode(data)).reshape(*picture.pixels.shape[:2], -1)
+        height, width, _ = picture.pixels.shape
+        back = np.asarray(self.decode(data, max_pixels=height * width)).reshape(height, width, -1)
         return metrics.psnr(picture.pixels, back[:, :, : picture.pixels.shape[2]])
 
     def _explain(self, picture: Picture, data: bytes, q: int, target: rate.Target) -> None:
@@ -182,17 +186,24 @@ class Codec:
         return container.pack(header, chunks)
 
     def decode(
-        self, data: bytes, *, region: tuple[int, int, int, int] | None = None, scale: float = 1
+        self,
+        data: bytes,
+        *,
+        region: tuple[int, int, int, int] | None = None,
+        scale: float = 1,
+        max_pixels: int | None = None,
     ) -> Image.Image:
         """The bytes of a .nic file -> a Pillow image, mode L, LA, RGB or RGBA, with its metadata in `info`.
 
         region: (x, y, width, height) in pixels, inside the picture: only that, at the cost of that. It is the
         crop of the whole, but only the whole is held against the checksum of all symbols.
         scale: 1, or 1/8 for a preview: about what the whole comes to when reduced, without making it.
+        max_pixels: the largest picture, however few its bytes. None: NICODEC_MAX_PIXELS in the environment,
+        or 2^27 and no more than the bytes of the file make credible.
         Raises BadFile, ChecksumMismatch, UnsupportedVersion or LimitExceeded; ModelNotFound if the file
         was made with another model than this; NicError for an impossible region or scale.
         """
-        header, chunks = container.unpack(data)
+        header, chunks = container.unpack(data, max_pixels)
         if scale != 1:
             if scale != 1 / PREVIEW or region is not None:
                 raise NicError(f"scale must be 1 or 1/{PREVIEW}, and does not go with a region")
@@ -219,7 +230,7 @@ class Codec:
     def _preview(self, data: bytes, header: Header, chunks: list[Chunk]) -> Image.Image:
         """A picture at an eighth of its size, its sides rounded up."""
         if not self.networks.has_preview:
-            return self.decode(data).reduce(PREVIEW)
+            return self.decode(data, max_pixels=header.width * header.height).reduce(PREVIEW)
         found = self.symbols_of(header, chunks)
         whole = Box(0, 0, -(-header.height // PREVIEW), -(-header.width // PREVIEW))
         canvas = image.Canvas(whole.columns, whole.rows, header.channels)
@@ -301,7 +312,7 @@ class Codec:
         if header.model != self.checkpoint.id:
             raise ModelNotFound(
                 f"the file was made with the model {header.model.hex()},"
-                f" not with {self.checkpoint.name} ({self.checkpoint.id.hex()})"
+                f" not with {shown(self.checkpoint.name)} ({self.checkpoint.id.hex()})"
             )
         return Symbols(header, chunks, self.networks, self.y_tables, self.z_tables)
 
@@ -376,12 +387,20 @@ def _read(source: Source | Picture) -> Picture:
 _shared = lru_cache(maxsize=4)(Codec)
 
 
-def codec_for(data: bytes, model: str | os.PathLike[str] | None = None, threads: int | None = None) -> Codec:
+def codec_for(
+    data: bytes,
+    model: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    max_pixels: int | None = None,
+) -> Codec:
     """The codec to decode a file with: that of `model`, or of the installed model that the file names.
 
     Kept for the next call. Raises what `Codec` and `container.unpack` raise.
     """
-    path = checkpoint.find_id(container.unpack(data)[0].model) if model is None else checkpoint.find(model)
+    if model is None:
+        path = checkpoint.find_id(container.unpack(data, max_pixels)[0].model)
+    else:
+        path = checkpoint.find(model)
     return _shared(checkpoint.load(path), threads=threads)
 
 
@@ -394,6 +413,7 @@ def encode(
     target_psnr: float | None = None,
     model: str | os.PathLike[str] = "photo",
     strip: bool = False,
+    max_pixels: int | None = None,
 ) -> bytes:
     """A picture -> the bytes of a .nic file; see `Codec.encode` and `Codec`."""
     codec = _shared(checkpoint.load(checkpoint.find(model)), threads=None)
@@ -404,6 +424,7 @@ def encode(
         target_bpp=target_bpp,
         target_psnr=target_psnr,
         strip=strip,
+        max_pixels=max_pixels,
     )
 
 
@@ -413,6 +434,7 @@ def decode(
     region: tuple[int, int, int, int] | None = None,
     scale: float = 1,
     model: str | os.PathLike[str] | None = None,
+    max_pixels: int | None = None,
 ) -> Image.Image:
     """The bytes of a .nic file -> a Pillow image; see `Codec.decode`.
 
@@ -420,12 +442,13 @@ def decode(
     file to use; None finds the one that the file names among those installed, and raises ModelNotFound if it
     is not there.
     """
-    return codec_for(data, model).decode(data, region=region, scale=scale)
+    codec = codec_for(data, model, max_pixels=max_pixels)
+    return codec.decode(data, region=region, scale=scale, max_pixels=max_pixels)
 
 
-def info(data: bytes) -> Info:
+def info(data: bytes, *, max_pixels: int | None = None) -> Info:
     """What a file says of itself, without decoding it. Raises what `container.unpack` raises."""
-    header, chunks = container.unpack(data)
+    header, chunks = container.unpack(data, max_pixels)
     kinds = {c.kind for c in chunks}
     grid = list(tiles.grid(tiles.cells(header.width, header.height), header.tile))
     names = [

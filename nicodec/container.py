@@ -31,7 +31,7 @@ MAX_TILE = 1024
 CELL = 64
 # A file may unfold to so many pixels, and so many more for each of its bytes, unless a limit is set by hand.
 # The emptiest pictures come to about 600 for a byte.
-FREE_PIXELS, PIXELS_PER_BYTE = 2**22, 2**12
+FREE_PIXELS, PIXELS_PER_BYTE = 2**20, 2**12
 
 
 class Kind(IntEnum):
@@ -87,19 +87,17 @@ def cell_counts(width: int, height: int) -> tuple[int, int]:
     return -(-width // CELL), -(-height // CELL)
 
 
-def check_size(width: int, height: int) -> None:
-    """Raise LimitExceeded for more pixels than `max_pixels`.
+def check_size(width: int, height: int, limit: int | None = None) -> None:
+    """Raise LimitExceeded for more pixels than `limit`, or than `max_pixels` without one.
 
     So does a strip so narrow that its padding to whole cells makes far more of them.
     """
-    limit = max_pixels()
+    hint = "" if limit is not None else "; NICODEC_MAX_PIXELS in the environment raises it"
+    limit = max_pixels() if limit is None else limit
     padded = math.prod(cell_counts(width, height)) * CELL**2
     far_more = 2 * max(limit, DEFAULT_MAX_PIXELS)
     if max(width, height) > MAX_SIDE or width * height > limit or padded > far_more:
-        raise LimitExceeded(
-            f"a picture of {width}x{height} is over the limit of {limit:,} pixels;"
-            " NICODEC_MAX_PIXELS in the environment raises it"
-        )
+        raise LimitExceeded(f"a picture of {width}x{height} is over the limit of {limit:,} pixels{hint}")
 
 
 def check_expansion(width: int, height: int, size: int) -> None:
@@ -136,9 +134,10 @@ def pack(header: Header, chunks: list[Chunk]) -> bytes:
     return b"".join([head, CRC.pack(zlib.crc32(head)), *(c.payload for c in chunks)])
 
 
-def unpack(data: bytes) -> tuple[Header, list[Chunk]]:
+def unpack(data: bytes, limit: int | None = None) -> tuple[Header, list[Chunk]]:
     """The bytes of a file -> header and chunks.
 
+    limit: most pixels, taken at its word; without one `max_pixels` and `check_expansion` set it.
     Raises BadFile for anything but a whole well-formed file, ChecksumMismatch for damage,
     UnsupportedVersion for one of a later format, LimitExceeded for too many pixels.
     """
@@ -163,8 +162,9 @@ def unpack(data: bytes) -> tuple[Header, list[Chunk]]:
         raise BadFile("the file is cut short, or has bytes left over")
     if 0 in (width, height, tile_w, tile_h) or channels not in (1, 3) or quality > MAX_QUALITY:
         raise BadFile("the header holds impossible values")
-    check_size(width, height)
-    check_expansion(width, height, len(data))
+    check_size(width, height, limit)
+    if limit is None:
+        check_expansion(width, height, len(data))
     if math.prod(map(min, (tile_w, tile_h), cell_counts(width, height))) > MAX_TILE:
         raise LimitExceeded(f"a tile of {tile_w}x{tile_h} cells is over the limit of {MAX_TILE}")
     header = Header(width, height, channels, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))

@@ -19,6 +19,8 @@ from nicodec.tiles import Y_CELL, Box
 from nicodec.transform import Networks
 
 Residual = npt.NDArray[np.int16]
+# Cells whose tables are found at a time.
+PIECE = 256
 
 
 class Symbols:
@@ -100,10 +102,17 @@ def scale_index(
     networks: Networks, z: npt.NDArray[np.int8], tile: Box, quality: int
 ) -> npt.NDArray[np.uint8]:
     """The table of every symbol in a tile (1, L, 4h, 4w); quality in hundredths."""
-    whole = Box(0, 0, *z.shape[2:])
-    seen = tile.grown(1, whole)
-    index = networks.h_sigma(tiles.crop(z, whole, seen), prior.integer_hats(quality))
-    return tiles.crop(index, seen.times(Y_CELL), tile.times(Y_CELL))
+    whole, hats = Box(0, 0, *z.shape[2:]), prior.integer_hats(quality)
+    rows = []
+    # A tile may be four times as large as ours are; its features need not be.
+    for band in tiles.grid(tile, (tile.columns, max(1, PIECE // tile.columns))):
+        pieces = []
+        for piece in tiles.grid(band, (PIECE, band.rows)):
+            seen = piece.grown(1, whole)
+            index = networks.h_sigma(tiles.crop(z, whole, seen), hats)
+            pieces.append(tiles.crop(index, seen.times(Y_CELL), piece.times(Y_CELL)))
+        rows.append(np.concatenate(pieces, axis=3))
+    return np.concatenate(rows, axis=2)
 
 
 def z_tables_of(quality: int, z_tables: Tables) -> npt.NDArray[np.integer[Any]]:

@@ -23,45 +23,51 @@ from nicodec.files import shown
 Planes: TypeAlias = npt.NDArray[np.float32]
 Hyper: TypeAlias = npt.NDArray[np.int8] | Planes
 
+# What a graph may give: far more than any picture needs, and far less than float32 holds.
+LARGEST = 1e30
+
 
 class Networks:
     """The graphs of one checkpoint. Methods take and return arrays of batch 1, (1, channels, rows, columns).
 
     quality: 0..100. Thread-safe; each call may use `threads` threads (None: all cores). Everything raises
-    BadModel if a graph fails.
+    BadModel if a graph fails, or gives what is not of the shape named here.
     """
 
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
             raise NicError(f"threads must be at least 1, not {threads}")
         self.checkpoint, self.threads = checkpoint, threads
+        self._latent, self._z = checkpoint.config.get("latent"), checkpoint.config.get("z")
         self._sessions: dict[str, tuple[ort.InferenceSession, list[ort.OrtValue]]] = {}
         self._lock = threading.Lock()
 
     def g_a(self, x: Planes, quality: float) -> Planes:
         """Pixels (1, 3, 16h, 16w) in [-1/2, 1/2] -> latent y (1, L, h, w) in quantiser steps."""
-        return self._run("g_a", x=x, q=_scalar(quality))[0]
+        return self._run("g_a", _times(x, 1 / 16, self._latent), x=x, q=_scalar(quality))[0]
 
     def h_a(self, y: Planes, quality: float) -> Planes:
         """Latent (1, L, 4h, 4w) -> hyper latent z (1, Z, h, w), not yet rounded."""
-        return self._run("h_a", y=y, q=_scalar(quality))[0]
+        return self._run("h_a", _times(y, 1 / 4, self._z), y=y, q=_scalar(quality))[0]
 
     def h_sigma(self, z: Hyper, hats: Planes) -> npt.NDArray[np.uint8]:
         """Integers z (1, Z, h, w), `prior.integer_hats` -> table of each symbol (1, L, 4h, 4w), exactly."""
-        return self._run("h_sigma", z=z.astype(np.float32), hats=hats)[0].astype(np.uint8)
+        index = self._run("h_sigma", _times(z, 4, self._latent), z=z.astype(np.float32), hats=hats)[0]
+        return np.clip(index, 0, 255, out=index).astype(np.uint8)
 
     def h_mu(self, z: Hyper, quality: float) -> tuple[Planes, Planes]:
         """Integers z -> features for `context`, and the mean of phase 0 (1, L, 4h, 4w) in quantiser steps."""
-        features, mu0 = self._run("h_mu", z=z.astype(np.float32), q=_scalar(quality))
+        shape = _times(z, 4, self._latent)
+        features, mu0 = self._run("h_mu", shape, z=z.astype(np.float32), q=_scalar(quality))
         return features, mu0
 
     def context(self, y0: Planes, features: Planes, quality: float) -> Planes:
         """What phase 0 decoded, zero elsewhere -> the mean of phase 1 (1, L, h, w)."""
-        return self._run("context", y0=y0, features=features, q=_scalar(quality))[0]
+        return self._run("context", y0.shape, y0=y0, features=features, q=_scalar(quality))[0]
 
     def g_s(self, y: Planes, quality: float) -> Planes:
         """Decoded latent (1, L, h, w) -> pixels (1, 3, 16h, 16w), about [-1/2, 1/2]."""
-        return self._run("g_s", y=y, q=_scalar(quality))[0]
+        return self._run("g_s", _times(y, 16, 3), y=y, q=_scalar(quality))[0]
 
     @property
     def has_preview(self) -> bool:
@@ -70,9 +76,10 @@ class Networks:
 
     def preview(self, y: Planes, quality: float) -> Planes:
         """Decoded latent (1, L, h, w) -> pixels at an eighth of their size, (1, 3, 2h, 2w)."""
-        return self._run("preview", y=y, q=_scalar(quality))[0]
+        return self._run("preview", _times(y, 2, 3), y=y, q=_scalar(quality))[0]
 
-    def _run(self, name: str, **inputs: Planes) -> list[Planes]:
+    def _run(self, name: str, shape: tuple[object, ...], **inputs: Planes) -> list[Planes]:
+        """The outputs of a graph, the last of this shape."""
         with self._lock:
             if name not in self._sessions:
                 with self._blaming(name):
@@ -80,6 +87,11 @@ class Networks:
             session, _ = self._sessions[name]
         with self._blaming(name):
             outputs: list[Planes] = session.run(None, inputs)
+            if outputs[-1].shape != shape:
+                raise ValueError(f"it gives {outputs[-1].shape} where {shape} belongs")
+            # Said so that NaN fails too. What follows adds and scales these, and casts them to integers.
+            if not all(x.min() > -LARGEST and x.max() < LARGEST for x in outputs):
+                raise ValueError("it gives numbers beyond all bounds")
         return outputs
 
     def _open(self, name: str) -> tuple[ort.InferenceSession, list[ort.OrtValue]]:
@@ -126,6 +138,11 @@ def _share_arena() -> None:
     growth = ort.OrtArenaCfg(0, 0, 1 << 27, -1)
     with suppress(Exception):  # the application has registered one of its own, which serves as well
         ort.create_and_register_allocator(info, growth)
+
+
+def _times(planes: Hyper, n: float, channels: object) -> tuple[object, ...]:
+    """The shape of planes n times as high and wide, with so many channels."""
+    return 1, channels, int(planes.shape[2] * n), int(planes.shape[3] * n)
 
 
 def _scalar(quality: float) -> Planes:

@@ -308,3 +308,22 @@ def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
         find("photo")
     with pytest.raises(BadModel):
         list(installed())
+
+
+def test_no_name_in_a_model_can_write_to_the_terminal(folder: Path) -> None:
+    """Names of arrays, of the model, and of a manifest come from whoever made them."""
+    evil = "a\n\x1b[2J"
+    messages = []
+    for wrong in (entry(offsets=[1, 12]), entry(shape=[5])):
+        with pytest.raises(BadModel) as caught:
+            parse(model_bytes({evil: wrong["x"]}), "m")
+        messages.append(str(caught.value))
+    with pytest.raises(BadModel) as caught:
+        Checkpoint("n", Path("p"), "", {}, {}).array(evil)
+    messages.append(str(caught.value))
+    manifest(folder, released(folder, "x", model_bytes()) | {"name": evil})
+    with pytest.raises(ModelNotFound) as missing:
+        find("nothing")
+    messages.append(str(missing.value))
+    assert [text for text in messages if not text.isprintable()] == []
+    assert all(r"a\n\x1b[2J" in text for text in messages)

@@ -186,7 +186,7 @@ def test_what_is_no_picture_is_refused(codec: Codec, source: Any) -> None:
         codec.encode(source)
 
 
-@pytest.mark.parametrize("quality", [-1, 101, float("nan"), "50", None])
+@pytest.mark.parametrize("quality", [-1, 101, float("nan"), "50"])
 def test_another_quality_is_refused(codec: Codec, quality: Any) -> None:
     with pytest.raises(NicError, match="quality"):
         codec.encode(smooth(8, 8), quality=quality)
@@ -197,6 +197,20 @@ def test_too_many_pixels_are_refused_before_the_work(codec: Codec, monkeypatch: 
     monkeypatch.setattr(codec, "networks", None)
     with pytest.raises(LimitExceeded):
         codec.encode(smooth(8, 8))
+
+
+def test_a_limit_of_pixels_can_be_given_to_every_call(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = nicodec.encode(smooth(8, 8), max_pixels=64)
+    monkeypatch.setenv("NICODEC_MAX_PIXELS", "1")  # the argument goes before it
+    assert codec.encode(smooth(8, 8), max_pixels=64) == data
+    assert nicodec.decode(data, max_pixels=64).size == codec.decode(data, max_pixels=64).size == (8, 8)
+    assert nicodec.info(data, max_pixels=64).width == 8
+    for call in (nicodec.decode, nicodec.info, codec.decode):
+        with pytest.raises(LimitExceeded, match="limit of 63 pixels"):
+            call(data, max_pixels=63)
+    for encode in (nicodec.encode, codec.encode):
+        with pytest.raises(LimitExceeded, match="limit of 63 pixels"):
+            encode(smooth(8, 8), max_pixels=63)
 
 
 # Metadata

@@ -1,19 +1,37 @@
 """Real files, damaged and forged: a NicError or exactly the right picture, in bounded time and memory."""
 
+import json
+import os
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import fuzz_decode
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nicodec.codec import Codec
-from nicodec.container import CHUNK, HEADER, MAGIC, Chunk, Header, Kind, pack, unpack
+from nicodec.container import (
+    CHUNK,
+    FREE_PIXELS,
+    HEADER,
+    MAGIC,
+    PIXELS_PER_BYTE,
+    Chunk,
+    Header,
+    Kind,
+    pack,
+    tile_count,
+    unpack,
+)
 from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, NicError, UnsupportedVersion
 
 forged = settings(
@@ -187,7 +205,7 @@ def claims(codec: Codec, width: int, height: int, tiles: int, payload: bytes = b
     ("width", "height", "tiles", "error"),
     [(2**31, 2**31, 1, LimitExceeded), (2**32 - 1, 1, 1, LimitExceeded), (1, 2**27, 1, LimitExceeded),
      (11585, 11586, 144, LimitExceeded), (11585, 11585, 144, LimitExceeded),
-     (2000, 2000, 3, BadFile), (2000, 2000, 5, BadFile), (2000, 2000, 0, BadFile)],
+     (1100, 1000, 1, BadFile), (1100, 1000, 3, BadFile), (1100, 1000, 0, BadFile)],
 )  # fmt: skip
 def test_sizes_are_checked_before_anything_is_made(
     codec: Codec, width: int, height: int, tiles: int, error: type[NicError]
@@ -221,3 +239,48 @@ def test_payloads_of_nothing(codec: Codec) -> None:
     for payload in (b"", b"\0", b"\xff" * 4, b"\x80" * 9):
         with pytest.raises((BadFile, ChecksumMismatch)):
             codec.decode(claims(codec, 30, 30, 1, payload))
+
+
+# The program with its default limits, told by itself at its end
+MEASURED = """
+import atexit, json, re, sys, time
+def tell():
+    peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+    print(json.dumps([peak / 1e3, time.process_time()]))
+atexit.register(tell)
+from nicodec.cli import main
+main()
+"""
+BOMB = b"\1" + zlib.compress(bytes(200_000), 9)
+# Width, height, tile, channels, other chunks: as many pixels as a kilobyte may claim, each in its own shape.
+WORST = {
+    "square": (2560, 1984, (16, 16), 3, [Chunk(Kind.ALPHA, b"\0\x80")]),
+    "large tiles": (2560, 1984, (32, 32), 3, [Chunk(Kind.ALPHA, b"\0\x80")]),
+    "strip": (64 * 1250, 64, (1024, 1), 1, [Chunk(Kind.ALPHA, b"\0\x80")]),
+    "many tiles": (2560, 1984, (4, 5), 3, []),
+    "bombs": (2560, 1984, (16, 16), 1, [Chunk(kind, BOMB) for kind in (Kind.ICC, Kind.EXIF, Kind.XMP)]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+@pytest.mark.parametrize("name", WORST)
+def test_no_kilobyte_takes_over_300_megabytes_or_5_seconds(codec: Codec, name: str, tmp_path: Path) -> None:
+    """Payloads of no words decode to the lowest symbol of every table; their checksum is made right."""
+    width, height, tile, channels, extras = WORST[name]
+    header = Header(width, height, channels, 5000, tile, codec.checkpoint.id, 0)
+    chunks = [Chunk(Kind.Z, b"\0"), *[Chunk(Kind.Y, b"\0")] * tile_count(header), *extras]
+    filler = 1000 - len(pack(header, [*chunks, Chunk(0xFF, b"")]))
+    data = fuzz_decode.repaired(pack(header, [*chunks, Chunk(0xFF, bytes(filler))]))
+    assert data is not None
+    assert len(data) == 1000
+    assert width * height > 0.98 * (FREE_PIXELS + 1000 * PIXELS_PER_BYTE)  # hardly more could be claimed
+
+    (tmp_path / "a.nic").write_bytes(data)
+    command = [sys.executable, "-c", MEASURED, "decode", "a.nic", "a.png", "-j", "1", "--quiet"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    megabytes, seconds = json.loads(done.stdout)
+    print(f"{name}: {megabytes:.0f} MB, {seconds:.1f} s")
+    assert megabytes < 300
+    assert seconds < 5

@@ -105,6 +105,25 @@ def test_damaged_graphs_are_bad_models(model: Checkpoint) -> None:
             broken(model, **wrong).g_a(x, 50)
 
 
+def test_what_a_graph_gives_is_checked(model: Checkpoint) -> None:
+    """Numbers that cannot be cast to symbols or samples, and arrays of another shape than the codec's."""
+    x = noise(1, 3, 64, 64)
+    for gain in (np.nan, 100.0):  # exp(100) is beyond float32
+        with pytest.raises(BadModel, match="g_a fails: it gives numbers beyond all bounds"):
+            broken(model, log_gain=np.full_like(model.array("log_gain"), gain)).g_a(x, 50)
+    other = Networks(replace(model, config=model.config | {"latent": 3, "z": 5}), 1)
+    y = Networks(model, 1).g_a(x, 50)
+    z = np.zeros((1, model.config["z"], 1, 1), np.int8)
+    for call in (
+        lambda: other.g_a(x, 50),
+        lambda: other.h_a(y, 50),
+        lambda: other.h_sigma(z, prior.integer_hats(50)),
+        lambda: other.h_mu(z, 50),
+    ):
+        with pytest.raises(BadModel, match=r"fails: it gives \(1, .* where \(1, [35], .* belongs"):
+            call()
+
+
 def test_missing_parts_are_named(model: Checkpoint) -> None:
     for lacking in ("graph.g_a", "graph.g_a.weights", "log_gain"):
         tensors = {name: array for name, array in model.tensors.items() if name != lacking}

@@ -236,7 +236,7 @@ def test_a_tile_of_more_cells_than_the_limit_is_refused(codec: Codec) -> None:
     header, chunks = container.unpack(codec.encode(np.zeros((8, 8, 3), np.uint8)))
     large = replace(header, width=33 * 64, height=32 * 64, tile=(40, 40))
     with pytest.raises(LimitExceeded, match="tile"):
-        container.unpack(container.pack(large, chunks))
+        container.unpack(container.pack(large, chunks), 2**24)
     # What a tile covers counts, not what it is called.
     container.unpack(container.pack(replace(header, tile=(65535, 65535)), chunks))
 
