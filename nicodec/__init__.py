@@ -21,7 +21,8 @@ from nicodec.errors import (
 )
 
 if TYPE_CHECKING:
-    from nicodec.codec import Codec, Info, decode, encode, info
+    from nicodec.api import Info, decode, encode, info
+    from nicodec.codec import Codec
     from nicodec.pillow import open
 
 __version__ = "0.1.0"
@@ -46,7 +47,11 @@ __all__ = [
     "open",
 ]
 
-_MODULE_OF = dict.fromkeys(("Codec", "Info", "decode", "encode", "info"), "codec") | {"open": "pillow"}
+_MODULE_OF = {
+    **dict.fromkeys(("Info", "decode", "encode", "info"), "api"),
+    "Codec": "codec",
+    "open": "pillow",
+}
 
 
 def __getattr__(name: str) -> object:

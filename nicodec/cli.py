@@ -247,7 +247,7 @@ def decode(
     suffix = ".png" if format is None else image.suffix_of(format)
     plan = _plan(sources, out, suffix, lambda name: name.lower().endswith(".nic"), manner)
 
-    from nicodec.codec import codec_for
+    from nicodec.api import codec_for
 
     def work(job: Job) -> console.Done:
         data = _read(job.source)
@@ -385,10 +385,10 @@ def info(
     as_json: Json = False,
 ) -> None:
     """Say what a .nic file holds, without decoding it."""
-    from nicodec import codec
+    from nicodec import api
 
     with about(source, quiet=False):
-        found = codec.info(_read(source))
+        found = api.info(_read(source))
     if as_json:
         print(json.dumps(asdict(found) | {"chunks": [{"kind": k, "bytes": n} for k, n in found.chunks]}))
         return
@@ -414,7 +414,7 @@ def verify(
     quiet: Quiet = False,
 ) -> None:
     """Decode .nic files completely, checksums included, and say which are sound."""
-    from nicodec.codec import codec_for
+    from nicodec.api import codec_for
 
     failed: list[NicError] = []
     for source in sources:

@@ -1,6 +1,6 @@
 """The codec: picture -> bytes and back, all steps in order, both ways on one screen.
 
-Below batch and the command line; above image, tiles, transform, quantize, prior, entropy and container.
+Below the functions of `api`; above image, tiles, transform, quantize, prior, entropy and container.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import operator
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib import import_module
 from typing import TypeVar
 
@@ -49,30 +48,6 @@ Result = TypeVar("Result")
 TILE = (16, 16)
 # A preview shows one sample for so many pixels each way.
 PREVIEW = 8
-
-
-@dataclass(frozen=True)
-class Info:
-    """What a file says of itself.
-
-    width, height: pixels. mode: L, LA, RGB or RGBA. quality: 0..100. model: name of the installed model
-    that decodes it, or None. model_id: first 8 bytes of its sha256, hexadecimal. size: bytes of the
-    file. bpp: its bits for each pixel. version: of the format. tiles: columns and rows. chunks: kind and
-    bytes of each, in order. metadata: the kinds carried.
-    """
-
-    width: int
-    height: int
-    mode: str
-    quality: float
-    model: str | None
-    model_id: str
-    size: int
-    bpp: float
-    version: str
-    tiles: tuple[int, int]
-    chunks: tuple[tuple[str, int], ...]
-    metadata: tuple[str, ...]
 
 
 class Codec:
@@ -121,7 +96,7 @@ class Codec:
         Raises BadImage or LimitExceeded; NicError for an impossible quality, and TargetMissed if no quality
         keeps to a target. Warns of anything that had to be converted, and of targets that were only kept to.
         """
-        picture = _read(source)
+        picture = read(source)
         height, width, _ = picture.pixels.shape
         container.check_size(width, height, max_pixels)
         target = rate.target(height * width, size=target_bytes, bpp=target_bpp, psnr=target_psnr)
@@ -373,7 +348,7 @@ def _area(header: Header, region: tuple[int, int, int, int] | None) -> Box:
     return area
 
 
-def _read(source: Source | Picture) -> Picture:
+def read(source: Source | Picture) -> Picture:
     """Whatever shows a picture -> the picture; what reading lost becomes warnings at the caller's caller."""
     if isinstance(source, Picture):
         return source
@@ -381,96 +356,3 @@ def _read(source: Source | Picture) -> Picture:
     for note in picture.notes:
         warnings.warn(note, stacklevel=3)
     return picture
-
-
-# A checkpoint is one object as long as its file stays the same, and so is its codec.
-_shared = lru_cache(maxsize=4)(Codec)
-
-
-def codec_for(
-    data: bytes,
-    model: str | os.PathLike[str] | None = None,
-    threads: int | None = None,
-    max_pixels: int | None = None,
-) -> Codec:
-    """The codec to decode a file with: that of `model`, or of the installed model that the file names.
-
-    Kept for the next call. Raises what `Codec` and `container.unpack` raise.
-    """
-    if model is None:
-        path = checkpoint.find_id(container.unpack(data, max_pixels)[0].model)
-    else:
-        path = checkpoint.find(model)
-    return _shared(checkpoint.load(path), threads=threads)
-
-
-def encode(
-    source: Source | Picture,
-    *,
-    quality: float | None = None,
-    target_bytes: float | None = None,
-    target_bpp: float | None = None,
-    target_psnr: float | None = None,
-    model: str | os.PathLike[str] = "photo",
-    strip: bool = False,
-    max_pixels: int | None = None,
-) -> bytes:
-    """A picture -> the bytes of a .nic file; see `Codec.encode` and `Codec`."""
-    codec = _shared(checkpoint.load(checkpoint.find(model)), threads=None)
-    return codec.encode(
-        _read(source),
-        quality=quality,
-        target_bytes=target_bytes,
-        target_bpp=target_bpp,
-        target_psnr=target_psnr,
-        strip=strip,
-        max_pixels=max_pixels,
-    )
-
-
-def decode(
-    data: bytes,
-    *,
-    region: tuple[int, int, int, int] | None = None,
-    scale: float = 1,
-    model: str | os.PathLike[str] | None = None,
-    max_pixels: int | None = None,
-) -> Image.Image:
-    """The bytes of a .nic file -> a Pillow image; see `Codec.decode`.
-
-    region: (x, y, width, height) in pixels: decode only that. scale: 1, or 1/8 for a preview. model: a model
-    file to use; None finds the one that the file names among those installed, and raises ModelNotFound if it
-    is not there.
-    """
-    codec = codec_for(data, model, max_pixels=max_pixels)
-    return codec.decode(data, region=region, scale=scale, max_pixels=max_pixels)
-
-
-def info(data: bytes, *, max_pixels: int | None = None) -> Info:
-    """What a file says of itself, without decoding it. Raises what `container.unpack` raises."""
-    header, chunks = container.unpack(data, max_pixels)
-    kinds = {c.kind for c in chunks}
-    grid = list(tiles.grid(tiles.cells(header.width, header.height), header.tile))
-    names = [
-        e["name"]
-        for e, _ in checkpoint.installed()
-        if bytes.fromhex(e["sha256"])[: checkpoint.ID_BYTES] == header.model
-    ]
-    return Info(
-        width=header.width,
-        height=header.height,
-        mode=("L" if header.channels == 1 else "RGB") + ("A" if Kind.ALPHA in kinds else ""),
-        quality=header.quality / 100,
-        model=names[0] if names else None,
-        model_id=header.model.hex(),
-        size=len(data),
-        bpp=8 * len(data) / (header.width * header.height),
-        version=".".join(map(str, header.version)),
-        tiles=(len({t.left for t in grid}), len({t.top for t in grid})),
-        chunks=tuple((_kind_name(c.kind), len(c.payload)) for c in chunks),
-        metadata=tuple(_kind_name(k) for k in (Kind.ICC, Kind.EXIF, Kind.XMP) if k in kinds),
-    )
-
-
-def _kind_name(kind: int) -> str:
-    return Kind(kind).name if kind in set(Kind) else f"unknown-{kind}"

@@ -24,8 +24,9 @@ import numpy as np
 from PIL import Image
 
 from nicodec import __version__, container, image, metrics
+from nicodec.api import codec_for
 from nicodec.bench.coders import coders
-from nicodec.codec import Codec, codec_for
+from nicodec.codec import Codec
 from nicodec.errors import LimitExceeded, NicError
 from nicodec.files import shown
 from nicodec.image import Array, Picture
@@ -68,7 +69,7 @@ def load(
 ) -> Version:
     """The bytes of a .nic file, or of a picture in any format that Pillow reads, as a version called `name`.
 
-    model, threads: what decodes a .nic file, as `codec.codec_for` takes them. Warns of what was converted.
+    model, threads: what decodes a .nic file, as `api.codec_for` takes them. Warns of what was converted.
     Raises what `Codec.decode` and `image.read` raise, and MissingExtra for JPEG XL without its plugin.
     """
     if data.startswith(container.MAGIC) or name.endswith(".nic"):

@@ -13,7 +13,8 @@ from typing import IO, Any
 from PIL import Image, ImageFile
 
 from nicodec import container, image
-from nicodec.codec import PREVIEW, codec_for, encode
+from nicodec.api import codec_for, encode
+from nicodec.codec import PREVIEW
 from nicodec.container import Kind
 from nicodec.errors import NicError
 from nicodec.files import MAX_BYTES

@@ -15,7 +15,8 @@ from PIL import Image, ImageCms
 
 import nicodec
 from nicodec import checkpoint, container, entropy, image, prior
-from nicodec.codec import TILE, Codec, codec_for
+from nicodec.api import codec_for
+from nicodec.codec import TILE, Codec
 from nicodec.container import Kind
 from nicodec.errors import (
     BadImage,

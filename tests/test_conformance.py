@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nicodec import checkpoint, codec, container
+from nicodec import api, checkpoint, codec, container
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "tests" / "vectors"
@@ -79,7 +79,7 @@ def test_codec(vector: Path) -> None:
     digests = {kind: sha256(blob.removeprefix(b"Exif\0\0")) for kind, blob in found.items()}
     assert digests == expected["metadata_sha256"]
 
-    told = codec.info(data)
+    told = api.info(data)
     assert [told.width, told.height] == expected["size"]
     assert (told.mode, told.quality, told.version) == (
         expected["mode"],

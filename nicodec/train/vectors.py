@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nicodec import alpha, codec, container, entropy, image, prior, tiles
+from nicodec import alpha, api, container, entropy, image, prior, tiles
 from nicodec.bench import photographs
 from nicodec.codec import Codec
 from nicodec.container import Chunk, Header, Kind
@@ -113,7 +113,7 @@ def files(coder: Codec) -> dict[str, bytes]:
 
 def expectations(coder: Codec, data: bytes) -> dict[str, object]:
     """What expect.json says of a file."""
-    found, (header, chunks), payloads = codec.info(data), container.unpack(data), _payloads(data)
+    found, (header, chunks), payloads = api.info(data), container.unpack(data), _payloads(data)
     z, r = _symbols(coder, header, chunks)
     return {
         "model": coder.checkpoint.sha256,

@@ -33,7 +33,7 @@ import mutate
 import numpy as np
 
 import nicodec
-from nicodec import checkpoint, codec, container
+from nicodec import api, checkpoint, container
 from nicodec.codec import Codec
 from nicodec.errors import NicError
 
@@ -74,7 +74,7 @@ def coder(data: bytes) -> Codec:
     """The codec that a file names: the tiny one, or one that is installed."""
     if container.unpack(data)[0].model == tiny().checkpoint.id:
         return tiny()
-    return codec.codec_for(data, threads=1)
+    return api.codec_for(data, threads=1)
 
 
 def fair(read: Callable[[], Any]) -> Any:
