@@ -1,4 +1,4 @@
-"""The command line: `nicodec encode | decode | compare | info | verify | models | bench | train`.
+"""The command line: the program, and its commands `encode`, `decode` and `compare`.
 
 The top of the package. Results go to stdout, everything else to stderr; heavy imports are inside the
 commands, so that --help is quick. Exit codes: 0 fine, 2 usage, 3 bad input, 4 unsupported, 5 some failed.
@@ -7,22 +7,19 @@ commands, so that --help is quick. Exit codes: 0 fine, 2 usage, 3 bad input, 4 u
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nicodec import __version__, batch, console
+from nicodec import __version__, batch, console, tools
 from nicodec.batch import Job, Plan
-from nicodec.console import SOME_FAILED, about, label, say
-from nicodec.errors import BadFile, LimitExceeded, MissingExtra, NicError
-from nicodec.files import MAX_BYTES, atomic_write, read_bytes, shown
+from nicodec.console import about, label, read_bytes, say, write_bytes
+from nicodec.errors import NicError
+from nicodec.options import Force, Json, Model, ModelOfFile, Out, Quiet, SkipExisting, Threads, Verbose
 
 app = typer.Typer(
     name="nicodec",
@@ -32,23 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Model = Annotated[str, typer.Option("-m", "--model", help="Name, hash or .nicmodel file.")]
-ModelOfFile = Annotated[
-    str | None,
-    typer.Option("-m", "--model", help="Name, hash or .nicmodel file.", show_default="the file's own"),
-]
-Threads = Annotated[
-    int | None, typer.Option("-j", "--threads", min=1, help="Threads to use.", show_default="all")
-]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing OUT.")]
-Out = Annotated[
-    str | None, typer.Option("-o", "--out", metavar="OUT", help="OUT, said as an option.", show_default=False)
-]
-SkipExisting = Annotated[bool, typer.Option("--skip-existing", help="Leave files that have their OUT.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for each of many files.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def main() -> None:
@@ -85,32 +65,6 @@ def _region(text: str) -> tuple[int, int, int, int]:
         raise typer.BadParameter(f"--region takes X,Y,WIDTH,HEIGHT in whole pixels, not {text!r}")
     x, y, width, height = (int(n) for n in numbers)
     return x, y, width, height
-
-
-def _read(path: str) -> bytes:
-    """The bytes of a file; - is stdin."""
-    if path != "-":
-        return read_bytes(path)
-    try:
-        data = sys.stdin.buffer.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadFile(error.strerror) from None
-    if len(data) > MAX_BYTES:
-        raise LimitExceeded(f"larger than {MAX_BYTES:,} bytes")
-    return data
-
-
-def _write(path: str, data: bytes, force: bool) -> None:
-    """Bytes to a file, whole or not at all; - is stdout."""
-    if path != "-":
-        return atomic_write(path, data, overwrite=force)
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise  # whoever read has enough
-    except OSError as error:
-        raise NicError(f"stdout: cannot be written: {error.strerror}") from None
 
 
 @app.command()
@@ -177,11 +131,11 @@ def encode(
     codec = Codec(model, threads=1 if plan.many else threads)
 
     def work(job: Job) -> console.Done:
-        read = _read("-") if job.source == "-" else job.source
+        read = read_bytes("-") if job.source == "-" else job.source
         data = codec.encode(
             read, quality=quality, target_bytes=most, target_bpp=bpp, target_psnr=psnr, strip=strip
         )
-        _write(job.target, data, force)
+        write_bytes(job.target, data, force)
         made, _ = container.unpack(data)
         coded_at = made.quality / 100
         facts = {"quality": coded_at, "bpp": 8 * len(data) / (made.width * made.height)}
@@ -250,14 +204,14 @@ def decode(
     from nicodec.api import codec_for
 
     def work(job: Job) -> console.Done:
-        data = _read(job.source)
+        data = read_bytes(job.source)
         codec = codec_for(data, model, 1 if plan.many else threads)
         picture = codec.decode(data, region=part, scale=1 / 8 if preview else 1)
         if job.target == "-":
             buffer = io.BytesIO()
             image.write(picture, buffer, format or "PNG")
             written = len(buffer.getvalue())
-            _write(job.target, buffer.getvalue(), force)
+            write_bytes(job.target, buffer.getvalue(), force)
         else:
             image.write(picture, job.target, format, overwrite=force)
             written = os.path.getsize(job.target)
@@ -354,7 +308,7 @@ def compare(
         """A file's version, and whether it is a .nic."""
         name = "stdin" if path == "-" else os.path.basename(path) if unique else path
         with about(path, quiet):
-            data = _read(path)
+            data = read_bytes(path)
             return comparison.load(name, data, model, threads), data.startswith(MAGIC)
 
     paths = files or []
@@ -373,176 +327,11 @@ def compare(
             versions += comparison.rivals(original, made.n_bytes, threads)
         page = comparison.page(original, versions, part)
     data = page.encode()
-    _write(target, data, force)
+    write_bytes(target, data, force)
     if not quiet:
         result = f"{1 + len(versions)} pictures, {len(data):,} bytes"
         say(f"{label(source, 'stdin')} -> {label(target, 'stdout')}: {result}")
 
 
-@app.command()
-def info(
-    source: Annotated[str, typer.Argument(metavar="FILE", help="A .nic file; - is stdin.")],
-    as_json: Json = False,
-) -> None:
-    """Say what a .nic file holds, without decoding it."""
-    from nicodec import api
-
-    with about(source, quiet=False):
-        found = api.info(_read(source))
-    if as_json:
-        print(json.dumps(asdict(found) | {"chunks": [{"kind": k, "bytes": n} for k, n in found.chunks]}))
-        return
-    rows = [
-        ("size", f"{found.width}x{found.height} {found.mode}"),
-        ("bytes", f"{found.size:,} ({found.bpp:.3f} bpp)"),
-        ("quality", f"{found.quality:g}"),
-        ("model", f"{found.model or 'not installed'} ({found.model_id})"),
-        ("format", found.version),
-        ("tiles", f"{found.tiles[0]}x{found.tiles[1]}"),
-        ("chunks", ", ".join(f"{kind} {size:,}" for kind, size in found.chunks)),
-        ("metadata", ", ".join(found.metadata) or "none"),
-    ]
-    for key, value in rows:
-        print(f"{key:9}{value}")
-
-
-@app.command()
-def verify(
-    sources: Annotated[list[str], typer.Argument(metavar="FILE", help=".nic files; - is stdin.")],
-    model: ModelOfFile = None,
-    threads: Threads = None,
-    quiet: Quiet = False,
-) -> None:
-    """Decode .nic files completely, checksums included, and say which are sound."""
-    from nicodec.api import codec_for
-
-    failed: list[NicError] = []
-    for source in sources:
-        try:
-            with about(source, quiet):
-                data = _read(source)
-                codec_for(data, model, threads).decode(data)
-        except NicError as error:
-            failed.append(error)
-            print(error)
-        else:
-            if not quiet:
-                print(f"{label(source, 'stdin')}: ok")
-    if failed:
-        raise typer.Exit(failed[0].exit_code if len(sources) == 1 else SOME_FAILED)
-
-
-@app.command()
-def models(as_json: Json = False) -> None:
-    """List the installed models."""
-    from nicodec import checkpoint
-
-    found = list(checkpoint.installed())
-    if as_json:
-        print(json.dumps([entry | {"path": str(path)} for entry, path in found]))
-        return
-    for entry, path in found:
-        print(f"{shown(entry['name'])}  {entry['sha256'][:16]}  {shown(path)}")
-    if not found:
-        say("no model is installed; NICODEC_MODELS names folders to look in")
-
-
-@app.command()
-def bench(
-    images: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="IMAGES",
-            help="Pictures and folders. Default: the photographs of scikit-image.",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="Folder for results.json, points.csv and rd.png.")
-    ] = Path("bench-results"),
-    codecs: Annotated[
-        list[str] | None,
-        typer.Option("-c", "--codec", help="Only this codec; may be repeated.", show_default="all"),
-    ] = None,
-    points: Annotated[int, typer.Option(min=4, help="Settings for each codec.")] = 11,
-    model: Model = "photo",
-    threads: Annotated[
-        int, typer.Option("-j", "--threads", min=1, help="Threads for every codec that can be told.")
-    ] = 1,
-    anchors: Annotated[
-        Path | None, typer.Option(help="JSON with published curves to draw and compare.")
-    ] = None,
-) -> None:
-    """Measure rate and distortion of real files beside JPEG, WebP, AVIF, JPEG 2000 and JPEG XL."""
-    from rich.console import Console
-
-    from nicodec import bench as benchmark
-
-    try:
-        report = benchmark.run(
-            images or None,
-            out,
-            codecs=codecs or None,
-            points=points,
-            model=model,
-            threads=threads,
-            anchors=anchors,
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    report.print(Console())
-
-
-@app.command()
-def train(
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGES", help="Pictures, folders and tar files to learn from.")
-    ],
-    out: Annotated[
-        Path, typer.Option("-o", "--out", help="The .nicmodel file; its state and log lie beside it.")
-    ],
-    minutes: Annotated[float, typer.Option(min=0, help="Length of the schedule.")] = 120,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Length of the schedule in steps, instead of --minutes.", show_default=False
-        ),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the state beside OUT.")] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="With --resume: a new schedule, from the averaged weights.")
-    ] = False,
-    start: Annotated[
-        str | None,
-        typer.Option("--from", help="Start from this model instead of from nothing.", show_default=False),
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Patches in a step.")] = 8,
-    patch: Annotated[
-        int, typer.Option(min=64, help="Side of a patch, a multiple of 64; twice that at the end.")
-    ] = 128,
-    rate: Annotated[float, typer.Option(help="Learning rate.")] = 2e-3,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option("-j", "--threads", min=1, help="CPU threads.", show_default="all")
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    force: Force = False,
-) -> None:
-    """Train a codec for your own kind of picture: one command, one file."""
-    try:
-        from nicodec.train.loop import Options
-        from nicodec.train.run import train as run
-    except ImportError as error:
-        raise MissingExtra(f"training needs {error.name}: pip install 'nicodec[train]'") from None
-
-    options = Options(
-        minutes=minutes,
-        steps=steps,
-        batch=batch,
-        patch=patch,
-        rate=rate,
-        seed=seed,
-        threads=threads,
-        device=device,
-    )
-    run(images, out, options, resume=resume, again=again, start=start, force=force)
+for command in (tools.info, tools.verify, tools.models, tools.bench, tools.train):
+    app.command()(command)

@@ -15,10 +15,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from nicodec import batch, workers
+from nicodec import batch, files, workers
 from nicodec.batch import Job, Plan
-from nicodec.errors import NicError
-from nicodec.files import shown
+from nicodec.errors import BadFile, LimitExceeded, NicError
+from nicodec.files import MAX_BYTES, atomic_write, shown
 
 SOME_FAILED, INTERRUPTED = 5, 130
 
@@ -83,6 +83,32 @@ def check_target(job: Job, force: bool) -> None:
         raise SameFile(f"{shown(target)}: IN and OUT are the same file")
     if not force:
         raise NicError(f"{shown(target)}: exists already; -f overwrites it")
+
+
+def read_bytes(path: str) -> bytes:
+    """The bytes of a file; - is stdin."""
+    if path != "-":
+        return files.read_bytes(path)
+    try:
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadFile(error.strerror) from None
+    if len(data) > MAX_BYTES:
+        raise LimitExceeded(f"larger than {MAX_BYTES:,} bytes")
+    return data
+
+
+def write_bytes(path: str, data: bytes, force: bool) -> None:
+    """Bytes to a file, whole or not at all; - is stdout."""
+    if path != "-":
+        return atomic_write(path, data, overwrite=force)
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # whoever read has enough
+    except OSError as error:
+        raise NicError(f"stdout: cannot be written: {error.strerror}") from None
 
 
 @contextmanager

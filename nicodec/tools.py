@@ -1,0 +1,182 @@
+"""The commands about files and models: `info`, `verify`, `models`, `bench`, `train`.
+
+Registered by `cli`; heavy imports are inside the commands here too.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nicodec.console import SOME_FAILED, about, label, read_bytes, say
+from nicodec.errors import MissingExtra, NicError
+from nicodec.files import shown
+from nicodec.options import Force, Json, Model, ModelOfFile, Quiet, Threads
+
+
+def info(
+    source: Annotated[str, typer.Argument(metavar="FILE", help="A .nic file; - is stdin.")],
+    as_json: Json = False,
+) -> None:
+    """Say what a .nic file holds, without decoding it."""
+    from nicodec import api
+
+    with about(source, quiet=False):
+        found = api.info(read_bytes(source))
+    if as_json:
+        print(json.dumps(asdict(found) | {"chunks": [{"kind": k, "bytes": n} for k, n in found.chunks]}))
+        return
+    rows = [
+        ("size", f"{found.width}x{found.height} {found.mode}"),
+        ("bytes", f"{found.size:,} ({found.bpp:.3f} bpp)"),
+        ("quality", f"{found.quality:g}"),
+        ("model", f"{found.model or 'not installed'} ({found.model_id})"),
+        ("format", found.version),
+        ("tiles", f"{found.tiles[0]}x{found.tiles[1]}"),
+        ("chunks", ", ".join(f"{kind} {size:,}" for kind, size in found.chunks)),
+        ("metadata", ", ".join(found.metadata) or "none"),
+    ]
+    for key, value in rows:
+        print(f"{key:9}{value}")
+
+
+def verify(
+    sources: Annotated[list[str], typer.Argument(metavar="FILE", help=".nic files; - is stdin.")],
+    model: ModelOfFile = None,
+    threads: Threads = None,
+    quiet: Quiet = False,
+) -> None:
+    """Decode .nic files completely, checksums included, and say which are sound."""
+    from nicodec.api import codec_for
+
+    failed: list[NicError] = []
+    for source in sources:
+        try:
+            with about(source, quiet):
+                data = read_bytes(source)
+                codec_for(data, model, threads).decode(data)
+        except NicError as error:
+            failed.append(error)
+            print(error)
+        else:
+            if not quiet:
+                print(f"{label(source, 'stdin')}: ok")
+    if failed:
+        raise typer.Exit(failed[0].exit_code if len(sources) == 1 else SOME_FAILED)
+
+
+def models(as_json: Json = False) -> None:
+    """List the installed models."""
+    from nicodec import checkpoint
+
+    found = list(checkpoint.installed())
+    if as_json:
+        print(json.dumps([entry | {"path": str(path)} for entry, path in found]))
+        return
+    for entry, path in found:
+        print(f"{shown(entry['name'])}  {entry['sha256'][:16]}  {shown(path)}")
+    if not found:
+        say("no model is installed; NICODEC_MODELS names folders to look in")
+
+
+def bench(
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="IMAGES",
+            help="Pictures and folders. Default: the photographs of scikit-image.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for results.json, points.csv and rd.png.")
+    ] = Path("bench-results"),
+    codecs: Annotated[
+        list[str] | None,
+        typer.Option("-c", "--codec", help="Only this codec; may be repeated.", show_default="all"),
+    ] = None,
+    points: Annotated[int, typer.Option(min=4, help="Settings for each codec.")] = 11,
+    model: Model = "photo",
+    threads: Annotated[
+        int, typer.Option("-j", "--threads", min=1, help="Threads for every codec that can be told.")
+    ] = 1,
+    anchors: Annotated[
+        Path | None, typer.Option(help="JSON with published curves to draw and compare.")
+    ] = None,
+) -> None:
+    """Measure rate and distortion of real files beside JPEG, WebP, AVIF, JPEG 2000 and JPEG XL."""
+    from rich.console import Console
+
+    from nicodec import bench as benchmark
+
+    try:
+        report = benchmark.run(
+            images or None,
+            out,
+            codecs=codecs or None,
+            points=points,
+            model=model,
+            threads=threads,
+            anchors=anchors,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    report.print(Console())
+
+
+def train(
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGES", help="Pictures, folders and tar files to learn from.")
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="The .nicmodel file; its state and log lie beside it.")
+    ],
+    minutes: Annotated[float, typer.Option(min=0, help="Length of the schedule.")] = 120,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Length of the schedule in steps, instead of --minutes.", show_default=False
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the state beside OUT.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="With --resume: a new schedule, from the averaged weights.")
+    ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="Start from this model instead of from nothing.", show_default=False),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Patches in a step.")] = 8,
+    patch: Annotated[
+        int, typer.Option(min=64, help="Side of a patch, a multiple of 64; twice that at the end.")
+    ] = 128,
+    rate: Annotated[float, typer.Option(help="Learning rate.")] = 2e-3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option("-j", "--threads", min=1, help="CPU threads.", show_default="all")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    force: Force = False,
+) -> None:
+    """Train a codec for your own kind of picture: one command, one file."""
+    try:
+        from nicodec.train.loop import Options
+        from nicodec.train.run import train as run
+    except ImportError as error:
+        raise MissingExtra(f"training needs {error.name}: pip install 'nicodec[train]'") from None
+
+    options = Options(
+        minutes=minutes,
+        steps=steps,
+        batch=batch,
+        patch=patch,
+        rate=rate,
+        seed=seed,
+        threads=threads,
+        device=device,
+    )
+    run(images, out, options, resume=resume, again=again, start=start, force=force)
