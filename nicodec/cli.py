@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -33,6 +34,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point: runs the app and turns every NicError into one line on stderr and its exit code."""
+    # As Ctrl-C does, so that what was begun is removed; whoever had it ignored keeps it so.
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         app()
     except NicError as error:
@@ -141,7 +145,7 @@ def encode(
         facts = {"quality": coded_at, "bpp": 8 * len(data) / (made.width * made.height)}
         said = f"{made.width}x{made.height}, {len(data):,} bytes, {facts['bpp']:.3f} bpp"
         said += "" if quality is not None or not given else f", quality {coded_at:g}"
-        taken = os.path.getsize(read) if isinstance(read, str) else len(read)
+        taken = _size_of(read) if isinstance(read, str) else len(read)
         return console.Done(made.width, made.height, taken, len(data), said, facts)
 
     raise typer.Exit(console.run(plan, work, "encoded", manner))
@@ -214,12 +218,20 @@ def decode(
             write_bytes(job.target, buffer.getvalue(), force)
         else:
             image.write(picture, job.target, format, overwrite=force)
-            written = os.path.getsize(job.target)
+            written = _size_of(job.target)
         said = f"{picture.width}x{picture.height} {picture.mode}"
         facts = {"mode": picture.mode}
         return console.Done(picture.width, picture.height, len(data), written, said, facts)
 
     raise typer.Exit(console.run(plan, work, "decoded", manner))
+
+
+def _size_of(path: str) -> int:
+    """Bytes of a file; 0 if it is gone meanwhile, which is no fault of what was made."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
 
 
 def _plan(

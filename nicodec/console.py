@@ -112,22 +112,25 @@ def write_bytes(path: str, data: bytes, force: bool) -> None:
 
 
 @contextmanager
-def about(source: str, quiet: bool) -> Iterator[None]:
-    """Names the input in every NicError, and makes one line of every warning, once all is well."""
+def about(source: str, quiet: bool, target: str = "") -> Iterator[None]:
+    """Names the input in every NicError, and makes one line of every warning, once all is well.
+
+    What could not be written is named by itself.
+    """
     with batch.notes() as notes:
-        with _naming(source):
+        with _naming(source, target):
             yield
         _say_notes(source, () if quiet else notes.take())
 
 
 @contextmanager
-def _naming(source: str) -> Iterator[None]:
-    name = label(source, "stdin")
+def _naming(source: str, target: str) -> Iterator[None]:
+    name, made = label(source, "stdin"), label(target, "stdout")
     try:
         yield
     except NicError as error:
         text = str(error)
-        error.args = (text if text.startswith(name) else f"{name}: {text}",)
+        error.args = (text if text.startswith((f"{name}:", f"{made}:")) else f"{name}: {text}",)
         raise
 
 
@@ -150,7 +153,7 @@ def _one(plan: Plan, work: Callable[[Job], Done], manner: Manner) -> int:
         outcome = Outcome(job)
     else:
         check_target(job, manner.force)
-        with about(job.source, manner.quiet):
+        with about(job.source, manner.quiet, job.target):
             if plan.makes_folders:
                 _make_folder(job.target)
             outcome = Outcome(job, work(job))
@@ -170,7 +173,7 @@ def _many(jobs: list[Job], work: Callable[[Job], Done], verb: str, manner: Manne
 
     def attempt(job: Job) -> Outcome:
         try:
-            with _naming(job.source):
+            with _naming(job.source, job.target):
                 if job.source in taken:
                     other = shown(taken[job.source].source)
                     raise NicError(f"{shown(job.target)} is what {other} becomes; use another OUT")

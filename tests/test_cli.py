@@ -246,7 +246,7 @@ def test_a_full_disk_behind_stdout_is_one_line(here: Path) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 3
-    assert done.stderr == b"nicodec: a.png: stdout: cannot be written: No space left on device\n"
+    assert done.stderr == b"nicodec: stdout: cannot be written: No space left on device\n"
 
 
 def test_lack_of_memory_is_one_line(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
