@@ -106,7 +106,7 @@ class InTorch:
         from nicodec.train.model import Model, ModelConfig
 
         # The first models had no blocks on the latent, and say nothing of them.
-        config = ModelConfig(**({"latent_blocks_a": 0, "latent_blocks_s": 0} | MODEL.config))
+        config = ModelConfig.of(MODEL.config)
         model = Model(config)
         model.load_state_dict(export.thaw(MODEL.tensors, config))
         self.torch, self.dtype = torch, torch.float64 if double else torch.float32

@@ -258,7 +258,7 @@ class Trainer:
         grown = released.config | {k: config[k] for k in NEW_BLOCKS if not released.config.get(k)}
         if grown != config:
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")
-        state = thaw(released.tensors, ModelConfig(**{**dict.fromkeys(NEW_BLOCKS, 0), **released.config}))
+        state = thaw(released.tensors, ModelConfig.of(released.config))
         self.model.load_state_dict(self.model.state_dict() | state)
         self._prepare()
 

@@ -49,6 +49,11 @@ class ModelConfig:
     latent_blocks_a: int = 3
     latent_blocks_s: int = 2
 
+    @classmethod
+    def of(cls, saved: dict[str, Any]) -> ModelConfig:
+        """The config of a model file; the first ones had no blocks on the latent. Raises TypeError."""
+        return cls(**({"latent_blocks_a": 0, "latent_blocks_s": 0} | saved))
+
 
 def space_to_depth(x: Tensor, r: int) -> Tensor:
     """(B, H, W, C) -> (B, H/r, W/r, r*r*C), channel order (row, column, c), as ONNX SpaceToDepth."""

@@ -36,7 +36,7 @@ class TorchNetworks:
         except (RuntimeError, AssertionError) as error:
             raise NicError(f"the device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
         try:
-            config = ModelConfig(**({"latent_blocks_a": 0, "latent_blocks_s": 0} | checkpoint.config))
+            config = ModelConfig.of(checkpoint.config)
             model = Model(config)
             model.load_state_dict(thaw(checkpoint.tensors, config))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:

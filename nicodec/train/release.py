@@ -36,7 +36,7 @@ def release(model: Path, name: str, results: Path, folder: Path, vector_folder: 
     if report["conditions"]["model_sha256"] != made.sha256:
         raise NicError(f"{results}: these are results of another model")
     (curve,) = (c for c in report["curves"] if c["name"] == "nicodec")
-    network = Model(ModelConfig(**made.config))
+    network = Model(ModelConfig.of(made.config))
     network.load_state_dict(export.thaw(made.tensors, network.config))
     metadata, _ = checkpoint.parse(model.read_bytes(), str(model))
     file = f"{name}-{made.sha256[:8]}{checkpoint.SUFFIX}"
