@@ -109,6 +109,10 @@ def survives(data: bytes) -> str:
         assert (found.size, found.mode, told.mode) == ((width, height), mode, mode)
         found.load()
 
+    small = fair(lambda: coder(data).decode(data, scale=1 / 8))
+    if not isinstance(found, NicError):
+        assert (small.size, small.mode) == ((-(-width // 8), -(-height // 8)), found.mode), small
+
     x, y = (sum(data) * n % side for n, side in ((7, width), (13, height)))
     region = x, y, min(70, width - x), min(50, height - y)
     part = fair(lambda: coder(data).decode(data, region=region))
