@@ -302,11 +302,21 @@ def test_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, _ = run("models")
     assert code == 0
     assert f"photo  {nicodec.Codec().checkpoint.sha256[:16]}  " in out.decode()
+    assert "million parameters" in out.decode()
+    assert "24 pictures of kodak" in out.decode()
     listed = json.loads(run("models", "--json")[1])
     assert {"name", "file", "sha256", "path"} <= listed[0].keys()
     monkeypatch.setattr("nicodec.checkpoint.folders", list)
     assert run("models") == (0, b"", "no model is installed; NICODEC_MODELS names folders to look in\n")
     assert run("models", "--json")[1] == b"[]\n"
+
+
+def test_models_of_a_strange_manifest(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = {"name": "a", "file": "a.png", "sha256": "00" * 32}
+    for strange in ({"parameters": "x", "kmac_per_pixel": 3}, {"rd": {"points": []}}):
+        (here / "manifest.json").write_text(json.dumps({"models": [entry | strange]}))
+        monkeypatch.setattr("nicodec.checkpoint.folders", lambda: [here])
+        assert run("models") == (0, f"a  {'0' * 16}  {here / 'a.png'}\n".encode(), "")
 
 
 def test_version(run: Run) -> None:
