@@ -11,6 +11,7 @@ from nicodec import codec as codecs
 from nicodec import container, metrics, windows
 from nicodec.codec import Codec
 from nicodec.container import Kind
+from nicodec.transform import Networks
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,15 @@ def test_it_is_about_the_whole_reduced(codec: Codec, picture: Any, quality: floa
     assert small.size == (30, 20)
     whole = codec.decode(data).reduce(8)
     assert metrics.psnr(np.asarray(small)[:-1, :-1], np.asarray(whole)[:-1, :-1]) > least
+
+
+def test_it_needs_no_synthesis(codec: Codec, picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = codec.encode(picture)
+    assert codec.networks.has_preview
+    monkeypatch.setattr(Networks, "g_s", None)
+    codec.decode(data, scale=1 / 8)
+    with pytest.raises(TypeError):
+        codec.decode(data)
 
 
 def test_windows_make_no_difference(codec: Codec, picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
