@@ -99,7 +99,7 @@ class TorchNetworks:
         return hats(torch.tensor([quality], device=self._device))
 
     def _tensor(self, array: npt.NDArray[Any]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
+        return torch.tensor(array.astype(np.float32), device=self._device)
 
     def _nhwc(self, planes: npt.NDArray[Any]) -> Tensor:
         return self._tensor(planes).permute(0, 2, 3, 1)
