@@ -20,7 +20,7 @@ from nicodec.transform import Networks
 
 Residual = npt.NDArray[np.int16]
 # Cells whose tables are found at a time.
-PIECE = 256
+PIECE = 64
 
 
 class Symbols:

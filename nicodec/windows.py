@@ -22,9 +22,9 @@ from nicodec.symbols import Symbols, scale_index
 from nicodec.tiles import Y_CELL, Box, Rows
 from nicodec.transform import Networks, Planes
 
-# Largest side of a window, in cells of 64 pixels: about 0.8 megapixels at work with the halo. Larger ones are
-# no faster, since less of them stays in the caches, and take more memory.
-WINDOW = 12
+# Largest side of a window, in cells of 64 pixels: about 0.6 megapixels at work with the halo. Larger ones are
+# hardly faster, since less of them stays in the caches, and take more memory.
+WINDOW = 10
 # Pixels for each latent position.
 STRIDE = CELL // Y_CELL
 # Nobody trains a network with more channels, or more blocks in a row.
