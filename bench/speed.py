@@ -151,7 +151,7 @@ def hyperprior_seconds(picture: Image.Image, threads: int) -> float | None:
     try:
         import torch
         from compressai.zoo import mbt2018_mean
-    except ImportError:
+    except (ImportError, RuntimeError):  # the latter from a torchvision that was built for another torch
         return None
     torch.set_num_threads(threads)
     network = mbt2018_mean(4, pretrained=False).eval()
