@@ -1,6 +1,6 @@
 """One function over many items: threads that work ahead, results in order, bounded memory.
 
-Under `codec` and `batch`. Threads are enough: the networks, zlib and Pillow let go of the interpreter's lock.
+Under `codec` and `batch`. The networks, zlib and Pillow let go of the interpreter's lock; the rest shares it.
 """
 
 from __future__ import annotations
