@@ -37,7 +37,7 @@ from nicodec.files import read_bytes, shown
 from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box
-from nicodec.transform import Networks
+from nicodec.transform import Networks, Planes
 from nicodec.windows import WINDOW, Windows
 from nicodec.workers import cores, in_order
 
@@ -185,14 +185,7 @@ class Codec:
             return self._preview(data, header, chunks)
         found = self.symbols_of(header, chunks)
         area = _area(header, region)
-        canvas = image.Canvas(area.columns, area.rows, header.channels)
-        for window in tiles.windows(area.over(CELL), WINDOW):
-            found.forget(window.top - self.windows.halo)
-            x = self.windows.synthesis(window, found, header.quality)
-            seen = window.times(CELL)
-            part = seen.cut(area)
-            pixels = quantize.samples(tiles.crop(x, seen, part), header.channels)
-            canvas.paste(pixels, part.left - area.left, part.top - area.top)
+        canvas = self._paint(header, found, area, CELL, self.windows.synthesis)
         if region is None:
             found.check()
 
@@ -208,19 +201,32 @@ class Codec:
             return self.decode(data, max_pixels=header.width * header.height).reduce(PREVIEW)
         found = self.symbols_of(header, chunks)
         whole = Box(0, 0, -(-header.height // PREVIEW), -(-header.width // PREVIEW))
-        canvas = image.Canvas(whole.columns, whole.rows, header.channels)
-        for window in tiles.windows(found.cells, WINDOW):
-            found.forget(window.top - self.windows.halo)
-            x = self.windows.preview(window, found, header.quality)
-            seen = window.times(CELL // PREVIEW)
-            part = seen.cut(whole)
-            canvas.paste(quantize.samples(tiles.crop(x, seen, part), header.channels), part.left, part.top)
+        canvas = self._paint(header, found, whole, CELL // PREVIEW, self.windows.preview)
         found.check()
         extra = {c.kind: c.payload for c in chunks}
         clear = None
         if Kind.ALPHA in extra:
             clear = image.reduced(alpha.decode(extra[Kind.ALPHA], header.width, header.height), PREVIEW)
         return canvas.finish(clear, *_metadata(extra))
+
+    def _paint(
+        self,
+        header: Header,
+        found: Symbols,
+        area: Box,
+        cell: int,
+        render: Callable[[Box, Symbols, int], Planes],
+    ) -> image.Canvas:
+        """An area of samples, window by window. cell: samples for each cell in what `render` makes of one."""
+        canvas = image.Canvas(area.columns, area.rows, header.channels)
+        for window in tiles.windows(area.over(cell), WINDOW):
+            found.forget(window.top - self.windows.halo)
+            x = render(window, found, header.quality)
+            seen = window.times(cell)
+            part = seen.cut(area)
+            pixels = quantize.samples(tiles.crop(x, seen, part), header.channels)
+            canvas.paste(pixels, part.left - area.left, part.top - area.top)
+        return canvas
 
     def encode_many(
         self,

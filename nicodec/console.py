@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,6 +170,7 @@ def _many(jobs: list[Job], work: Callable[[Job], Done], verb: str, manner: Manne
     taken = batch.clashes(jobs)
     started = time.monotonic()
     outcomes: list[Outcome] = []
+    total = Total()
 
     def attempt(job: Job) -> Outcome:
         try:
@@ -192,16 +193,16 @@ def _many(jobs: list[Job], work: Callable[[Job], Done], verb: str, manner: Manne
         try:
             for outcome in workers.in_order(attempt, jobs, manner.threads or workers.cores()):
                 outcomes.append(outcome)
+                total.add(outcome, time.monotonic() - started)
                 if not manner.quiet:
                     _say_notes(outcome.job.source, outcome.notes)
                 if outcome.error is not None:
                     say(f"nicodec: {outcome.error}")
                 elif manner.verbose:
                     _say_outcome(outcome)
-                advance(_total(outcomes, started))
+                advance(total)
         except KeyboardInterrupt:
             stopped = True
-    total = _total(outcomes, started)
     if manner.as_json:
         print(json.dumps({"files": [_facts(o) for o in outcomes], "total": vars(total)}))
     elif not manner.quiet:
@@ -242,17 +243,29 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
     return facts | {"bytes_out": done.bytes_out} | done.facts | {"notes": list(outcome.notes)}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Total:
-    """Sums over many files."""
+    """Sums over many files, as they come."""
 
-    files: int
-    skipped: int
-    failed: int
-    megapixels: float
-    bytes_in: int
-    bytes_out: int
-    seconds: float
+    files: int = 0
+    skipped: int = 0
+    failed: int = 0
+    megapixels: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    seconds: float = 0.0
+
+    def add(self, outcome: Outcome, seconds: float) -> None:
+        """One more; seconds: since the start."""
+        self.seconds = seconds
+        if outcome.done is None:
+            self.failed += outcome.error is not None
+            self.skipped += outcome.error is None
+            return
+        self.files += 1
+        self.megapixels += outcome.done.width * outcome.done.height / 1e6
+        self.bytes_in += outcome.done.bytes_in
+        self.bytes_out += outcome.done.bytes_out
 
     @property
     def rate(self) -> str:
@@ -272,20 +285,6 @@ class Total:
         return "; ".join([text, ", ".join(left)]) if left else text
 
 
-def _total(outcomes: list[Outcome], started: float) -> Total:
-    done = [o.done for o in outcomes if o.done is not None]
-    failed = sum(o.error is not None for o in outcomes)
-    return Total(
-        files=len(done),
-        skipped=len(outcomes) - len(done) - failed,
-        failed=failed,
-        megapixels=sum(d.width * d.height for d in done) / 1e6,
-        bytes_in=sum(d.bytes_in for d in done),
-        bytes_out=sum(d.bytes_out for d in done),
-        seconds=time.monotonic() - started,
-    )
-
-
 def _bytes(count: float) -> str:
     power = min(3, max(0, (len(str(round(count))) - 1) // 3))
     return f"{count:,.0f} bytes" if power == 0 else f"{count / 1000**power:.3g} {' kMG'[power]}B"
@@ -295,8 +294,7 @@ def _bytes(count: float) -> str:
 def _bar(jobs: int, hidden: bool) -> Iterator[Callable[[Total], None]]:
     """A progress bar on stderr, where that is a terminal."""
     if hidden or not sys.stderr.isatty():
-        with nullcontext():
-            yield lambda total: None
+        yield lambda total: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

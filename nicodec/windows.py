@@ -120,18 +120,18 @@ class Windows:
 
     def synthesis(self, window: Box, symbols: Symbols, q: int) -> Planes:
         """Planes (1, 3, 64h, 64w), about [-1/2, 1/2], of a window of cells."""
-        seen = window.grown(self.halo, symbols.cells)
-        r = symbols.residual(seen)
-        mu = self._mean(tiles.crop(symbols.z, symbols.cells, seen), q, lambda _: r)
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
-        y = tiles.crop(r + mu, seen.times(Y_CELL), inner)
+        y = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
         x = self.networks.g_s(y, q / 100)
         return tiles.crop(x, inner.times(STRIDE), window.times(CELL))
 
     def preview(self, window: Box, symbols: Symbols, q: int) -> Planes:
         """Planes (1, 3, 8h, 8w) of a window of cells at an eighth of its size."""
         seen = window.grown(self._around_mean, symbols.cells)
+        return self.networks.preview(self._decoded(seen, window.times(Y_CELL), symbols, q), q / 100)
+
+    def _decoded(self, seen: Box, inner: Box, symbols: Symbols, q: int) -> Planes:
+        """The decoded latent of a box of positions, from a box of cells with what it needs around it."""
         r = symbols.residual(seen)
         mu = self._mean(tiles.crop(symbols.z, symbols.cells, seen), q, lambda _: r)
-        y = tiles.crop(r + mu, seen.times(Y_CELL), window.times(Y_CELL))
-        return self.networks.preview(y, q / 100)
+        return tiles.crop(r + mu, seen.times(Y_CELL), inner)

@@ -11,21 +11,22 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from conftest import Run, names
 from PIL import Image
 
 import nicodec
-from nicodec import cli, compare, metrics
+from nicodec import compare, metrics
 from nicodec.compare import Version
 
-Run = Callable[..., tuple[int, bytes, str]]
 EVIL = "<img src=x onerror=alert(1)>.nic"
 
 
@@ -85,22 +86,9 @@ def version(name: str, image: Image.Image, kind: str = "PNG", **options: Any) ->
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
-    """Run the program in this process: arguments -> exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> tuple[int, bytes, str]:
-        monkeypatch.setattr(sys, "argv", ["nicodec", "compare", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as error:
-            code = error.code or 0
-        sys.stdout.flush()
-        out, err = capfdbinary.readouterr()
-        return code, out, err.decode()
-
-    return run
+def run(run: Run) -> Run:
+    """Run `nicodec compare` in this process."""
+    return partial(run, "compare")
 
 
 @pytest.fixture
@@ -111,10 +99,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("a.nic").write_bytes(nicodec.encode("a.png", quality=40))
     photo().save("a.jpg", quality=50)
     return tmp_path
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
 
 
 # The page
