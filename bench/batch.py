@@ -26,7 +26,7 @@ REPEATS = 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("images", nargs="*", type=Path, help="pictures and folders; default: scikit-image's")
-    parser.add_argument("-n", type=int, default=24, help="pictures to code")
+    parser.add_argument("-n", type=int, default=48, help="pictures to code")
     arguments = parser.parse_args()
     paths = find_images(arguments.images) if arguments.images else photographs()
     loaded = [np.asarray(load(path)[0]) for path in paths]

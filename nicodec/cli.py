@@ -6,7 +6,6 @@ commands, so that --help is quick. Exit codes: 0 fine, 2 usage, 3 bad input, 4 u
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import signal
@@ -16,10 +15,11 @@ from typing import Annotated
 
 import typer
 
-from nicodec import __version__, batch, console, tools
+from nicodec import __version__, batch, console, jobs, tools
 from nicodec.batch import Job, Plan
-from nicodec.console import about, label, read_bytes, say, write_bytes
+from nicodec.console import about, label, say
 from nicodec.errors import NicError
+from nicodec.jobs import read_bytes, write_bytes
 from nicodec.options import Force, Json, Model, ModelOfFile, Out, Quiet, SkipExisting, Threads, Verbose
 
 app = typer.Typer(
@@ -129,25 +129,13 @@ def encode(
 
     plan = _plan(sources, out, ".nic", image.is_picture, manner)
 
-    from nicodec import container
     from nicodec.codec import Codec
 
-    codec = Codec(model, threads=1 if plan.many else threads)
-
-    def work(job: Job) -> console.Done:
-        read = read_bytes("-") if job.source == "-" else job.source
-        data = codec.encode(
-            read, quality=quality, target_bytes=most, target_bpp=bpp, target_psnr=psnr, strip=strip
-        )
-        write_bytes(job.target, data, force)
-        made, _ = container.unpack(data)
-        coded_at = made.quality / 100
-        facts = {"quality": coded_at, "bpp": 8 * len(data) / (made.width * made.height)}
-        said = f"{made.width}x{made.height}, {len(data):,} bytes, {facts['bpp']:.3f} bpp"
-        said += "" if quality is not None or not given else f", quality {coded_at:g}"
-        taken = _size_of(read) if isinstance(read, str) else len(read)
-        return console.Done(made.width, made.height, taken, len(data), said, facts)
-
+    work = jobs.Encode(
+        Codec(model, threads=1 if plan.many else threads),
+        {"quality": quality, "target_bytes": most, "target_bpp": bpp, "target_psnr": psnr, "strip": strip},
+        force,
+    )
     raise typer.Exit(console.run(plan, work, "encoded", manner))
 
 
@@ -205,33 +193,14 @@ def decode(
     suffix = ".png" if format is None else image.suffix_of(format)
     plan = _plan(sources, out, suffix, lambda name: name.lower().endswith(".nic"), manner)
 
-    from nicodec.api import codec_for
-
-    def work(job: Job) -> console.Done:
-        data = read_bytes(job.source)
-        codec = codec_for(data, model, 1 if plan.many else threads)
-        picture = codec.decode(data, region=part, scale=1 / 8 if preview else 1)
-        if job.target == "-":
-            buffer = io.BytesIO()
-            image.write(picture, buffer, format or "PNG")
-            written = len(buffer.getvalue())
-            write_bytes(job.target, buffer.getvalue(), force)
-        else:
-            image.write(picture, job.target, format, overwrite=force)
-            written = _size_of(job.target)
-        said = f"{picture.width}x{picture.height} {picture.mode}"
-        facts = {"mode": picture.mode}
-        return console.Done(picture.width, picture.height, len(data), written, said, facts)
-
+    work = jobs.Decode(
+        model,
+        1 if plan.many else threads,
+        {"region": part, "scale": 1 / 8 if preview else 1},
+        format,
+        force,
+    )
     raise typer.Exit(console.run(plan, work, "decoded", manner))
-
-
-def _size_of(path: str) -> int:
-    """Bytes of a file; 0 if it is gone meanwhile, which is no fault of what was made."""
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0
 
 
 def _plan(

@@ -10,7 +10,8 @@ import operator
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from contextlib import nullcontext
+from functools import cached_property, partial
 from importlib import import_module
 from typing import TypeVar
 
@@ -39,9 +40,10 @@ from nicodec.symbols import Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box
 from nicodec.transform import Networks, Planes
 from nicodec.windows import WINDOW, Windows
-from nicodec.workers import cores, in_order
+from nicodec.workers import Apart, cores, in_order
 
 Item = TypeVar("Item")
+Ready = TypeVar("Ready")
 Result = TypeVar("Result")
 
 # Width and height, in cells of 64 pixels, of an entropy-coded tile.
@@ -67,7 +69,7 @@ class Codec:
         device: str = "cpu",
     ) -> None:
         found = model if isinstance(model, Checkpoint) else checkpoint.load(checkpoint.find(model))
-        self.checkpoint, self.device = found, device
+        self.checkpoint, self.threads, self.device = found, threads, device
         self.networks = Networks(found, threads) if device == "cpu" else _torch_networks(found, device)
         self.y_tables = prior.tables(self.checkpoint, "y", quantize.MAX_SYMBOL, escape=True)
         self.z_tables = prior.tables(self.checkpoint, "z", quantize.MAX_HYPER, escape=False)
@@ -242,23 +244,20 @@ class Codec:
     ) -> Iterator[bytes | NicError]:
         """Pictures -> for each, in order, the bytes of its file, or the NicError that stands in its way.
 
-        As `encode`, on several pictures at once: workers, None for all cores, of one thread each. No more
-        sources are taken ahead than two for each worker. progress: called with the number done, in
-        the caller's thread.
+        As `encode`, on several pictures at once: workers, None for all cores, are processes of one thread
+        each, which never import the caller's program and end with the iterator; one alone is a thread, as
+        are those of a GPU. No more sources are taken ahead than two for each worker. progress: called with
+        the number done, in the caller's thread.
         """
-        single = self._single
-
-        def one(source: Source | Picture) -> bytes:
-            return single.encode(
-                source,
-                quality=quality,
-                target_bytes=target_bytes,
-                target_bpp=target_bpp,
-                target_psnr=target_psnr,
-                strip=strip,
-            )
-
-        return _each(one, sources, workers, progress)
+        work = partial(
+            self._single.encode,
+            quality=quality,
+            target_bytes=target_bytes,
+            target_bpp=target_bpp,
+            target_psnr=target_psnr,
+            strip=strip,
+        )
+        return self._many(work, _ready, sources, workers, progress)
 
     def decode_many(
         self,
@@ -272,17 +271,33 @@ class Codec:
 
         As `decode`; workers and progress as in `encode_many`.
         """
-        single = self._single
+        work = partial(self._single.decode, scale=scale)
+        return self._many(work, _bytes_of, files, workers, progress)
 
-        def one(file: bytes | str | os.PathLike[str]) -> Image.Image:
-            return single.decode(file if isinstance(file, bytes) else read_bytes(file), scale=scale)
+    def _many(
+        self,
+        work: Callable[[Ready], Result],
+        ready: Callable[[Item], Ready],
+        items: Iterable[Item],
+        workers: int | None,
+        progress: Callable[[int], None] | None,
+    ) -> Iterator[Result | NicError]:
+        """work(ready(item)) for each, with errors as results; `ready` in this process."""
+        if workers is not None and workers < 1:
+            raise NicError(f"workers must be at least 1, not {workers}")
+        crew = workers or cores()
+        # Many processes on one GPU would each need their share of its memory, and not be quicker.
+        apart = crew > 1 and not self.device.startswith("cuda")
+        return _attempts(work, ready, items, crew, apart, progress or (lambda done: None))
 
-        return _each(one, files, workers, progress)
+    def __reduce__(self) -> tuple[Callable[..., Codec], tuple[Checkpoint]]:
+        """Pickled as its model: sessions and locks are made anew where it is unpickled."""
+        return partial(Codec, threads=self.threads, device=self.device), (self.checkpoint,)
 
     @cached_property
     def _single(self) -> Codec:
         """This codec with one thread for each call."""
-        alone = self.device != "cpu" or self.networks.threads == 1
+        alone = self.device != "cpu" or self.threads == 1
         return self if alone else Codec(self.checkpoint, threads=1)
 
     def symbols_of(self, header: Header, chunks: list[Chunk]) -> Symbols:
@@ -308,30 +323,38 @@ def _torch_networks(found: Checkpoint, device: str) -> Networks:
     return networks
 
 
-def _each(
-    work: Callable[[Item], Result],
+def _attempts(
+    work: Callable[[Ready], Result],
+    ready: Callable[[Item], Ready],
     items: Iterable[Item],
-    workers: int | None,
-    progress: Callable[[int], None] | None,
+    crew: int,
+    apart: bool,
+    progress: Callable[[int], None],
 ) -> Iterator[Result | NicError]:
-    """`workers.in_order`, with errors as results."""
+    with Apart(work) if apart else nullcontext(work) as do:
 
-    def attempt(item: Item) -> Result | NicError:
-        try:
-            return work(item)
-        except NicError as error:
-            return error
+        def attempt(item: Item) -> Result | NicError:
+            try:
+                return do(ready(item))
+            except NicError as error:
+                return error
 
-    if workers is not None and workers < 1:
-        raise NicError(f"workers must be at least 1, not {workers}")
-    results = in_order(attempt, items, workers or cores())
-    return results if progress is None else _told(results, progress)
+        for done, result in enumerate(in_order(attempt, items, crew), 1):
+            progress(done)
+            yield result
 
 
-def _told(results: Iterator[Result], progress: Callable[[int], None]) -> Iterator[Result]:
-    for done, result in enumerate(results, 1):
-        progress(done)
-        yield result
+def _ready(source: Source | Picture) -> Source | Picture:
+    """What reaches another process whole: no stream, and no Pillow image, which may lose its metadata."""
+    return (
+        source
+        if isinstance(source, str | os.PathLike | bytes | bytearray | np.ndarray | Picture)
+        else read(source)
+    )
+
+
+def _bytes_of(file: bytes | str | os.PathLike[str]) -> bytes:
+    return file if isinstance(file, bytes) else read_bytes(file)
 
 
 def _metadata(extra: dict[int, bytes]) -> Iterator[bytes | None]:

@@ -11,14 +11,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
-from nicodec import batch, files, workers
+from nicodec import batch
 from nicodec.batch import Job, Plan
-from nicodec.errors import BadFile, LimitExceeded, NicError
-from nicodec.files import MAX_BYTES, atomic_write, shown
+from nicodec.errors import NicError
+from nicodec.files import shown
+from nicodec.jobs import Done
+from nicodec.workers import Apart, cores, in_order
 
 SOME_FAILED, INTERRUPTED = 5, 130
 
@@ -27,18 +29,6 @@ class SameFile(NicError):
     """The command would write over what it reads."""
 
     exit_code = 2
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a job made. said: of one file, for a person; facts: the same for programs."""
-
-    width: int
-    height: int
-    bytes_in: int
-    bytes_out: int
-    said: str
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,32 +75,6 @@ def check_target(job: Job, force: bool) -> None:
         raise NicError(f"{shown(target)}: exists already; -f overwrites it")
 
 
-def read_bytes(path: str) -> bytes:
-    """The bytes of a file; - is stdin."""
-    if path != "-":
-        return files.read_bytes(path)
-    try:
-        data = sys.stdin.buffer.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise BadFile(error.strerror) from None
-    if len(data) > MAX_BYTES:
-        raise LimitExceeded(f"larger than {MAX_BYTES:,} bytes")
-    return data
-
-
-def write_bytes(path: str, data: bytes, force: bool) -> None:
-    """Bytes to a file, whole or not at all; - is stdout."""
-    if path != "-":
-        return atomic_write(path, data, overwrite=force)
-    try:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise  # whoever read has enough
-    except OSError as error:
-        raise NicError(f"stdout: cannot be written: {error.strerror}") from None
-
-
 @contextmanager
 def about(source: str, quiet: bool, target: str = "") -> Iterator[None]:
     """Names the input in every NicError, and makes one line of every warning, once all is well.
@@ -142,7 +106,8 @@ def _say_notes(source: str, lines: list[str] | tuple[str, ...]) -> None:
 def run(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner) -> int:
     """Do all jobs; returns the exit code of many files. Of one, raises its NicError.
 
-    work: does one job, in any thread. verb: what was done to the files, for the summary.
+    work: does one job; of many, in a process of its own for each worker, to which it is pickled.
+    verb: what was done to the files, for the summary.
     """
     return _many(plan.jobs, work, verb, manner) if plan.many else _one(plan, work, manner)
 
@@ -182,16 +147,21 @@ def _many(jobs: list[Job], work: Callable[[Job], Done], verb: str, manner: Manne
                     return Outcome(job)
                 check_target(job, manner.force)
                 _make_folder(job.target)
-                return Outcome(job, work(job), notes=tuple(notes.take()))
+                return Outcome(job, do(job), notes=tuple(notes.take()))
         except NicError as error:
             return Outcome(job, error=error)
         except MemoryError:
             return Outcome(job, error=NicError(f"{shown(job.source)}: not enough memory"))
 
     stopped = False
-    with batch.notes() as notes, _bar(len(jobs), manner.quiet or manner.as_json) as advance:
+    crew = min(manner.threads or cores(), len(jobs))
+    with (
+        batch.notes() as notes,
+        _bar(len(jobs), manner.quiet or manner.as_json) as advance,
+        Apart(work) if crew > 1 else nullcontext(work) as do,
+    ):
         try:
-            for outcome in workers.in_order(attempt, jobs, manner.threads or workers.cores()):
+            for outcome in in_order(attempt, jobs, crew):
                 outcomes.append(outcome)
                 total.add(outcome, time.monotonic() - started)
                 if not manner.quiet:

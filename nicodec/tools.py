@@ -14,9 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
-from nicodec.console import SOME_FAILED, about, label, read_bytes, say
+from nicodec.console import SOME_FAILED, about, label, say
 from nicodec.errors import MissingExtra, NicError
 from nicodec.files import shown
+from nicodec.jobs import read_bytes
 from nicodec.options import Force, Json, Model, ModelOfFile, Quiet, Threads
 
 

@@ -1,15 +1,27 @@
-"""One function over many items: threads that work ahead, results in order, bounded memory.
+"""One function over many items: processes or threads that work ahead, results in order, bounded memory.
 
-Under `codec` and `batch`. The networks, zlib and Pillow let go of the interpreter's lock; the rest shares it.
+Under `codec` and `console`. What NumPy and the range coder do holds the interpreter's lock, so two processes
+do nearly twice what one does, two threads half as much again (docs/DESIGN.md).
 """
 
 from __future__ import annotations
 
 import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from nicodec.errors import NicError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,7 +35,7 @@ def cores() -> int:
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """work(item) for each, in the order of the items; what `work` raises is raised in its place.
+    """work(item) for each, in threads, in the order of the items; what `work` raises is raised in its place.
 
     At most two items for each worker are taken and not yet given back. When the caller stops, what has begun
     is finished and nothing more is begun.
@@ -39,3 +51,120 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int
             yield pending.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Apart(Generic[Item, Result]):
+    """A function that does its work in a process of its own for each thread that calls it.
+
+    work: and its items and results, have to be picklable. What it raises is raised here, what it warns of is
+    warned of here; if its process is killed, that is a NicError, and the next call begins a new one.
+
+    Unlike those of `multiprocessing`, these processes never import the program that started them: it needs
+    no `if __name__ == "__main__"`, and may as well be a notebook or come from stdin.
+    """
+
+    def __init__(self, work: Callable[[Item], Result]) -> None:
+        self._work = pickle.dumps(work)
+        self._here = threading.local()
+        self._all: list[_Process] = []
+
+    def __call__(self, item: Item) -> Result:
+        process: _Process | None = getattr(self._here, "process", None)
+        if process is None or process.ended:
+            process = self._here.process = _Process(self._work)
+            self._all.append(process)
+        result: Result = process.ask(item)
+        return result
+
+    def __enter__(self) -> Apart[Item, Result]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._all:
+            process.end()
+
+
+class _Process:
+    """One process, used by one thread at a time. It ends when it is told to, or when this process is gone."""
+
+    def __init__(self, work: bytes) -> None:
+        code = f"import sys; sys.path[:] = {sys.path!r}; from nicodec.workers import serve; serve()"
+        # Nothing of it is buffered but what `pickle` writes at once, so that no answer is ever stuck.
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._ask, self._answer = self._process.stdin, self._process.stdout
+        self._work: bytes | None = work
+
+    @property
+    def ended(self) -> bool:
+        return self._ask.closed
+
+    def ask(self, item: object) -> Any:
+        """The result of one item."""
+        try:
+            if self._work is not None:
+                self._ask.write(self._work)
+                self._work = None
+            pickle.dump(item, self._ask, protocol=5)
+            self._ask.flush()
+            result, error, trace, told = pickle.load(self._answer)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            self.end()
+            raise NicError(f"its worker process {_how(self._process.returncode)}") from None
+        except BaseException:  # the half of a question is left in the pipe
+            self.end()
+            raise
+        for category, message in told:
+            warnings.warn(message, category, stacklevel=2)
+        if error is not None:
+            raise error from (trace and RuntimeError(f"in its worker process:\n{trace}"))
+        return result
+
+    def end(self) -> None:
+        for pipe in (self._ask, self._answer):
+            with suppress(OSError):  # what was buffered cannot be told any more
+                pipe.close()
+        self._process.wait()
+
+
+def _how(status: int) -> str:
+    """How a process ended."""
+    if status >= 0:
+        return f"ended (status {status})"
+    return f"was killed (signal {-status})" + (status == -9) * "; perhaps there was not enough memory"
+
+
+def serve() -> None:
+    """The life of such a process: takes the function, then items, and answers each. For `Apart` alone."""
+    # Ctrl-C goes to every process of the terminal. It is for the first to say what becomes of the work.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    work = pickle.load(questions)
+    while True:
+        try:
+            item = pickle.load(questions)
+        except EOFError:
+            return
+        result = trace = None
+        error: Exception | None = None
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                result = work(item)
+            except NicError as found:
+                error = found
+            except Exception as found:
+                error, trace = found, traceback.format_exc()
+        told = [(w.category, str(w.message)) for w in caught]
+        try:
+            pickle.dump((result, error, trace, told), answers, protocol=5)
+            answers.flush()
+        except OSError:  # nobody is there any more
+            os._exit(1)

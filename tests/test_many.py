@@ -1,11 +1,13 @@
 """encode_many and decode_many: order, errors as items, bounded look-ahead, progress."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import nicodec
 from nicodec import Codec, NicError
@@ -48,6 +50,26 @@ def test_an_error_takes_the_place_of_its_item(codec: Codec, tmp_path: Path) -> N
     assert isinstance(missing, NicError)
     assert "none.nic" in str(missing)
     assert isinstance(cut, nicodec.BadFile)
+
+
+def test_streams_and_pillow_images_with_their_metadata(codec: Codec) -> None:
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a camera"
+    Image.fromarray(next(pictures(1))).save(buffer, "JPEG", exif=exif)
+    with Image.open(io.BytesIO(buffer.getvalue())) as image:
+        one, other = codec.encode_many([io.BytesIO(buffer.getvalue()), image], workers=2)
+    assert one == other == codec.encode(buffer.getvalue())
+    assert codec.decode(one).size == (20, 30)  # upright
+    assert codec.decode(one).getexif()[0x010F] == "a camera"
+
+
+def test_what_is_lost_is_warned_of_here(codec: Codec) -> None:
+    deep = Image.fromarray(np.zeros((4, 4), np.uint16))
+    buffer = io.BytesIO()
+    deep.save(buffer, "PNG")
+    with pytest.warns(UserWarning, match="16-bit"):
+        assert len(list(codec.encode_many([buffer.getvalue()] * 2, workers=2))) == 2
 
 
 def test_sources_are_taken_as_results_are_wanted(codec: Codec) -> None:

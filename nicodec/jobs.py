@@ -1,0 +1,122 @@
+"""One job: the file or stream that it names -> the file or stream that it makes, and what to say of it.
+
+Between `console`, which runs jobs, and `codec`. Jobs can be pickled, so that they work in any process.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nicodec import files
+from nicodec.batch import Job
+from nicodec.errors import BadFile, LimitExceeded, NicError
+from nicodec.files import MAX_BYTES, atomic_write
+
+if TYPE_CHECKING:
+    from nicodec.codec import Codec
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a job made. said: of one file, for a person; facts: the same for programs."""
+
+    width: int
+    height: int
+    bytes_in: int
+    bytes_out: int
+    said: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Encodes pictures. options: of `Codec.encode`. Raises what that raises, and NicError of files."""
+
+    codec: Codec
+    options: dict[str, Any]
+    force: bool = False
+
+    def __call__(self, job: Job) -> Done:
+        from nicodec import container
+
+        read = read_bytes("-") if job.source == "-" else job.source
+        data = self.codec.encode(read, **self.options)
+        write_bytes(job.target, data, self.force)
+        made, _ = container.unpack(data)
+        coded_at = made.quality / 100
+        facts = {"quality": coded_at, "bpp": 8 * len(data) / (made.width * made.height)}
+        said = f"{made.width}x{made.height}, {len(data):,} bytes, {facts['bpp']:.3f} bpp"
+        if any(value for option, value in self.options.items() if option.startswith("target")):
+            said += f", quality {coded_at:g}"
+        taken = _size_of(read) if isinstance(read, str) else len(read)
+        return Done(made.width, made.height, taken, len(data), said, facts)
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Decodes .nic files. model: one to use, or None for that of each file; options: of `Codec.decode`.
+
+    format: of the results; None is that of the target's suffix, or PNG. Raises what `Codec.decode` raises,
+    and NicError of files.
+    """
+
+    model: str | None
+    threads: int | None
+    options: dict[str, Any]
+    format: str | None = None
+    force: bool = False
+
+    def __call__(self, job: Job) -> Done:
+        from nicodec import image
+        from nicodec.api import codec_for
+
+        data = read_bytes(job.source)
+        picture = codec_for(data, self.model, self.threads).decode(data, **self.options)
+        if job.target == "-":
+            buffer = io.BytesIO()
+            image.write(picture, buffer, self.format or "PNG")
+            written = len(buffer.getvalue())
+            write_bytes(job.target, buffer.getvalue(), self.force)
+        else:
+            image.write(picture, job.target, self.format, overwrite=self.force)
+            written = _size_of(job.target)
+        said = f"{picture.width}x{picture.height} {picture.mode}"
+        return Done(picture.width, picture.height, len(data), written, said, {"mode": picture.mode})
+
+
+def read_bytes(path: str) -> bytes:
+    """The bytes of a file; - is stdin."""
+    if path != "-":
+        return files.read_bytes(path)
+    try:
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise BadFile(error.strerror) from None
+    if len(data) > MAX_BYTES:
+        raise LimitExceeded(f"larger than {MAX_BYTES:,} bytes")
+    return data
+
+
+def write_bytes(path: str, data: bytes, force: bool) -> None:
+    """Bytes to a file, whole or not at all; - is stdout."""
+    if path != "-":
+        return atomic_write(path, data, overwrite=force)
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise  # whoever read has enough
+    except OSError as error:
+        raise NicError(f"stdout: cannot be written: {error.strerror}") from None
+
+
+def _size_of(path: str) -> int:
+    """Bytes of a file; 0 if it is gone meanwhile, which is no fault of what was made."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
