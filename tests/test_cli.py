@@ -326,6 +326,22 @@ def test_version(run: Run) -> None:
 # Lightness
 
 
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [(["enc"], {"encode"}), (["decode", "--re"], {"--region"}), (["encode", "--si"], {"--size"})],
+)
+def test_the_shell_completes_commands_and_options(words: list[str], offered: set[str]) -> None:
+    line = {"COMP_WORDS": " ".join(["nicodec", *words]), "COMP_CWORD": str(len(words))}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.argv[0] = 'nicodec'; from nicodec.cli import main; main()"],
+        env=os.environ | line | {"_NICODEC_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert set(done.stdout.split()) == offered
+
+
 def test_help_loads_nothing_heavy() -> None:
     heavy = ["numpy", "PIL", "onnxruntime", "constriction", "torch"]
     code = (
