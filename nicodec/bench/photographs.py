@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from nicodec import metrics
+from nicodec import image, metrics
 from nicodec.errors import BadImage, LimitExceeded, NicError
 from nicodec.files import shown
 
@@ -27,7 +27,6 @@ _PHOTOGRAPHS = (
     "motorcycle_left.png",
     "hubble_deep_field.jpg",
 )
-_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".ppm"})
 _MODES = frozenset(
     {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX"}
 )  # what 8-bit RGB can hold; alpha is left out
@@ -54,7 +53,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES and p.is_file())
+            inside = sorted(p for p in path.iterdir() if image.is_picture(p.name) and p.is_file())
             if not inside:
                 raise BadImage(f"{shown(path)}: no pictures in this folder")
             found += inside
@@ -78,10 +77,10 @@ def load(path: Path) -> tuple[Image.Image, str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                if image.mode not in _MODES:
-                    raise BadImage(f"{shown(path)}: mode {image.mode}; the benchmark measures 8-bit RGB")
-                plain = Image.fromarray(np.asarray(image.convert("RGB")))  # a new image carries no metadata
+            with Image.open(io.BytesIO(data)) as opened:
+                if opened.mode not in _MODES:
+                    raise BadImage(f"{shown(path)}: mode {opened.mode}; the benchmark measures 8-bit RGB")
+                plain = Image.fromarray(np.asarray(opened.convert("RGB")))  # a new image carries no metadata
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise LimitExceeded(f"{shown(path)}: too many pixels") from error
     except UnidentifiedImageError as error:

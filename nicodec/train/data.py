@@ -22,21 +22,6 @@ from torch import Tensor
 from nicodec import image
 from nicodec.errors import BadImage, NicError
 
-SUFFIXES = {
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".avif",
-    ".tif",
-    ".tiff",
-    ".bmp",
-    ".ppm",
-    ".pgm",
-    ".jp2",
-    ".jxl",
-    ".nic",
-}
 # One picture in this many is kept for validation, chosen by its name.
 HOLD_OUT = 32
 # Side of the cells over which detail is summed, to find busy patches without looking at their pixels.
@@ -62,14 +47,14 @@ def sources(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of every picture in the folders (recursively), tar files and files given, sorted."""
     for path in paths:
         if path.is_dir():
-            for file in sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES | {".tar"}):
+            for file in sorted(p for p in path.rglob("*") if image.is_picture(p.name) or _is_tar(p)):
                 yield from sources([file])
-        elif path.suffix.lower() == ".tar":
+        elif _is_tar(path):
             try:
                 with tarfile.open(path) as tar:
                     for member in tar:
                         handle = tar.extractfile(member) if member.isfile() else None
-                        if handle is not None and Path(member.name).suffix.lower() in SUFFIXES:
+                        if handle is not None and image.is_picture(member.name):
                             yield member.name, handle.read()
             except (tarfile.TarError, OSError) as error:
                 raise BadImage(f"{path}: cannot be read as a tar file ({error})") from None
@@ -78,6 +63,10 @@ def sources(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
                 yield path.name, path.read_bytes()
             except OSError as error:
                 raise BadImage(f"{path}: {error.strerror}") from None
+
+
+def _is_tar(path: Path) -> bool:
+    return path.suffix.lower() == ".tar"
 
 
 def running_detail(pixels: Pixels) -> npt.NDArray[np.float32]:
