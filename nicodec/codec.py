@@ -245,9 +245,9 @@ class Codec:
         """Pictures -> for each, in order, the bytes of its file, or the NicError that stands in its way.
 
         As `encode`, on several pictures at once: workers, None for all cores, are processes of one thread
-        each, which never import the caller's program and end with the iterator; one alone is a thread, as
-        are those of a GPU. No more sources are taken ahead than two for each worker. progress: called with
-        the number done, in the caller's thread.
+        each, which never import the caller's program and end with the iterator. One alone is a thread, as
+        are those of torch, where pictures of one size are computed in one batch. No more sources are taken
+        ahead than two for each worker. progress: called with the number done, in the caller's thread.
         """
         work = partial(
             self._single.encode,
@@ -286,8 +286,8 @@ class Codec:
         if workers is not None and workers < 1:
             raise NicError(f"workers must be at least 1, not {workers}")
         crew = workers or cores()
-        # Many processes on one GPU would each need their share of its memory, and not be quicker.
-        apart = crew > 1 and not self.device.startswith("cuda")
+        # On a device of torch threads meet in one batch; processes would each need their share of its memory.
+        apart = crew > 1 and self.device == "cpu"
         return _attempts(work, ready, items, crew, apart, progress or (lambda done: None))
 
     def __reduce__(self) -> tuple[Callable[..., Codec], tuple[Checkpoint]]:

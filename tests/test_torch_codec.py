@@ -1,5 +1,7 @@
 """The codec through torch: the same files, the same pictures, the same errors."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 import nicodec  # noqa: E402
 from nicodec import Codec, container  # noqa: E402
+from nicodec.train.networks import Together  # noqa: E402
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -61,7 +64,54 @@ def test_previews_and_many(ours: Codec, theirs: Codec, picture: Any) -> None:
     data = ours.encode(picture)
     one, other = (np.asarray(c.decode(data, scale=1 / 8)).astype(int) for c in (ours, theirs))
     assert np.abs(one - other).max() <= 1
-    assert len(list(theirs.encode_many([picture] * 3))) == 3
+    many = list(theirs.encode_many([picture] * 3, workers=3))
+    first = np.asarray(ours.decode(data)).astype(int)
+    for made in many:
+        assert isinstance(made, bytes)
+        assert np.abs(np.asarray(ours.decode(made)) - first).mean() < 0.1
+
+
+def test_calls_that_wait_become_one_batch_if_they_are_of_one_size(theirs: Codec) -> None:
+    networks: Any = theirs.networks
+    rng = np.random.default_rng(3)
+    x = rng.normal(0, 0.2, (5, 1, 3, 64, 128)).astype(np.float32)
+    other = x[0][..., :64]
+    alone = [networks.g_a(part, 50) for part in x]
+    sizes: list[int] = []
+    real = networks._model.g_a.forward
+
+    def counted(x: Any, *arguments: Any) -> Any:
+        sizes.append(len(x))
+        return real(x, *arguments)
+
+    with ThreadPoolExecutor(7) as pool, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks._model.g_a, "forward", counted)
+        with networks._together.running:
+            work = [pool.submit(networks.g_a, part, 50) for part in x]
+            work += [pool.submit(networks.g_a, other, 50), pool.submit(networks.g_a, x[0], 60)]
+            while len(networks._together.waiting) < 7:
+                time.sleep(0.01)
+        made = [w.result() for w in work]
+    assert sorted(sizes) == [1, 1, 5]
+    for one, batched in zip(alone, made, strict=False):
+        assert np.abs(one - batched).max() < 1e-3
+    assert np.abs(networks.g_a(other, 50) - made[5]).max() < 1e-3
+    assert np.abs(networks.g_a(x[0], 60) - made[6]).max() < 1e-3
+
+
+def test_an_error_is_that_of_each_in_the_batch() -> None:
+    together = Together()
+
+    def fails(planes: Any) -> Any:
+        raise MemoryError(len(planes[0]))
+
+    with ThreadPoolExecutor(3) as pool:
+        with together.running:
+            work = [pool.submit(together, "key", (np.zeros((1, 2)),), fails) for _ in range(3)]
+            while len(together.waiting) < 3:
+                time.sleep(0.01)
+        assert [w.exception().args for w in work] == [(3,)] * 3  # type: ignore[union-attr]
+    assert together("key", (np.ones((1, 2)),), list)[0].tolist() == [[1, 1]]
 
 
 def test_devices_that_are_not_there(ours: Codec) -> None:

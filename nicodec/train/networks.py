@@ -1,12 +1,15 @@
 """The networks through torch: the interface of `nicodec.transform.Networks`, on a GPU or in torch on the CPU.
 
 Beside `transform`, for machines where torch is installed. The same weights from the same model file; symbols
-are as exact as there, because h_sigma is computed in whole numbers here too.
+are as exact as there, because h_sigma is computed in whole numbers here too. Calls of several threads that
+wait for the device become one batch where they are of one size.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,6 +26,69 @@ from nicodec.train.export import thaw
 from nicodec.train.model import IntegerLayer, Model, ModelConfig, depth_to_space, hats
 
 Planes: TypeAlias = npt.NDArray[np.float32]
+
+
+# The most planes in a batch: a bound on the memory of a device, far above what keeps it busy.
+BATCH = 16
+
+
+@dataclass(eq=False)
+class _Call:
+    """What one thread wants computed, and what came of it."""
+
+    key: Hashable
+    planes: tuple[npt.NDArray[Any], ...]
+    results: list[Planes] | None = None
+    error: Exception | None = None
+
+
+class Together:
+    """Makes one computation of the calls that wait while another runs, as far as their keys are equal.
+
+    Whichever thread comes next computes for all that want the same as it does (flat combining, Hendler et
+    al. 2010); the others find their results when their turn comes.
+    """
+
+    def __init__(self) -> None:
+        self.running, self._lock = threading.Lock(), threading.Lock()
+        self.waiting: list[_Call] = []
+
+    def __call__(
+        self,
+        key: Hashable,
+        planes: tuple[npt.NDArray[Any], ...],
+        compute: Callable[[Sequence[npt.NDArray[Any]]], list[Planes]],
+    ) -> list[Planes]:
+        """Results of `compute`, which takes and gives arrays whose first dimension is the batch.
+
+        key: whatever makes calls equal but for the numbers in their planes. What `compute` raises is raised
+        in each of the calls.
+        """
+        mine = _Call(key, planes)
+        with self._lock:
+            self.waiting.append(mine)
+        with self.running:
+            if mine.results is None and mine.error is None:
+                with self._lock:
+                    others = [call for call in self.waiting if call.key == key and call is not mine]
+                    batch = [mine, *others[: BATCH - 1]]
+                    self.waiting = [call for call in self.waiting if call not in batch]
+                self._serve(batch, compute)
+        if mine.error is not None:
+            raise mine.error
+        assert mine.results is not None
+        return mine.results
+
+    @staticmethod
+    def _serve(batch: list[_Call], compute: Callable[[Sequence[npt.NDArray[Any]]], list[Planes]]) -> None:
+        try:
+            joined = [np.concatenate(planes) for planes in zip(*(c.planes for c in batch), strict=True)]
+            results = compute(joined)
+            for i, call in enumerate(batch):
+                call.results = [np.ascontiguousarray(r[i : i + 1]) for r in results]
+        except Exception as error:
+            for call in batch:
+                call.error = error
 
 
 class TorchNetworks:
@@ -42,24 +108,27 @@ class TorchNetworks:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise BadModel(f"{shown(checkpoint.path)}: not a network that torch can run ({error})") from None
         self._model = model.to(self._device).eval()
-        self._lock = threading.Lock()
+        self._together = Together()
 
     @property
     def has_preview(self) -> bool:
         return "preview.weight" in self.checkpoint.tensors
 
     def g_a(self, x: Planes, quality: float) -> Planes:
-        m, hat = self._model, self._hat(quality)
-        return self._nchw(lambda: m.g_a(self._nhwc(x), hat, m.spread) * m.gain(hat))
+        def compute(x: Tensor) -> list[Tensor]:
+            m, hat = self._model, self._hat(quality)
+            return [m.g_a(x, hat, m.spread) * m.gain(hat)]
+
+        return self._run("g_a", quality, compute, x)[0]
 
     def h_a(self, y: Planes, quality: float) -> Planes:
-        return self._nchw(lambda: self._model.h_a(self._nhwc(y), self._hat(quality)))
+        return self._run("h_a", quality, lambda y: [self._model.h_a(y, self._hat(quality))], y)[0]
 
     def h_sigma(self, z: npt.NDArray[Any], hats: Planes) -> npt.NDArray[np.uint8]:
         """In float64 and rounded after each product: whole numbers, whatever algorithm a device chooses."""
 
-        def index() -> Tensor:
-            a = self._nhwc(z).permute(0, 3, 1, 2).double()
+        def index(z: Tensor) -> list[Tensor]:
+            a = z.permute(0, 3, 1, 2).double()
             hat = torch.from_numpy(hats).to(self._device).double()
             for i, layer in enumerate(self._model.h_sigma.layers):
                 assert isinstance(layer, IntegerLayer)
@@ -69,45 +138,63 @@ class TorchNetworks:
                 a = torch.floor(acc * torch.exp2(-shift)[:, None, None] + 0.5).clamp(0, layer.top)
                 if i < 2:
                     a = depth_to_space(a.permute(0, 2, 3, 1), 2).permute(0, 3, 1, 2)
-            return a.permute(0, 2, 3, 1)
+            return [a.permute(0, 2, 3, 1)]
 
-        return self._nchw(index).astype(np.uint8)
+        return self._run("h_sigma", hats.tobytes(), index, z)[0].astype(np.uint8)
 
     def h_mu(self, z: npt.NDArray[Any], quality: float) -> tuple[Planes, Planes]:
-        m, hat = self._model, self._hat(quality)
-        with torch.no_grad():
-            features = m.h_mu(self._nhwc(z), hat)
-        unit = m.gain(hat) * m.spread
-        return self._nchw(lambda: features), self._nchw(lambda: m.context.mean0(features) * unit)
+        def compute(z: Tensor) -> list[Tensor]:
+            features = self._model.h_mu(z, self._hat(quality))
+            return [features, self._model.context.mean0(features) * self._unit(quality)]
+
+        features, mu0 = self._run("h_mu", quality, compute, z)
+        return features, mu0
 
     def context(self, y0: Planes, features: Planes, quality: float) -> Planes:
-        m, hat = self._model, self._hat(quality)
-        unit = m.gain(hat) * m.spread
-        return self._nchw(lambda: m.context.phase1(self._nhwc(y0) / unit, self._nhwc(features)) * unit)
+        def compute(y0: Tensor, features: Tensor) -> list[Tensor]:
+            unit = self._unit(quality)
+            return [self._model.context.phase1(y0 / unit, features) * unit]
+
+        return self._run("context", quality, compute, y0, features)[0]
 
     def g_s(self, y: Planes, quality: float) -> Planes:
-        m, hat = self._model, self._hat(quality)
-        return self._nchw(lambda: m.g_s(self._nhwc(y) / m.gain(hat), hat, m.spread))
+        def compute(y: Tensor) -> list[Tensor]:
+            m, hat = self._model, self._hat(quality)
+            return [m.g_s(y / m.gain(hat), hat, m.spread)]
+
+        return self._run("g_s", quality, compute, y)[0]
 
     def preview(self, y: Planes, quality: float) -> Planes:
-        m, hat = self._model, self._hat(quality)
-        weight, bias = (self._tensor(self.checkpoint.array(f"preview.{p}")) for p in ("weight", "bias"))
-        unit = m.gain(hat) * m.spread
-        return self._nchw(lambda: depth_to_space(F.linear(self._nhwc(y) / unit, weight.flatten(1), bias), 2))
+        def compute(y: Tensor) -> list[Tensor]:
+            weight, bias = (self._tensor(self.checkpoint.array(f"preview.{p}")) for p in ("weight", "bias"))
+            return [depth_to_space(F.linear(y / self._unit(quality), weight.flatten(1), bias), 2)]
+
+        return self._run("preview", quality, compute, y)[0]
 
     def _hat(self, quality: float) -> Tensor:
         return hats(torch.tensor([quality], device=self._device))
 
+    def _unit(self, quality: float) -> Tensor:
+        """Quantiser steps in the spread of each channel."""
+        return self._model.gain(self._hat(quality)) * self._model.spread
+
     def _tensor(self, array: npt.NDArray[Any]) -> Tensor:
         return torch.tensor(array.astype(np.float32), device=self._device)
 
-    def _nhwc(self, planes: npt.NDArray[Any]) -> Tensor:
-        return self._tensor(planes).permute(0, 2, 3, 1)
+    def _run(
+        self,
+        name: str,
+        quality: Hashable,
+        compute: Callable[..., list[Tensor]],
+        *planes: npt.NDArray[Any],
+    ) -> list[Planes]:
+        """`compute` from and to (batch, rows, columns, channels), together with its like in other threads."""
 
-    @torch.no_grad()
-    def _nchw(self, compute: Any) -> Planes:
-        # Convolutions in float32 proper, not in the shorter numbers that a GPU takes by default.
-        with self._lock, torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            result: Tensor = compute()
-        planes: Planes = result.permute(0, 3, 1, 2).float().cpu().numpy()
-        return np.ascontiguousarray(planes)
+        def on_device(planes: Sequence[npt.NDArray[Any]]) -> list[Planes]:
+            inputs = [self._tensor(p).permute(0, 2, 3, 1) for p in planes]
+            # Convolutions in float32 proper, not in the shorter numbers that a GPU takes by default.
+            with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                outputs = compute(*inputs)
+            return [o.permute(0, 3, 1, 2).float().cpu().numpy() for o in outputs]
+
+        return self._together((name, quality, *(p.shape for p in planes)), planes, on_device)
