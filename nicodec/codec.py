@@ -39,7 +39,7 @@ from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box
 from nicodec.transform import Networks, Planes
-from nicodec.windows import WINDOW, Windows
+from nicodec.windows import PREVIEW_WINDOW, WINDOW, Windows
 from nicodec.workers import Apart, cores, in_order
 
 Item = TypeVar("Item")
@@ -187,7 +187,7 @@ class Codec:
             return self._preview(data, header, chunks)
         found = self.symbols_of(header, chunks)
         area = _area(header, region)
-        canvas = self._paint(header, found, area, CELL, self.windows.synthesis)
+        canvas = self._paint(header, found, area, CELL, WINDOW, self.windows.synthesis)
         if region is None:
             found.check()
 
@@ -203,7 +203,8 @@ class Codec:
             return self.decode(data, max_pixels=header.width * header.height).reduce(PREVIEW)
         found = self.symbols_of(header, chunks)
         whole = Box(0, 0, -(-header.height // PREVIEW), -(-header.width // PREVIEW))
-        canvas = self._paint(header, found, whole, CELL // PREVIEW, self.windows.preview)
+        cell = CELL // PREVIEW
+        canvas = self._paint(header, found, whole, cell, PREVIEW_WINDOW, self.windows.preview)
         found.check()
         extra = {c.kind: c.payload for c in chunks}
         clear = None
@@ -217,11 +218,12 @@ class Codec:
         found: Symbols,
         area: Box,
         cell: int,
+        most: int,
         render: Callable[[Box, Symbols, int], Planes],
     ) -> image.Canvas:
-        """An area of samples, window by window. cell: samples for each cell in what `render` makes of one."""
+        """An area of samples in windows of `most` cells a side. cell: samples for each in `render`'s."""
         canvas = image.Canvas(area.columns, area.rows, header.channels)
-        for window in tiles.windows(area.over(cell), WINDOW):
+        for window in tiles.windows(area.over(cell), most):
             found.forget(window.top - self.windows.halo)
             x = render(window, found, header.quality)
             seen = window.times(cell)

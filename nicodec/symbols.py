@@ -19,8 +19,8 @@ from nicodec.tiles import Y_CELL, Box
 from nicodec.transform import Networks
 
 Residual = npt.NDArray[np.int16]
-# Cells whose tables are found at a time.
-PIECE = 64
+# Side, in cells, of the pieces whose tables are found at a time: squares have the least halo.
+PIECE = 16
 
 
 class Symbols:
@@ -105,7 +105,7 @@ def scale_index(
     whole, hats = Box(0, 0, *z.shape[2:]), prior.integer_hats(quality)
     rows = []
     # A tile may be four times as large as ours are; its features need not be.
-    for band in tiles.grid(tile, (tile.columns, max(1, PIECE // tile.columns))):
+    for band in tiles.grid(tile, (tile.columns, PIECE)):
         pieces = []
         for piece in tiles.grid(band, (PIECE, band.rows)):
             seen = piece.grown(1, whole)

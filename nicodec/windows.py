@@ -25,6 +25,8 @@ from nicodec.transform import Networks, Planes
 # Largest side of a window, in cells of 64 pixels: about 0.6 megapixels at work with the halo. Larger ones are
 # hardly faster, since less of them stays in the caches, and take more memory.
 WINDOW = 10
+# The same for previews, whose halo is a whole cell too but whose features are small, all at /16.
+PREVIEW_WINDOW = 20
 # Pixels for each latent position.
 STRIDE = CELL // Y_CELL
 # Nobody trains a network with more channels, or more blocks in a row.

@@ -8,7 +8,7 @@ from conftest import Run
 
 import nicodec
 from nicodec import codec as codecs
-from nicodec import container, metrics, windows
+from nicodec import container, metrics
 from nicodec.codec import Codec
 from nicodec.container import Kind
 from nicodec.transform import Networks
@@ -51,8 +51,7 @@ def test_it_needs_no_synthesis(codec: Codec, picture: Any, monkeypatch: pytest.M
 def test_windows_make_no_difference(codec: Codec, picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     data = codec.encode(picture)
     whole = np.asarray(codec.decode(data, scale=1 / 8)).astype(int)
-    for module in (codecs, windows):
-        monkeypatch.setattr(module, "WINDOW", 1)
+    monkeypatch.setattr(codecs, "PREVIEW_WINDOW", 1)
     pieces = np.asarray(codec.decode(data, scale=1 / 8)).astype(int)
     assert np.abs(whole - pieces).max() <= 1
 
