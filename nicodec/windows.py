@@ -37,7 +37,9 @@ class Windows:
     """The networks of one checkpoint, run over windows. Raises BadModel if its config is impossible.
 
     How far a network sees: each block one position further, at /8 in g_a and g_s, at /16 on the latent of
-    both, in h_a, in the context and in the 3x3 layer of h_mu. `halo` is in cells, enough for every pixel.
+    both, in h_a, in the context and in the 3x3 layer of h_mu. Little comes from the end of that reach, so
+    a model file may name smaller halos around g_a and g_s, measured when it was exported. `halo` is in cells,
+    enough for every pixel.
     """
 
     def __init__(self, checkpoint: Checkpoint, networks: Networks) -> None:
@@ -51,8 +53,12 @@ class Windows:
         self._channels = size("latent", 1, MAX_WIDTH)
         # The first models had no blocks on the latent, and say nothing of them.
         on_latent_a, on_latent_s = (size(f"latent_blocks_{g}", 0, MAX_BLOCKS, 0) for g in "as")
-        self._around_a = on_latent_a + -(-size("blocks_a", 0, MAX_BLOCKS) // 2)
-        self._around_s = on_latent_s + -(-size("blocks_s", 0, MAX_BLOCKS) // 2)
+        self.reach_a = on_latent_a + -(-size("blocks_a", 0, MAX_BLOCKS) // 2)
+        self.reach_s = on_latent_s + -(-size("blocks_s", 0, MAX_BLOCKS) // 2)
+        halos = checkpoint.tensors.get("halos", np.array([self.reach_a, self.reach_s])).tolist()
+        if halos not in [[a, s] for a in range(self.reach_a + 1) for s in range(self.reach_s + 1)]:
+            raise BadModel(f"{shown(checkpoint.path)}: the model has impossible halos")
+        self._around_a, self._around_s = halos
         reach = 1 + size("context_blocks", 0, MAX_BLOCKS)
         self._around_mean = -(-reach // Y_CELL)
         self.halo = -(-(reach + self._around_s) // Y_CELL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,25 @@ def test_nothing_is_left_behind_when_export_fails(network: Any, tmp_path: Path) 
     with pytest.raises(BadModel):
         export.write_model(broken, tmp_path / "x.nicmodel", "x", {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_halos_are_the_smallest_that_make_the_whole(
+    network: Any, made: checkpoint.Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Less than the reach where the last steps of it carry little; all of it where any difference counts."""
+    reach = [3 + 1, 2 + 1]  # blocks on the latent, and half of those at /8
+    monkeypatch.setattr(export, "LATENT_TOLERANCE", 0)
+    monkeypatch.setattr(export, "HALO_TOLERANCE", 0)
+    assert export.measure_halos(made).tolist() == reach
+    monkeypatch.undo()
+    weak = copy.deepcopy(network)
+    with torch.no_grad():
+        for name, p in weak.named_parameters():
+            if name.startswith(("g_a", "g_s")) and "latent_blocks" in name and "depthwise.weight" in name:
+                p[:, :, [0, 2]], p[:, :, :, [0, 2]] = 0, 0
+    small = export.measure_halos(replace(made, tensors=export.freeze(weak)))
+    assert (small <= 1).all()
+    assert made.tensors["halos"].tolist() == export.measure_halos(made).tolist()
 
 
 def test_complexity_is_counted_from_the_layers(network: Any) -> None:

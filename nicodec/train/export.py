@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,11 +20,12 @@ import torch
 from safetensors.numpy import save
 from torch import Tensor
 
-from nicodec import checkpoint, prior
+from nicodec import checkpoint, prior, tiles
 from nicodec.errors import BadModel
 from nicodec.files import atomic_write
 from nicodec.prior import HAT_ONE
 from nicodec.quantize import MAX_HYPER as Z_MAX
+from nicodec.tiles import Y_CELL, Box
 from nicodec.train import graphs, tables
 from nicodec.train.model import (
     ACT_MAX,
@@ -32,7 +35,8 @@ from nicodec.train.model import (
     hats,
     phase0,
 )
-from nicodec.transform import Networks
+from nicodec.transform import Networks, Planes
+from nicodec.windows import STRIDE, Windows
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -41,6 +45,8 @@ EXACT = 2**24
 # Largest difference allowed between ONNX Runtime and torch: latents in quantiser steps, relative to the
 # larger of 1 and the value; pixels in 1/255.
 LATENT_TOLERANCE, PIXEL_TOLERANCE = 1e-3, 1e-2
+# What a smaller halo may change of a window, in 1/255. Decoders may differ by 1, for all reasons together.
+HALO_TOLERANCE = 0.1
 
 
 def prove_exact(tensors: dict[str, Array]) -> list[int]:
@@ -148,14 +154,59 @@ def write_model(
         "config": json.dumps(vars(model.config), sort_keys=True),
         "training": json.dumps(training, sort_keys=True),
     }
-    data = save(tensors, metadata)
     rounded = Model(model.config)
     rounded.load_state_dict(thaw(tensors, model.config))
-    metadata, parsed = checkpoint.parse(data, str(path))
-    trial = checkpoint.Checkpoint(name, path, "0" * 64, json.loads(metadata["config"]), parsed)
-    compare(rounded.eval(), trial)
+
+    def trial() -> tuple[checkpoint.Checkpoint, bytes]:
+        data = save(tensors, metadata)
+        read, parsed = checkpoint.parse(data, str(path))
+        return checkpoint.Checkpoint(name, path, "0" * 64, json.loads(read["config"]), parsed), data
+
+    tensors["halos"] = measure_halos(trial()[0])
+    made, data = trial()
+    compare(rounded.eval(), made)
     atomic_write(path, data, overwrite=True)
     return checkpoint.load(path)
+
+
+def measure_halos(trial: checkpoint.Checkpoint) -> Array:
+    """Halos of g_a and of g_s, in latent positions, with which a piece comes out as it does in the whole.
+
+    The smallest that keep to the tolerances at the lowest, a middle and the highest quality on noise of all
+    sizes at once, louder than any photograph: it takes a wider halo than they do.
+    """
+    networks = Networks(trial, threads=1)
+    windows = Windows(trial, networks)
+    rng = np.random.default_rng(0)
+    # One cell in the middle, and around it as far as either network sees.
+    margin = -(-max(windows.reach_a, windows.reach_s) // Y_CELL)
+    whole = Box(0, 0, 2 * margin + 1, 2 * margin + 1).times(Y_CELL)
+    inner = Box(margin, margin, margin + 1, margin + 1).times(Y_CELL)
+    x = np.zeros((1, 3, whole.rows * STRIDE, whole.columns * STRIDE), np.float32)
+    for block in (1, 2, 4, 8, 16, 32, 64):
+        coarse = rng.normal(0, 0.1, (1, 3, x.shape[2] // block, x.shape[3] // block))
+        x += coarse.repeat(block, 2).repeat(block, 3).astype(np.float32)
+    x = np.clip(x, -0.5, 0.5)
+
+    def error(part: Callable[[Planes], Planes], given: Planes, result: Planes, halo: int) -> float:
+        seen = inner.grown(halo, whole)
+        fine_in, fine_out = given.shape[3] // whole.columns, result.shape[3] // whole.columns
+        ours = part(np.ascontiguousarray(tiles.crop(given, whole.times(fine_in), seen.times(fine_in))))
+        ours = tiles.crop(ours, seen.times(fine_out), inner.times(fine_out))
+        theirs = tiles.crop(result, whole.times(fine_out), inner.times(fine_out))
+        return float(np.abs(ours - theirs).max())
+
+    halo_a = halo_s = 0
+    for quality in (0.0, 50.0, 100.0):
+        g_a, g_s = partial(networks.g_a, quality=quality), partial(networks.g_s, quality=quality)
+        y = g_a(x)
+        decoded = np.rint(y)
+        pixels = g_s(decoded)
+        while halo_a < windows.reach_a and error(g_a, x, y, halo_a) > LATENT_TOLERANCE:
+            halo_a += 1
+        while halo_s < windows.reach_s and 255 * error(g_s, decoded, pixels, halo_s) > HALO_TOLERANCE:
+            halo_s += 1
+    return np.array([halo_a, halo_s], np.int32)
 
 
 @torch.no_grad()

@@ -77,9 +77,10 @@ class Graph:
     # The layers of the network.
 
     def linear(self, x: str, name: str) -> str:
-        return self.op(
-            "Conv", x, self.weight(f"{name}.weight"), self.weight(f"{name}.bias"), kernel_shape=[1, 1]
-        )
+        return self.conv1(x, self.weight(f"{name}.weight"), self.weight(f"{name}.bias"))
+
+    def conv1(self, x: str, weight: str, bias: str) -> str:
+        return self.op("Conv", x, weight, bias, kernel_shape=[1, 1])
 
     def leaky(self, x: str) -> str:
         return self.op("LeakyRelu", x, alpha=0.01)
@@ -106,10 +107,21 @@ class Graph:
         t = self.leaky(self.linear(x, f"{name}.mix_in"))
         t = self.conv3(t, f"{name}.depthwise", groups=channels)
         x = self.op("Add", x, self.linear(t, f"{name}.mix_out"))
-        wide = self.leaky(self.linear(x, f"{name}.expand"))
-        first = self.op("Split", wide, outputs=2, axis=1)
-        folded = self.op("Add", first, f"{first}_1")
-        return self.op("Add", x, self.linear(folded, f"{name}.project"))
+        # Split are the weights, once when they are loaded, and not what comes of them.
+        weights, biases = (
+            self.op("Split", self.weight(f"{name}.expand.{part}"), outputs=2, axis=0)
+            for part in ("weight", "bias")
+        )
+        halves = [self.leaky(self.conv1(x, weights + half, biases + half)) for half in ("", "_1")]
+        return self.op("Add", x, self.linear(self.op("Add", *halves), f"{name}.project"))
+
+    def stay(self, x: str) -> str:
+        """The same numbers, in the layout of convolutions, which only they, pools and their sums know.
+
+        ONNX Runtime then keeps to it through all the blocks that follow, and computes each sum in the
+        convolution before it. Without this every sum is taken in plain order, between two changes of order.
+        """
+        return self.op("MaxPool", x, kernel_shape=[1, 1])
 
     def blocks(self, x: str, name: str, count: int) -> str:
         for i in range(count):
@@ -122,8 +134,11 @@ class Graph:
         distance = self.op("Abs", self.op("Sub", q, self.constant([range(ANCHORS)])))
         return self.op("Relu", self.op("Sub", self.constant(1.0), distance))
 
+    def shape(self, *sides: int) -> str:
+        return self.constant(sides, np.int64)
+
     def per_channel(self, row: str) -> str:
-        return self.op("Reshape", row, self.constant([1, -1, 1, 1], np.int64))
+        return self.op("Reshape", row, self.shape(1, -1, 1, 1))
 
     def modulation(self, x: str, hat: str, name: str) -> str:
         scale = self.op("Add", self.op("MatMul", hat, self.weight(f"{name}.scale")), self.constant(1.0))
@@ -145,11 +160,13 @@ class Graph:
 
 def g_a(g: Graph, c: ModelConfig) -> None:
     x, hat = g.input("x", 1, 3, "16h", "16w"), g.hats()
-    linear = g.linear(g.down(x, 16), "g_a.shortcut")
+    # Division by the spread, in the weights: nothing is left to do for each position.
+    spread = g.weight("spread")
+    weight = g.op("Div", g.weight("g_a.shortcut.weight"), g.op("Reshape", spread, g.shape(-1, 1, 1, 1)))
+    linear = g.conv1(g.down(x, 16), weight, g.op("Div", g.weight("g_a.shortcut.bias"), spread))
     t = g.modulation(g.linear(g.down(x, 8), "g_a.embed"), hat, "g_a.quality")
-    t = g.linear(g.down(g.blocks(t, "g_a.blocks", c.blocks_a), 2), "g_a.head")
-    y = g.op("Add", g.op("Div", linear, g.spread()), t)
-    y = g.blocks(y, "g_a.latent_blocks", c.latent_blocks_a)
+    t = g.linear(g.down(g.blocks(g.stay(t), "g_a.blocks", c.blocks_a), 2), "g_a.head")
+    y = g.blocks(g.op("Add", linear, t), "g_a.latent_blocks", c.latent_blocks_a)
     unit = g.op("Mul", g.gain(hat), g.spread())
     g.output("y", g.op("Mul", y, unit), 1, c.latent, "h", "w")
 
@@ -183,9 +200,7 @@ def h_sigma(g: Graph, c: ModelConfig) -> None:
         # The scale is a power of two, 1/2 at most: times it, weights and bias are still whole numbers of some
         # power of two, as is the half that is added. The sums stay exact, and two passes are saved.
         scale = g.weight(f"{name}.scale")
-        weight = g.op(
-            "Mul", g.weight(f"{name}.weight"), g.op("Reshape", scale, g.constant([-1, 1, 1, 1], np.int64))
-        )
+        weight = g.op("Mul", g.weight(f"{name}.weight"), g.op("Reshape", scale, g.shape(-1, 1, 1, 1)))
         bias = g.op("Reshape", g.op("Add", g.op("Mul", bias, scale), half), g.constant([-1], np.int64))
         a = g.op("Floor", g.op("Conv", a, weight, bias, kernel_shape=[1, 1]))
         a = g.op("Clip", a, g.constant(0.0), g.constant(float(top)))
@@ -216,12 +231,13 @@ def context(g: Graph, c: ModelConfig) -> None:
 
 def g_s(g: Graph, c: ModelConfig) -> None:
     y_hat, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
-    y = g.op("Div", y_hat, g.op("Mul", g.gain(hat), g.spread()))
+    y = g.stay(g.op("Div", y_hat, g.op("Mul", g.gain(hat), g.spread())))
     y = g.blocks(y, "g_s.latent_blocks", c.latent_blocks_s)
-    t = g.up(g.linear(y, "g_s.embed"), 2)
-    t = g.blocks(g.modulation(t, hat, "g_s.quality"), "g_s.blocks", c.blocks_s)
+    t = g.modulation(g.up(g.linear(y, "g_s.embed"), 2), hat, "g_s.quality")
+    t = g.blocks(g.stay(t), "g_s.blocks", c.blocks_s)
     deep = g.up(g.linear(t, "g_s.head"), 8)
-    linear = g.up(g.linear(g.op("Mul", y, g.spread()), "g_s.shortcut"), 16)
+    weight = g.op("Mul", g.weight("g_s.shortcut.weight"), g.spread())
+    linear = g.up(g.conv1(y, weight, g.weight("g_s.shortcut.bias")), 16)
     g.output("x", g.op("Add", linear, deep), 1, 3, "16h", "16w")
 
 
