@@ -58,7 +58,7 @@ class Windows:
         halos = checkpoint.tensors.get("halos", np.array([self.reach_a, self.reach_s])).tolist()
         if halos not in [[a, s] for a in range(self.reach_a + 1) for s in range(self.reach_s + 1)]:
             raise BadModel(f"{shown(checkpoint.path)}: the model has impossible halos")
-        self._around_a, self._around_s = halos
+        self._around_a, self._around_s = map(int, halos)
         reach = 1 + size("context_blocks", 0, MAX_BLOCKS)
         self._around_mean = -(-reach // Y_CELL)
         self.halo = -(-(reach + self._around_s) // Y_CELL)
