@@ -3,22 +3,30 @@
     python bench/batch.py [IMAGES] [-n COUNT]       on an idle machine
 
 Prints pictures and megapixels a second for each number of workers, of one thread each; medians of three.
+Where Ray is installed, the same work from files to files follows, by processes and on a Ray cluster of this
+machine alone: what that takes more, to begin and for each picture.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
 import nicodec
+from nicodec import cluster, jobs
+from nicodec.batch import Job
 from nicodec.bench.photographs import find_images, load, photographs
-from nicodec.workers import cores
+from nicodec.workers import Apart, cores, in_order
 
 REPEATS = 3
 
@@ -51,6 +59,33 @@ def main() -> None:
                                                  lambda s: f"{megapixels / s:.2f} Mpx/s")]  # fmt: skip
         table.add_row(str(workers), *cells, gains)
     Console().print(table)
+    if find_spec("ray"):
+        with tempfile.TemporaryDirectory() as folder:
+            Console().print(beside_ray(codec, pictures, Path(folder)))
+
+
+def beside_ray(codec: nicodec.Codec, pictures: list[np.ndarray], folder: Path) -> Table:
+    """Encoding of all pictures with a worker for each core: by processes of this one, and by Ray Data."""
+    todo = []
+    for n, picture in enumerate(pictures):
+        Image.fromarray(picture).save(folder / f"{n}.png", compress_level=1)
+        todo.append(Job(str(folder / f"{n}.png"), str(folder / f"{n}.nic")))
+    work = jobs.Encode(nicodec.Codec(codec.checkpoint, threads=1), {}, force=True)
+
+    def here() -> Iterator[object]:
+        with Apart(work) as do:
+            yield from in_order(do, todo, cores())
+
+    table = Table("engine", "until the first", "all", "a picture, after the first")
+    for name, engine in (("local", here), ("ray", lambda: cluster.spread(work, todo))):
+        start, times = time.perf_counter(), []
+        for _ in engine():
+            times.append(time.perf_counter() - start)
+        each = (times[-1] - times[0]) / max(1, len(times) - 1)
+        table.add_row(
+            name, f"{times[0]:.1f} s", f"{time.perf_counter() - start:.1f} s", f"{1000 * each:.0f} ms"
+        )
+    return table
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from nicodec import buckets
 from nicodec.errors import NicError
 from nicodec.files import shown
 
@@ -48,18 +49,21 @@ def plan(
 ) -> Plan:
     """What IN... [OUT] means.
 
-    arguments: files, folders, patterns, or - alone. out: where the results go, if an option said so; else the
-    last of several arguments says it if it is a folder or cannot be an input. suffix: of the results.
-    is_input: whether a name is that of a file to take from a folder.
+    arguments: files, folders, patterns, URLs, or - alone. out: where the results go, if an option said so;
+    else the last of several arguments says it if it is a folder or cannot be an input. suffix: of the
+    results. is_input: whether a name is that of a file to take from a folder.
 
     One file goes to OUT itself, or into it if it is a folder; everything else goes into the folder OUT, with
-    the tree below each folder or pattern; without OUT each result lies beside its source.
-    Raises NicError if OUT cannot be what it has to be.
+    the tree below each folder or pattern; without OUT each result lies beside its source. A URL as OUT is a
+    folder, since a bucket does not know of others.
+    Raises NicError if OUT cannot be what it has to be, or a URL cannot be listed.
     """
-    sources = list(arguments)
+    sources = [buckets.path_of(name) for name in arguments]
+    out = None if out is None else buckets.path_of(out)
     if out is None and len(sources) > 1 and _is_out(sources, is_input):
         out = sources.pop()
-    if len(sources) == 1 and not os.path.isdir(sources[0]) and not _is_pattern(sources[0]):
+    remote = any(buckets.is_url(name) for name in (*sources, out or ""))
+    if len(sources) == 1 and not remote and not os.path.isdir(sources[0]) and not _is_pattern(sources[0]):
         job = Job(sources[0], _single(sources[0], out, suffix))
         return Plan([job], many=False, makes_folders=out is not None and out.endswith(os.sep))
     if "-" in sources:
@@ -67,7 +71,7 @@ def plan(
     if out is not None and (out == "-" or (os.path.exists(out) and not os.path.isdir(out))):
         raise NicError(f"{shown(out)}: several results need a folder to go to")
     jobs = [
-        Job(path, os.path.splitext(path if out is None else os.path.join(out, below))[0] + suffix)
+        Job(path, os.path.splitext(path if out is None else _inside(out, below))[0] + suffix)
         for source in sources
         for path, below in _files(source, is_input)
     ]
@@ -88,6 +92,8 @@ def _is_out(arguments: list[str], is_input: Callable[[str], bool]) -> bool:
     *before, last = arguments
     if last == "-" or last.endswith(os.sep) or os.path.isdir(last):
         return True
+    if buckets.is_url(last):
+        return not is_input(last)
     if len(before) == 1:
         return not is_input(last) or os.path.abspath(before[0]) == os.path.abspath(last)
     return not os.path.exists(last) and not os.path.splitext(last)[1] and not _is_pattern(last)
@@ -101,9 +107,17 @@ def _matches(pattern: str) -> list[str]:
     return sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
 
 
+def _inside(out: str, below: str) -> str:
+    if buckets.is_url(out):
+        return "/".join((out.rstrip("/"), *below.split(os.sep)))
+    return os.path.join(out, below)
+
+
 def _files(source: str, is_input: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
     """The files that an argument names, and the path of each below it."""
-    if os.path.isdir(source):
+    if buckets.is_url(source):
+        yield from ((url, os.path.join(*parts)) for url, parts in buckets.below(source, is_input))
+    elif os.path.isdir(source):
         for folder, inside, names in os.walk(source):
             inside.sort()
             for name in sorted(filter(is_input, names)):
@@ -122,7 +136,7 @@ def clashes(jobs: list[Job]) -> dict[str, Job]:
     first: dict[str, Job] = {}
     later: dict[str, Job] = {}
     for job in jobs:
-        key = os.path.normcase(os.path.abspath(job.target))
+        key = job.target if buckets.is_url(job.target) else os.path.normcase(os.path.abspath(job.target))
         if first.setdefault(key, job) is not job:
             later[job.source] = first[key]
     return later

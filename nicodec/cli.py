@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -20,7 +21,18 @@ from nicodec.batch import Job, Plan
 from nicodec.console import about, label, say
 from nicodec.errors import NicError
 from nicodec.jobs import read_bytes, write_bytes
-from nicodec.options import Force, Json, Model, ModelOfFile, Out, Quiet, SkipExisting, Threads, Verbose
+from nicodec.options import (
+    Engine,
+    Force,
+    Json,
+    Model,
+    ModelOfFile,
+    Out,
+    Quiet,
+    SkipExisting,
+    Threads,
+    Verbose,
+)
 
 app = typer.Typer(
     name="nicodec",
@@ -77,8 +89,9 @@ def encode(
         list[str],
         typer.Argument(
             metavar="IN",
-            help="Pictures in any format that Pillow reads, folders, patterns; - is stdin. OUT: the .nic"
-            " file, the folder for many, or - for stdout. Default: beside IN, with the suffix .nic.",
+            help="Pictures in any format that Pillow reads, folders, patterns, URLs (s3://, gs://, abfs://,"
+            " file:///); - is stdin. OUT: the .nic file, the folder or URL for many, or - for stdout."
+            " Default: beside IN, with the suffix .nic.",
         ),
     ],
     out: Out = None,
@@ -100,6 +113,7 @@ def encode(
         float | None, typer.Option("--psnr", help="At least this PSNR in dB.", show_default=False)
     ] = None,
     model: Model = "photo",
+    engine: Engine = "local",
     threads: Threads = None,
     force: Force = False,
     skip_existing: SkipExisting = False,
@@ -123,7 +137,7 @@ def encode(
     if len(given) > 1:
         raise typer.BadParameter(f"{' and '.join(given)} exclude each other")
     most = None if size is None else _size(size)
-    manner = console.Manner(threads, force, skip_existing, quiet, verbose, as_json)
+    manner = console.Manner(engine, threads, force, skip_existing, quiet, verbose, as_json)
 
     from nicodec import image
 
@@ -135,6 +149,7 @@ def encode(
         Codec(model, threads=1 if plan.many else threads),
         {"quality": quality, "target_bytes": most, "target_bpp": bpp, "target_psnr": psnr, "strip": strip},
         force,
+        again=engine == "ray",
     )
     raise typer.Exit(console.run(plan, work, "encoded", manner))
 
@@ -145,8 +160,9 @@ def decode(
         list[str],
         typer.Argument(
             metavar="IN",
-            help=".nic files, folders, patterns; - is stdin. OUT: the picture, in the format of its suffix,"
-            " the folder for many, or - for stdout, as PNG. Default: beside IN, with the suffix .png.",
+            help=".nic files, folders, patterns, URLs (s3://, gs://, abfs://, file:///); - is stdin. OUT: the"
+            " picture, in the format of its suffix, the folder or URL for many, or - for stdout, as PNG."
+            " Default: beside IN, with the suffix .png.",
         ),
     ],
     out: Out = None,
@@ -166,6 +182,7 @@ def decode(
         bool, typer.Option("--preview", help="A small picture, an eighth of the size.")
     ] = False,
     model: ModelOfFile = None,
+    engine: Engine = "local",
     threads: Threads = None,
     force: Force = False,
     skip_existing: SkipExisting = False,
@@ -186,7 +203,7 @@ def decode(
     if preview and region is not None:
         raise typer.BadParameter("--preview and --region exclude each other")
     part = None if region is None else _region(region)
-    manner = console.Manner(threads, force, skip_existing, quiet, verbose, as_json)
+    manner = console.Manner(engine, threads, force, skip_existing, quiet, verbose, as_json)
 
     from nicodec import image
 
@@ -199,6 +216,7 @@ def decode(
         {"region": part, "scale": 1 / 8 if preview else 1},
         format,
         force,
+        again=engine == "ray",
     )
     raise typer.Exit(console.run(plan, work, "decoded", manner))
 
@@ -210,6 +228,10 @@ def _plan(
     if manner.force and manner.skip_existing:
         raise typer.BadParameter("-f and --skip-existing exclude each other")
     plan = batch.plan(sources, out, suffix, is_input=is_input)
+    if manner.engine == "ray":
+        if any("-" in (job.source, job.target) for job in plan.jobs):
+            raise NicError("--engine ray: - cannot go to a cluster")
+        return replace(plan, many=True)
     if plan.many:
         return plan
     job = plan.jobs[0]

@@ -10,12 +10,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
-from nicodec import batch
+from nicodec import batch, buckets, cluster
 from nicodec.batch import Job, Plan
 from nicodec.errors import NicError
 from nicodec.files import shown
@@ -23,6 +24,8 @@ from nicodec.jobs import Done
 from nicodec.workers import Apart, cores, in_order
 
 SOME_FAILED, INTERRUPTED = 5, 130
+# So many targets at once are looked for before a cluster is given its work.
+LOOKING = 16
 
 
 class SameFile(NicError):
@@ -45,6 +48,7 @@ class Outcome:
 class Manner:
     """How to run and how to report."""
 
+    engine: Literal["local", "ray"] = "local"
     threads: int | None = None
     force: bool = False
     skip_existing: bool = False
@@ -65,6 +69,10 @@ def label(path: str, stream: str) -> str:
 def check_target(job: Job, force: bool) -> None:
     """Refuses before the work what the write would refuse after it. Raises NicError."""
     source, target = job.source, job.target
+    if buckets.is_url(target):
+        if not force and buckets.exists(target):
+            raise NicError(f"{shown(target)}: exists already; -f overwrites it")
+        return
     if target == "-" or not os.path.lexists(target):
         return
     if os.path.isdir(target):
@@ -106,7 +114,8 @@ def _say_notes(source: str, lines: list[str] | tuple[str, ...]) -> None:
 def run(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner) -> int:
     """Do all jobs; returns the exit code of many files. Of one, raises its NicError.
 
-    work: does one job; of many, in a process of its own for each worker, to which it is pickled.
+    work: does one job; of many, in a process of its own for each worker, to which it is pickled, on the
+    machines that the engine of `manner` says.
     verb: what was done to the files, for the summary.
     """
     return _many(plan.jobs, work, verb, manner) if plan.many else _one(plan, work, manner)
@@ -137,7 +146,8 @@ def _many(jobs: list[Job], work: Callable[[Job], Done], verb: str, manner: Manne
     outcomes: list[Outcome] = []
     total = Total()
 
-    def attempt(job: Job) -> Outcome:
+    def prepare(job: Job) -> Outcome | None:
+        """What becomes of a job that needs no work; else makes the folder of its target."""
         try:
             with _naming(job.source, job.target):
                 if job.source in taken:
@@ -147,21 +157,42 @@ def _many(jobs: list[Job], work: Callable[[Job], Done], verb: str, manner: Manne
                     return Outcome(job)
                 check_target(job, manner.force)
                 _make_folder(job.target)
-                return Outcome(job, do(job), notes=tuple(notes.take()))
+                return None
+        except NicError as error:
+            return Outcome(job, error=error)
+
+    def finish(job: Job, do: Callable[[], Done]) -> Outcome:
+        try:
+            with _naming(job.source, job.target):
+                return Outcome(job, do(), notes=tuple(notes.take()))
         except NicError as error:
             return Outcome(job, error=error)
         except MemoryError:
             return Outcome(job, error=NicError(f"{shown(job.source)}: not enough memory"))
 
+    def here() -> Generator[Outcome, None, None]:
+        crew = min(manner.threads or cores(), len(jobs))
+        with Apart(work) if crew > 1 else nullcontext(work) as do:
+            yield from in_order(lambda job: prepare(job) or finish(job, partial(do, job)), jobs, crew)
+
+    def on_cluster() -> Generator[Outcome, None, None]:
+        left = []
+        for job, settled in zip(jobs, in_order(prepare, jobs, LOOKING), strict=True):
+            if settled is None:
+                left.append(job)
+            else:
+                yield settled
+        for job, answer in cluster.spread(work, left, manner.threads):
+            yield finish(job, answer.get)
+
     stopped = False
-    crew = min(manner.threads or cores(), len(jobs))
     with (
         batch.notes() as notes,
         _bar(len(jobs), manner.quiet or manner.as_json) as advance,
-        Apart(work) if crew > 1 else nullcontext(work) as do,
+        closing(here() if manner.engine == "local" else on_cluster()) as results,
     ):
         try:
-            for outcome in in_order(attempt, jobs, crew):
+            for outcome in results:
                 outcomes.append(outcome)
                 total.add(outcome, time.monotonic() - started)
                 if not manner.quiet:
@@ -184,13 +215,15 @@ def _many(jobs: list[Job], work: Callable[[Job], Done], verb: str, manner: Manne
 
 
 def _is_to_skip(job: Job, manner: Manner) -> bool:
-    return manner.skip_existing and job.target != "-" and os.path.isfile(job.target)
+    if not manner.skip_existing or job.target == "-":
+        return False
+    return buckets.exists(job.target) if buckets.is_url(job.target) else os.path.isfile(job.target)
 
 
 def _make_folder(target: str) -> None:
     folder = os.path.dirname(target)
     try:
-        if folder:
+        if folder and not buckets.is_url(target):
             os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise NicError(f"{shown(folder)}: cannot be made: {error.strerror}") from None

@@ -181,18 +181,24 @@ def write(
     Raises BadImage for a format that is not known or cannot hold the image, NicError if the file cannot be
     written.
     """
-    path = target if isinstance(target, str | os.PathLike) else None
+    if isinstance(target, str | os.PathLike):
+        atomic_write(target, encoded(image, format, target), overwrite=overwrite)
+    else:
+        target.write(encoded(image, format))
+
+
+def encoded(
+    image: Image.Image, format: str | None = None, path: str | os.PathLike[str] | None = None
+) -> bytes:
+    """The bytes that `write` writes. path: names the file in messages and, without `format`, says which."""
     name = "the output" if path is None else shown(path)
-    encoded = io.BytesIO()
+    buffer = io.BytesIO()
     kind = _format(name, format, path)
     if kind == "NPY":
-        np.save(encoded, np.asarray(image), allow_pickle=False)
+        np.save(buffer, np.asarray(image), allow_pickle=False)
     else:
-        _save(image, encoded, kind, name)
-    if path is not None:
-        atomic_write(path, encoded.getvalue(), overwrite=overwrite)
-    elif not isinstance(target, str | os.PathLike):
-        target.write(encoded.getvalue())
+        _save(image, buffer, kind, name)
+    return buffer.getvalue()
 
 
 def _save(image: Image.Image, encoded: BinaryIO, kind: str, name: str) -> None:

@@ -1,17 +1,16 @@
-"""One job: the file or stream that it names -> the file or stream that it makes, and what to say of it.
+"""One job: the file, URL or stream that it names -> the one that it makes, and what to say of it.
 
 Between `console`, which runs jobs, and `codec`. Jobs can be pickled, so that they work in any process.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nicodec import files
+from nicodec import buckets, files
 from nicodec.batch import Job
 from nicodec.errors import BadFile, LimitExceeded, NicError
 from nicodec.files import MAX_BYTES, atomic_write
@@ -34,18 +33,23 @@ class Done:
 
 @dataclass(frozen=True)
 class Encode:
-    """Encodes pictures. options: of `Codec.encode`. Raises what that raises, and NicError of files."""
+    """Encodes pictures. options: of `Codec.encode`. Raises what that raises, and NicError of files.
+
+    force, again: of `write_bytes`.
+    """
 
     codec: Codec
     options: dict[str, Any]
     force: bool = False
+    again: bool = False
 
     def __call__(self, job: Job) -> Done:
         from nicodec import container
 
-        read = read_bytes("-") if job.source == "-" else job.source
+        is_file = job.source != "-" and not buckets.is_url(job.source)
+        read = job.source if is_file else read_bytes(job.source)
         data = self.codec.encode(read, **self.options)
-        write_bytes(job.target, data, self.force)
+        write_bytes(job.target, data, self.force, self.again)
         made, _ = container.unpack(data)
         coded_at = made.quality / 100
         facts = {"quality": coded_at, "bpp": 8 * len(data) / (made.width * made.height)}
@@ -60,8 +64,8 @@ class Encode:
 class Decode:
     """Decodes .nic files. model: one to use, or None for that of each file; options: of `Codec.decode`.
 
-    format: of the results; None is that of the target's suffix, or PNG. Raises what `Codec.decode` raises,
-    and NicError of files.
+    format: of the results; None is that of the target's suffix, or PNG. force, again: of `write_bytes`.
+    Raises what `Codec.decode` raises, and NicError of files.
     """
 
     model: str | None
@@ -69,6 +73,7 @@ class Decode:
     options: dict[str, Any]
     format: str | None = None
     force: bool = False
+    again: bool = False
 
     def __call__(self, job: Job) -> Done:
         from nicodec import image
@@ -76,22 +81,16 @@ class Decode:
 
         data = read_bytes(job.source)
         picture = codec_for(data, self.model, self.threads).decode(data, **self.options)
-        if job.target == "-":
-            buffer = io.BytesIO()
-            image.write(picture, buffer, self.format or "PNG")
-            written = len(buffer.getvalue())
-            write_bytes(job.target, buffer.getvalue(), self.force)
-        else:
-            image.write(picture, job.target, self.format, overwrite=self.force)
-            written = _size_of(job.target)
+        made = image.encoded(picture, self.format, None if job.target == "-" else job.target)
+        write_bytes(job.target, made, self.force, self.again)
         said = f"{picture.width}x{picture.height} {picture.mode}"
-        return Done(picture.width, picture.height, len(data), written, said, {"mode": picture.mode})
+        return Done(picture.width, picture.height, len(data), len(made), said, {"mode": picture.mode})
 
 
 def read_bytes(path: str) -> bytes:
-    """The bytes of a file; - is stdin."""
+    """The bytes of a file or URL; - is stdin."""
     if path != "-":
-        return files.read_bytes(path)
+        return buckets.read_bytes(path) if buckets.is_url(path) else files.read_bytes(path)
     try:
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
     except OSError as error:
@@ -101,10 +100,18 @@ def read_bytes(path: str) -> bytes:
     return data
 
 
-def write_bytes(path: str, data: bytes, force: bool) -> None:
-    """Bytes to a file, whole or not at all; - is stdout."""
+def write_bytes(path: str, data: bytes, force: bool, again: bool = False) -> None:
+    """Bytes to a file or URL, whole or not at all; - is stdout.
+
+    again: nothing stood there when the work was handed out, and what does now may be the job's own, of a
+    machine that was lost before it could tell. The same bytes are left, others replaced.
+    """
+    if buckets.is_url(path):
+        return buckets.write_bytes(path, data)
     if path != "-":
-        return atomic_write(path, data, overwrite=force)
+        if again and _size_of(path) == len(data) and files.read_bytes(path) == data:
+            return None
+        return atomic_write(path, data, overwrite=force or again)
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

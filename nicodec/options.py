@@ -3,7 +3,7 @@
 Beside `cli` and `tools`, which name them in their signatures.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,15 @@ ModelOfFile = Annotated[
 ]
 Threads = Annotated[
     int | None, typer.Option("-j", "--threads", min=1, help="Threads to use.", show_default="all")
+]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--engine",
+        help="Where to work: local, on this machine, or ray, on a Ray cluster (extra \\[ray]), that of"
+        " RAY_ADDRESS or one begun here. Its machines have to see the files under the same names: a shared"
+        " folder, or URLs.",
+    ),
 ]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing OUT.")]
 Out = Annotated[

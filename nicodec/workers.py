@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -53,6 +54,40 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@dataclass(frozen=True)
+class Answer(Generic[Result]):
+    """What work came to in another process: its result, or what it raised and where; what it warned of."""
+
+    result: Result | None = None
+    error: Exception | None = None
+    trace: str | None = None
+    told: tuple[tuple[type[Warning], str], ...] = ()
+
+    @classmethod
+    def of(cls, work: Callable[[Item], Result], item: Item) -> Answer[Result]:
+        """Does the work, in that process. NicError is the input's fault, anything else has a trace."""
+        result = trace = None
+        error: Exception | None = None
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                result = work(item)
+            except NicError as found:
+                error = found
+            except Exception as found:
+                error, trace = found, traceback.format_exc()
+        return cls(result, error, trace, tuple((w.category, str(w.message)) for w in caught))
+
+    def get(self) -> Result:
+        """The result, in this process: raised and warned of is here what was so there."""
+        for category, message in self.told:
+            warnings.warn(message, category, stacklevel=2)
+        if self.error is not None:
+            trace = None if self.trace is None else RuntimeError(f"in its worker process:\n{self.trace}")
+            raise self.error from trace
+        return self.result  # type: ignore[return-value]
+
+
 class Apart(Generic[Item, Result]):
     """A function that does its work in a process of its own for each thread that calls it.
 
@@ -73,8 +108,8 @@ class Apart(Generic[Item, Result]):
         if process is None or process.ended:
             process = self._here.process = _Process(self._work)
             self._all.append(process)
-        result: Result = process.ask(item)
-        return result
+        answer: Answer[Result] = process.ask(item)
+        return answer.get()
 
     def __enter__(self) -> Apart[Item, Result]:
         return self
@@ -105,25 +140,20 @@ class _Process:
         return self._ask.closed
 
     def ask(self, item: object) -> Any:
-        """The result of one item."""
+        """The answer to one item."""
         try:
             if self._work is not None:
                 self._ask.write(self._work)
                 self._work = None
             pickle.dump(item, self._ask, protocol=5)
             self._ask.flush()
-            result, error, trace, told = pickle.load(self._answer)
+            return pickle.load(self._answer)
         except (OSError, EOFError, pickle.UnpicklingError):
             self.end()
             raise NicError(f"its worker process {_how(self._process.returncode)}") from None
         except BaseException:  # the half of a question is left in the pipe
             self.end()
             raise
-        for category, message in told:
-            warnings.warn(message, category, stacklevel=2)
-        if error is not None:
-            raise error from (trace and RuntimeError(f"in its worker process:\n{trace}"))
-        return result
 
     def end(self) -> None:
         for pipe in (self._ask, self._answer):
@@ -152,19 +182,8 @@ def serve() -> None:
             item = pickle.load(questions)
         except EOFError:
             return
-        result = trace = None
-        error: Exception | None = None
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                result = work(item)
-            except NicError as found:
-                error = found
-            except Exception as found:
-                error, trace = found, traceback.format_exc()
-        told = [(w.category, str(w.message)) for w in caught]
         try:
-            pickle.dump((result, error, trace, told), answers, protocol=5)
+            pickle.dump(Answer.of(work, item), answers, protocol=5)
             answers.flush()
         except OSError:  # nobody is there any more
             os._exit(1)

@@ -55,6 +55,8 @@ def test_nothing_of_the_runtime_names_torch() -> None:
 
 def test_outside_libraries_stay_behind_one_module() -> None:
     assert importers("constriction") <= {"entropy"}
+    assert importers("pyarrow") <= {"buckets"}
+    assert importers("ray") <= {"cluster"}
     assert importers("nicodec.train") <= {"tools"}  # the command that starts it
     assert importers("nicodec.cli") <= {"__main__"}
 

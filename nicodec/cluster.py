@@ -1,0 +1,144 @@
+"""One function over many items on a Ray cluster: an actor for each of its cores, answers as they come.
+
+Beside `workers`, which does it on this machine; under `console`. Needs the extra [ray].
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import socket
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import Any, TypeVar
+
+from nicodec.errors import MissingExtra, NicError
+from nicodec.files import shown
+from nicodec.workers import Answer, Apart
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class _Actor:
+    """Does the work in a process of its own, as `workers` does here: an item that kills it fails alone.
+
+    So an actor is lost with its machine only, and Ray may try again for ever what it was at. Names of files
+    and settings mean what they mean to the first process.
+    """
+
+    def __init__(self, work: bytes, folder: str, settings: dict[str, str]) -> None:
+        with suppress(OSError):  # it is needed for relative names of files alone
+            os.chdir(folder)
+        os.environ.update(settings)
+        self._do: Apart[Any, Any] = Apart(pickle.loads(work))
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        answer = Answer.of(self._do, pickle.loads(row["item"]))
+        return {"n": row["n"], "answer": pickle.dumps(answer)}
+
+
+def spread(
+    work: Callable[[Item], Result], items: list[Item], workers: int | None = None
+) -> Iterator[tuple[Item, Answer[Result]]]:
+    """Each item once with the answer to it, in the order in which they come.
+
+    work: sent once, unpickled once by each actor. What a lost machine was at is done again by another, so
+    work may even come to its end twice; it has to come to the same. workers: None is one for each core.
+
+    The cluster is that of RAY_ADDRESS, or one that runs on this machine, or one that is begun here and ends
+    with the work. Raises MissingExtra without Ray, NicError if the cluster cannot be reached.
+    """
+    if not items:
+        return
+    with _cluster() as ray:
+        with _unwarned():
+            rows = _answers(ray, pickle.dumps(work), [pickle.dumps(item) for item in items], workers)
+        while True:
+            with _unwarned():
+                row = next(rows, None)
+            if row is None:
+                return
+            yield items[row["n"]], pickle.loads(row["answer"])
+
+
+def _answers(ray: Any, work: bytes, items: list[bytes], workers: int | None) -> Iterator[dict[str, Any]]:
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    settings = {name: value for name, value in os.environ.items() if name.startswith("NICODEC_")}
+    rows = [{"n": n, "item": item} for n, item in enumerate(items)]
+    # A block is what is sent, told of and done again: one item. Ray Data restarts actors, and does again what
+    # they were at, as often as it takes.
+    answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+        _Actor,
+        fn_constructor_args=(work, os.getcwd(), settings),
+        num_cpus=1,
+        compute=ray.data.ActorPoolStrategy(
+            min_size=min(workers or cores, cores, len(items)), max_size=workers
+        ),
+    )
+    return iter(answers.iter_rows())
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """What Ray warns of is about its own settings. What pictures lose is warned of elsewhere."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _cluster() -> Iterator[Any]:
+    """Ray, connected and quiet: what it logs it keeps in files, what it prints is no result of ours."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    try:
+        with _unwarned():
+            import ray
+            import ray.data
+    except ImportError:
+        raise MissingExtra("needs ray: pip install 'nicodec[ray]'") from None
+    for handler in logging.getLogger("ray.data").handlers:
+        if type(handler).__name__ == "PlainRayHandler":
+            handler.setLevel(logging.CRITICAL)
+    begun = not ray.is_initialized()
+    if begun:
+        _reach(os.environ.get("RAY_ADDRESS", ""))
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        try:
+            if begun:
+                with _unheard():
+                    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.CRITICAL)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise NicError(f"no Ray cluster: {' '.join(str(error).split())}") from error
+        try:
+            yield ray
+        finally:
+            if begun:
+                ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raises NicError if nobody listens at a host:port; Ray would wait for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        except OSError as error:
+            raise NicError(f"no Ray cluster answers at {shown(address)}: {error}") from None
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """What the C++ half of Ray writes to stderr goes nowhere. Its errors are raised as well."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
