@@ -6,6 +6,7 @@ Below the command line and the Pillow plugin, above `codec`.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,9 +70,11 @@ def encode(
     target_bytes: float | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
+    effort: int = 1,
     model: str | os.PathLike[str] = "photo",
     strip: bool = False,
     max_pixels: int | None = None,
+    progress: Callable[[float, float], None] | None = None,
 ) -> bytes:
     """A picture -> the bytes of a .nic file; see `Codec.encode` and `Codec`."""
     codec = _shared(checkpoint.load(checkpoint.find(model)), threads=None)
@@ -81,8 +84,10 @@ def encode(
         target_bytes=target_bytes,
         target_bpp=target_bpp,
         target_psnr=target_psnr,
+        effort=effort,
         strip=strip,
         max_pixels=max_pixels,
+        progress=progress,
     )
 
 

@@ -112,6 +112,12 @@ def encode(
     psnr: Annotated[
         float | None, typer.Option("--psnr", help="At least this PSNR in dB.", show_default=False)
     ] = None,
+    effort: Annotated[
+        int,
+        typer.Option(
+            "-e", "--effort", min=1, max=9, help="Above 1: refine for smaller files, slowly; needs torch."
+        ),
+    ] = 1,
     model: Model = "photo",
     engine: Engine = "local",
     threads: Threads = None,
@@ -128,6 +134,7 @@ def encode(
     nicodec encode photo.jpg                   photo.nic beside it
     nicodec encode photo.png small.nic -q 30   smaller, and another name
     nicodec encode photo.png --size 120k       the best in 120,000 bytes
+    nicodec encode photo.png -e 5              smaller still, for a minute's work
     nicodec encode holiday/ archive/           a whole tree of folders
     cat photo.png | nicodec encode - > photo.nic
     [/dim]
@@ -147,11 +154,19 @@ def encode(
 
     work = jobs.Encode(
         Codec(model, threads=1 if plan.many else threads),
-        {"quality": quality, "target_bytes": most, "target_bpp": bpp, "target_psnr": psnr, "strip": strip},
+        {
+            "quality": quality,
+            "target_bytes": most,
+            "target_bpp": bpp,
+            "target_psnr": psnr,
+            "effort": effort,
+            "strip": strip,
+        },
         force,
         again=engine == "ray",
     )
-    raise typer.Exit(console.run(plan, work, "encoded", manner))
+    watch = effort > 1 and not (plan.many or quiet or as_json)
+    raise typer.Exit(console.run(plan, console.watched(work) if watch else work, "encoded", manner))
 
 
 @app.command()

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import cached_property, partial
 from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from nicodec import (
@@ -37,7 +38,7 @@ from nicodec.errors import BadModel, MissingExtra, ModelNotFound, NicError, Targ
 from nicodec.files import read_bytes, shown
 from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
-from nicodec.tiles import Y_CELL, Box
+from nicodec.tiles import Y_CELL, Box, Rows
 from nicodec.transform import Networks, Planes
 from nicodec.windows import PREVIEW_WINDOW, WINDOW, Windows
 from nicodec.workers import Apart, cores, in_order
@@ -76,6 +77,7 @@ class Codec:
         if found.config.get("z") != len(self.z_tables.low) / prior.ANCHORS:
             raise BadModel(f"{shown(found.path)}: the model has tables for another z than its own")
         self.windows = Windows(self.checkpoint, self.networks)
+        self._refines: Any = None
 
     def encode(
         self,
@@ -85,8 +87,10 @@ class Codec:
         target_bytes: float | None = None,
         target_bpp: float | None = None,
         target_psnr: float | None = None,
+        effort: int = 1,
         strip: bool = False,
         max_pixels: int | None = None,
+        progress: Callable[[float, float], None] | None = None,
     ) -> bytes:
         """A picture -> the bytes of a .nic file.
 
@@ -95,22 +99,28 @@ class Codec:
         At most one of: quality, 0..100, else 50; target_bytes, the most that the file may take, met within
         2 %; target_bpp, the same for each pixel, met within 1 %; target_psnr, the least in dB over the
         samples without alpha, met within 0.1 dB. For a target the picture is coded about three times.
-        Raises BadImage or LimitExceeded; NicError for an impossible quality, and TargetMissed if no quality
-        keeps to a target. Warns of anything that had to be converted, and of targets that were only kept to.
+        effort: 1..9. From 2 on the latent is refined for this one picture, by steps of gradient whose number
+        doubles from each effort to the next. That needs torch (MissingExtra), and is kept only where bits and
+        squared error together, weighed as `quality` weighs them, come out lower. progress: called at each of
+        those steps with the share that is done, and the share of the cost that is left.
+        Raises BadImage or LimitExceeded; NicError for an impossible quality or effort, and TargetMissed if no
+        quality keeps to a target. Warns of anything that had to be converted, and of targets that were only
+        kept to.
         """
         picture = read(source)
         height, width, _ = picture.pixels.shape
         container.check_size(width, height, max_pixels)
         target = rate.target(height * width, size=target_bytes, bpp=target_bpp, psnr=target_psnr)
+        code = self._coder(picture, strip, effort, progress)
         if target is None:
-            return self._encode(picture, quantize.quality_index(50 if quality is None else quality), strip)
+            return code(quantize.quality_index(50 if quality is None else quality))
         if quality is not None:
             raise NicError("quality and a target exclude each other")
 
         files: dict[int, bytes] = {}
 
         def trial(q: int) -> float:
-            files[q] = self._encode(picture, q, strip)
+            files[q] = code(q)
             return math.log(len(files[q])) if target.size else self._psnr(picture, files[q])
 
         q, hit = rate.search(trial, target)
@@ -137,8 +147,44 @@ class Codec:
             raise TargetMissed(f"no quality keeps to the target; the nearest is {text}")
         warnings.warn(f"no quality meets the target closely; the nearest is {text}", stacklevel=3)
 
-    def _encode(self, picture: Picture, q: int, strip: bool) -> bytes:
-        """The steps, at one quality in hundredths."""
+    def _coder(
+        self,
+        picture: Picture,
+        strip: bool,
+        effort: int,
+        progress: Callable[[float, float], None] | None,
+    ) -> Callable[[int], bytes]:
+        """What makes a file of a picture, given a quality in hundredths."""
+        whole = isinstance(effort, int | np.integer) and not isinstance(effort, bool)
+        if not whole or not 1 <= effort <= 9:
+            raise NicError(f"effort must be a whole number from 1 to 9, not {effort!r}")
+        if effort == 1:
+            return lambda q: self._encode(picture, q, strip)
+        refiner = self._refiner(effort)
+
+        def refined(q: int) -> bytes:
+            refine = refiner.picture(picture.pixels, q, effort, progress)
+            files = self._encode(picture, q, strip), self._encode(picture, q, strip, refine)
+            return min(files, key=lambda data: refine.cost(len(data), self._psnr(picture, data)))
+
+        return refined
+
+    def _refiner(self, effort: int) -> Any:
+        """The `train.refine.Refiner` of this codec, kept for the next picture."""
+        if self._refines is None:
+            module = _from_torch("refine", f"effort={effort}")
+            device = self.device.removesuffix("-torch")
+            self._refines = module.Refiner(self.checkpoint, self.networks, self.y_tables, device)
+        return self._refines
+
+    def _encode(
+        self,
+        picture: Picture,
+        q: int,
+        strip: bool,
+        refine: Callable[[Box, Rows, npt.NDArray[np.int8]], None] | None = None,
+    ) -> bytes:
+        """The steps, at one quality in hundredths. refine: changes the latent of a band."""
         height, width, channels = picture.pixels.shape
         tables = symbols.z_tables_of(q, self.z_tables)
         ranges = self.z_tables.low[tables], self.z_tables.high[tables]
@@ -146,6 +192,8 @@ class Codec:
         for band, y, z in self.windows.analysis(picture.pixels, q, ranges, TILE[1]):
             here = band.times(Y_CELL)
             r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
+            if refine is not None:
+                refine(band, y, z)
             for tile in tiles.grid(band, TILE):
                 part, index = self.windows.residual(tile, y, z, q)
                 payloads.append(entropy.encode(part.reshape(-1), index.reshape(-1), self.y_tables))
@@ -240,6 +288,7 @@ class Codec:
         target_bytes: float | None = None,
         target_bpp: float | None = None,
         target_psnr: float | None = None,
+        effort: int = 1,
         strip: bool = False,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
@@ -257,6 +306,7 @@ class Codec:
             target_bytes=target_bytes,
             target_bpp=target_bpp,
             target_psnr=target_psnr,
+            effort=effort,
             strip=strip,
         )
         return self._many(work, _ready, sources, workers, progress)
@@ -316,13 +366,18 @@ class Codec:
 
 
 def _torch_networks(found: Checkpoint, device: str) -> Networks:
-    """The same networks through torch, which is not a part of the runtime."""
-    try:
-        module = import_module("nicodec.train.networks")
-    except ImportError as error:
-        raise MissingExtra(f"device={device!r} needs {error.name}: pip install 'nicodec[train]'") from None
+    """The same networks through torch."""
+    module = _from_torch("networks", f"device={device!r}")
     networks: Networks = module.TorchNetworks(found, device.removesuffix("-torch"))
     return networks
+
+
+def _from_torch(name: str, wish: str) -> Any:
+    """A module that needs torch, which is not a part of the runtime. wish: what it is for."""
+    try:
+        return import_module(f"nicodec.train.{name}")
+    except ImportError as error:
+        raise MissingExtra(f"{wish} needs {error.name}: pip install 'nicodec[train]'") from None
 
 
 def _attempts(

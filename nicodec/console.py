@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from nicodec import batch, buckets, cluster
 from nicodec.batch import Job, Plan
 from nicodec.errors import NicError
 from nicodec.files import shown
-from nicodec.jobs import Done
+from nicodec.jobs import Done, Encode
 from nicodec.workers import Apart, cores, in_order
 
 SOME_FAILED, INTERRUPTED = 5, 130
@@ -310,3 +310,24 @@ def _bar(jobs: int, hidden: bool) -> Iterator[Callable[[Total], None]]:
             progress.update(task, advance=1, text=f"{total.rate}  {total.volume}")
 
         yield advance
+
+
+def watched(work: Encode) -> Callable[[Job], Done]:
+    """The same, with a bar on stderr, where that is a terminal, that shows what effort gains."""
+    if not sys.stderr.isatty():
+        return work
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn())
+
+    def watch(job: Job) -> Done:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=1, text="")
+
+            def progress(done: float, cost: float) -> None:
+                bar.update(task, completed=done, text=f"cost {100 * cost:.1f} %")
+
+            return replace(work, options=work.options | {"progress": progress})(job)
+
+    return watch

@@ -20,7 +20,7 @@ from nicodec.errors import NicError
 from nicodec.files import MAX_BYTES
 
 FORMAT = "NIC"
-_OPTIONS = frozenset({"quality", "target_bytes", "target_bpp", "target_psnr", "model", "strip"})
+_OPTIONS = frozenset({"quality", "target_bytes", "target_bpp", "target_psnr", "effort", "model", "strip"})
 _METADATA = frozenset({"icc_profile", "exif", "xmp"})
 
 

@@ -170,3 +170,14 @@ def test_streams_cannot_go_to_a_cluster(here: Path, run: Run) -> None:
 
 def test_nothing_to_do_needs_no_cluster() -> None:
     assert list(cluster.spread(abs, [])) == []
+
+
+@needs_ray
+def test_a_cluster_that_does_not_answer_is_one_line(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    shutil.copytree(here, "in", ignore=shutil.ignore_patterns("in"))
+    code, _, said = run("encode", "in", "out", "--engine", "ray", "-m", TINY)
+    assert code == 3
+    assert "no Ray cluster answers at 127.0.0.1:1" in said

@@ -91,23 +91,29 @@ class Together:
                 call.error = error
 
 
+def model_of(checkpoint: Checkpoint, device: str) -> Model:
+    """The model of a file, on a device of torch: "cuda", "cuda:1", "cpu". Raises NicError or BadModel."""
+    try:
+        place = torch.device(device)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise NicError(f"the device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+    try:
+        config = ModelConfig.of(checkpoint.config)
+        model = Model(config)
+        model.load_state_dict(thaw(checkpoint.tensors, config))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise BadModel(f"{shown(checkpoint.path)}: not a network that torch can run ({error})") from None
+    return model.to(place).eval()
+
+
 class TorchNetworks:
-    """As `transform.Networks`; device: one of torch, "cuda", "cuda:1", "cpu". Raises NicError or BadModel."""
+    """As `transform.Networks`; device: as for `model_of`, whose errors it raises."""
 
     def __init__(self, checkpoint: Checkpoint, device: str) -> None:
         self.checkpoint, self.threads = checkpoint, None
-        try:
-            self._device = torch.device(device)
-            torch.empty(1, device=self._device)
-        except (RuntimeError, AssertionError) as error:
-            raise NicError(f"the device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
-        try:
-            config = ModelConfig.of(checkpoint.config)
-            model = Model(config)
-            model.load_state_dict(thaw(checkpoint.tensors, config))
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise BadModel(f"{shown(checkpoint.path)}: not a network that torch can run ({error})") from None
-        self._model = model.to(self._device).eval()
+        self._model = model_of(checkpoint, device)
+        self._device = self._model.spread.device
         self._together = Together()
 
     @property
