@@ -15,7 +15,7 @@ pytest.importorskip("onnx")
 
 from nicodec import checkpoint, prior  # noqa: E402
 from nicodec.errors import BadModel  # noqa: E402
-from nicodec.train import complexity, export  # noqa: E402
+from nicodec.train import complexity, export, limits  # noqa: E402
 from nicodec.train import model as m  # noqa: E402
 from nicodec.transform import Networks  # noqa: E402
 
@@ -168,6 +168,25 @@ def test_the_halos_are_the_smallest_that_make_the_whole(
     small = export.measure_halos(replace(made, tensors=export.freeze(weak)))
     assert (small <= 1).all()
     assert made.tensors["halos"].tolist() == export.measure_halos(made).tolist()
+
+
+def test_features_of_a_strange_z_stay_within_what_pictures_have(network: Any, tmp_path: Path) -> None:
+    """And what is computed with the limits is the same in the model file; real pictures never meet them."""
+    bounded = copy.deepcopy(network)
+    pictures = torch.from_numpy(np.random.default_rng(2).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8))
+    q = torch.tensor([5000])
+    before = bounded(pictures[:1].float() / 255 - 0.5, q)
+    limits.measure(bounded, pictures)
+    assert (bounded.h_mu.limits < m.LIMITLESS).all()
+    after = bounded(pictures[:1].float() / 255 - 0.5, q)
+    assert torch.equal(before.pixels, after.pixels)
+    made = export.write_model(bounded, tmp_path / "b.nicmodel", "b", {})  # held against torch
+    z = 60 * np.sign(np.random.default_rng(3).normal(size=(1, TINY.z, 4, 4))).astype(np.float32)
+    largest = float(export.thaw(made.tensors, TINY)[m.LIMITS][2])
+    free, _ = Networks(export.write_model(network, tmp_path / "a.nicmodel", "a", {})).h_mu(z, 50)
+    held, _ = Networks(made).h_mu(z, 50)
+    assert free.max() > 1.5 * largest
+    assert held.max() <= largest
 
 
 def test_complexity_is_counted_from_the_layers(network: Any) -> None:

@@ -255,7 +255,8 @@ def test_from_pictures_to_a_model_that_codes(patches: d.Patches, tmp_path: Path)
     onward.start_from(made)
     refrozen = export.freeze(onward.model.eval())
     for name, array in made.tensors.items():
-        if not name.startswith("tables.z"):  # made from priors that are kept in half precision
+        # Tables of z are made from priors that are kept in half precision; halos are measured later.
+        if not name.startswith(("tables.z", "halos")):
             assert np.array_equal(array, refrozen[name]), name
     with pytest.raises(BadModel, match="widths"):
         loop.Trainer(replace(OPTIONS, model=replace(TINY, width=24)), patches).start_from(made)

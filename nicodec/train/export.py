@@ -29,6 +29,7 @@ from nicodec.tiles import Y_CELL, Box
 from nicodec.train import graphs, tables
 from nicodec.train.model import (
     ACT_MAX,
+    LIMITS,
     IntegerLayer,
     Model,
     ModelConfig,
@@ -116,8 +117,9 @@ def thaw(tensors: dict[str, Array], config: ModelConfig) -> dict[str, Tensor]:
     state = {
         name: torch.from_numpy(tensors[name].astype(np.float32)).reshape(value.shape)
         for name, value in model.state_dict().items()
-        if not name.startswith("h_sigma.")
+        if not name.startswith("h_sigma.") and (name in tensors or name != LIMITS)
     }
+    state.setdefault(LIMITS, model.h_mu.limits)  # the first models have none
     for i, layer in enumerate(model.h_sigma.layers):
         assert isinstance(layer, IntegerLayer)
         weight, bias, scale = (

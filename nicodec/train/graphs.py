@@ -211,9 +211,11 @@ def h_sigma(g: Graph, c: ModelConfig) -> None:
 
 def h_mu(g: Graph, c: ModelConfig) -> None:
     z, hat = g.input("z", 1, c.z, "h", "w"), g.hats()
+    limit = g.op("Split", g.weight("h_mu.limits"), outputs=3, axis=0)
     t = g.leaky(g.modulation(g.up(g.linear(z, "h_mu.up1"), 2), hat, "h_mu.quality"))
-    t = g.leaky(g.up(g.linear(t, "h_mu.up2"), 2))
-    features = g.leaky(g.conv3(t, "h_mu.spatial"))
+    t = g.leaky(g.up(g.linear(g.op("Min", t, limit), "h_mu.up2"), 2))
+    t = g.leaky(g.conv3(g.op("Min", t, f"{limit}_1"), "h_mu.spatial"))
+    features = g.op("Min", t, f"{limit}_2")
     unit = g.op("Mul", g.gain(hat), g.spread())
     mu0 = g.op("Mul", g.linear(features, "context.mean0"), unit)
     g.output("features", features, 1, c.context, "4h", "4w")

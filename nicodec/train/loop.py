@@ -28,7 +28,7 @@ from nicodec.errors import BadFile, BadModel, NicError
 from nicodec.train.data import Patches, Pixels
 from nicodec.train.export import thaw
 from nicodec.train.loss import lambda_of, rate_distortion
-from nicodec.train.model import Model, ModelConfig
+from nicodec.train.model import LIMITS, Model, ModelConfig
 
 STATE_VERSION = 1
 # Gains at the two ends of the quality scale follow sqrt(lambda); for an orthonormal basis.
@@ -231,7 +231,8 @@ class Trainer:
         """
         meta, tensors = read_state(path)
         try:
-            self.model.load_state_dict({k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
+            state = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
+            self.model.load_state_dict({LIMITS: self.model.h_mu.limits} | state)
             average = {k[4:]: v for k, v in tensors.items() if k.startswith("ema.")}
             if restart:
                 self.model.load_state_dict(average, strict=False)

@@ -287,20 +287,35 @@ class HyperScale(nn.Module):
             return a.permute(0, 2, 3, 1)
 
 
+# No limit, in float16 too. The name of the limits among a model's tensors.
+LIMITLESS = 60_000.0
+LIMITS = "h_mu.limits"
+
+
 class HyperMean(nn.Module):
-    """h_mu: integers z (B, h/4, w/4, Z) -> features (B, h, w, context) for both phases of the mean."""
+    """h_mu: integers z (B, h/4, w/4, Z) -> features (B, h, w, context) for both phases of the mean.
+
+    limits: the largest value behind each layer, from `limits.measure`. Training shows the network the z of
+    its own pictures only; a z beside those once made features 200 times as large, and a file ten times.
+    """
+
+    limits: Tensor
 
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
+        self.register_buffer("limits", torch.full((3,), LIMITLESS))
         self.up1 = nn.Linear(c.z, 4 * c.hyper)
         self.quality = Modulation(c.hyper)
         self.up2 = nn.Linear(c.hyper, 4 * c.hyper)
         self.spatial = nn.Conv2d(c.hyper, c.context, 3, padding=1)
 
     def forward(self, z: Tensor, hat: Tensor) -> Tensor:
-        t = F.leaky_relu(self.quality(depth_to_space(self.up1(z), 2), hat), 0.01)
-        t = F.leaky_relu(depth_to_space(self.up2(t), 2), 0.01)
-        return F.leaky_relu(self.spatial(t.permute(0, 3, 1, 2)).permute(0, 2, 3, 1), 0.01)
+        t = self._activate(0, self.quality(depth_to_space(self.up1(z), 2), hat))
+        t = self._activate(1, depth_to_space(self.up2(t), 2))
+        return self._activate(2, self.spatial(t.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+
+    def _activate(self, layer: int, t: Tensor) -> Tensor:
+        return torch.minimum(F.leaky_relu(t, 0.01), self.limits[layer].to(t.dtype))
 
 
 class Context(nn.Module):

@@ -28,7 +28,7 @@ from rich.progress import (
 from nicodec import bench, checkpoint, image
 from nicodec.errors import NicError
 from nicodec.files import shown
-from nicodec.train import export, preview, tables
+from nicodec.train import export, limits, preview, tables
 from nicodec.train.data import SMALLEST, Patches, Pixels
 from nicodec.train.loop import Options, Step, Trainer, centre, pick_device
 
@@ -108,6 +108,7 @@ def train(
     }
     with trainer.averaged() as model, console.status("counting symbols, writing and checking the model"):
         side = next(s for s in (256, 128, SMALLEST) if data.has(s))
+        limits.measure(model, data.squares(FITTED, side), amp=trainer.amp)
         counts = tables.count(model, data.squares(COUNTED, side), amp=trainer.amp)
         small = preview.fit(model, data.squares(FITTED, side), amp=trainer.amp)
         made = export.write_model(model, out, out.stem, history, counts, small)

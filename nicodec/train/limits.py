@@ -1,0 +1,43 @@
+"""How large the features of h_mu become on real pictures, and what holds them there on all others.
+
+Called by `run` before `export`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from nicodec.prior import ANCHORS
+from nicodec.train.model import LIMITLESS, Model
+
+# A limit is so many times what this share of pictures and qualities stay under.
+MARGIN, SHARE = 2.0, 0.98
+
+
+@torch.no_grad()
+def measure(model: Model, pictures: Tensor, *, amp: bool = False) -> None:
+    """Set `model.h_mu.limits` from pictures at all anchor qualities.
+
+    pictures: uint8 (N, H, W, 3), sides multiples of 64.
+    """
+    peaks: list[list[float]] = [[], [], []]
+    layers: tuple[nn.Module, ...] = (model.h_mu.quality, model.h_mu.up2, model.h_mu.spatial)
+    hooks = [
+        # Positive numbers pass the activation as they are.
+        layer.register_forward_hook(lambda _, __, out, mine=mine: mine.append(float(out.max())))
+        for layer, mine in zip(layers, peaks, strict=True)
+    ]
+    device = model.spread.device
+    try:
+        for picture in pictures:
+            x = picture[None].to(device).float() / 255 - 0.5
+            for anchor in range(ANCHORS):
+                with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                    model(x, torch.tensor([anchor * 1000], device=device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found = torch.quantile(torch.tensor(peaks), SHARE, dim=1)
+    # A layer that is never above zero, as in a network at its start, says nothing of what it will be.
+    model.h_mu.limits.copy_(torch.where(found > 0, (MARGIN * found).clamp(max=LIMITLESS), LIMITLESS))
