@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from nicodec.prior import ANCHORS
 from nicodec.train.model import LIMITLESS, Model
 
-# A limit is so many times what this share of pictures and qualities stay under.
-MARGIN, SHARE = 2.0, 0.98
+# The share of pictures and qualities that stay under a limit.
+SHARE = 0.98
 
 
 @torch.no_grad()
@@ -40,4 +40,4 @@ def measure(model: Model, pictures: Tensor, *, amp: bool = False) -> None:
             hook.remove()
     found = torch.quantile(torch.tensor(peaks), SHARE, dim=1)
     # A layer that is never above zero, as in a network at its start, says nothing of what it will be.
-    model.h_mu.limits.copy_(torch.where(found > 0, (MARGIN * found).clamp(max=LIMITLESS), LIMITLESS))
+    model.h_mu.limits.copy_(torch.where(found > 0, found.clamp(max=LIMITLESS), LIMITLESS))
