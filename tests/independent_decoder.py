@@ -195,8 +195,8 @@ def matrix(weight: Array, x: Array) -> Array:
     return np.asarray(np.tensordot(weight.reshape(len(weight), -1), x.reshape(-1, *x.shape[-2:]), 1))
 
 
-def leaky(x: Array) -> Array:
-    return np.where(x < 0, np.float32(0.01) * x, x)
+def leaky(x: Array, most: float = np.inf) -> Array:
+    return np.minimum(np.where(x < 0, np.float32(0.01) * x, x), np.float32(most))
 
 
 def scale_index(model: Model, z: Array, quality: int) -> Array:
@@ -245,11 +245,11 @@ class Networks:
         return np.asarray(x + self.linear(a + b, name + ".project"))
 
     def features(self, z: Array) -> Array:
+        most = self.model.floats("h_mu.limits") if "h_mu.limits" in self.model.tensors else [np.inf] * 3
         t = up(self.linear(z.astype(np.float32), "h_mu.up1"), 2)
-        t = leaky(self.modulation(t, "h_mu.quality"))
-        t = leaky(up(self.linear(t, "h_mu.up2"), 2))
+        t = leaky(up(self.linear(leaky(self.modulation(t, "h_mu.quality"), most[0]), "h_mu.up2"), 2), most[1])
         kernel = self.model.floats("h_mu.spatial.weight").transpose(0, 2, 3, 1)
-        return leaky(matrix(kernel, shifted(t)) + self.bias("h_mu.spatial"))
+        return leaky(matrix(kernel, shifted(t)) + self.bias("h_mu.spatial"), most[2])
 
     def latent(self, z: Array, r: Array) -> Array:
         """The two phases: symbols -> y in quantiser steps."""
