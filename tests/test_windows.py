@@ -63,7 +63,8 @@ def test_analysis_in_windows_is_that_in_one_piece(
     small_windows(monkeypatch, size)
     monkeypatch.setattr(codecs, "TILE", (size, size))
     y_pieces, z_pieces = latents(codec, picture, 5000)
-    assert np.abs(y - y_pieces).max() < 1e-3
+    # In quantiser steps. Halos are measured on noise, to a thousandth; here a picture takes two.
+    assert np.abs(y - y_pieces).max() < 1e-2
     assert np.array_equal(z, z_pieces)
 
 
