@@ -173,10 +173,11 @@ def serve() -> None:
     """The life of such a process: takes the function, then items, and answers each. For `Apart` alone."""
     # Ctrl-C goes to every process of the terminal. It is for the first to say what becomes of the work.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else is printed is no answer
     work = pickle.load(questions)
+    # Not before: what it is loading cannot be interrupted from Python, and nothing has to be tidied up yet.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     while True:
         try:
             item = pickle.load(questions)

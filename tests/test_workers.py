@@ -1,6 +1,7 @@
 """Work in processes of its own: what it gives, raises and warns of; what a killed process leaves."""
 
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -133,6 +134,32 @@ def whole(folder: Path) -> list[Path]:
         assert file.suffix == ".nic", file
         nicodec.decode(file.read_bytes(), model=fuzz_decode.TINY)
     return files
+
+
+class Slow:
+    """Takes long to unpickle, and tells when that begins."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return exec, ("import os, time; os.write(2, b'loading'); time.sleep(60)",)
+
+
+@posix
+def test_a_signal_while_it_loads_its_work_just_ends_it() -> None:
+    # An exception in the middle of loading ONNX Runtime, say, comes out as a failed import, with a traceback.
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from nicodec.workers import serve; serve()"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(pickle.dumps(Slow()))
+        process.stdin.flush()
+        assert process.stderr.read(7) == b"loading"
+        process.terminate()
+        assert process.wait(timeout=10) == -signal.SIGTERM
+        assert process.stderr.read() == b""
 
 
 @posix
