@@ -57,6 +57,13 @@ def main() -> None:
     except MemoryError:
         say("nicodec: not enough memory for this picture")
         sys.exit(NicError.exit_code)
+    except ImportError as error:
+        # A signal while a library of compiled code is loading comes out as the failure of its import.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            sys.exit(128 + signal.SIGINT)
+        if isinstance(error.__cause__, SystemExit):
+            raise error.__cause__ from None
+        raise
 
 
 def _version(show: bool) -> None:

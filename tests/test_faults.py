@@ -163,6 +163,28 @@ def test_what_is_asked_to_stop_removes_what_it_began(
     assert names(here) == set()
 
 
+# As a library of compiled code does whose loading is interrupted.
+INTERRUPTED_IMPORT = """
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "onnxruntime":
+            try:
+                os.kill(os.getpid(), signal.{sent})
+                time.sleep(60)
+            except BaseException as error:
+                raise ImportError("initialization failed") from error
+sys.meta_path.insert(0, Finder())"""
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])
+def test_what_is_asked_to_stop_while_it_loads_says_nothing(
+    here: Path, sent: signal.Signals, code: int
+) -> None:
+    before = INTERRUPTED_IMPORT.format(sent=sent.name)
+    assert run(here, "encode", "a.png", "out.nic", before=before) == (code, "")
+    assert names(here) == set()
+
+
 def test_who_had_sigterm_ignored_keeps_it_so(here: Path) -> None:
     ignoring = "signal.signal(signal.SIGTERM, signal.SIG_IGN); replace = os.link;"
     ignoring += "os.link = lambda *a: (os.kill(os.getpid(), signal.SIGTERM), replace(*a))"
