@@ -142,6 +142,35 @@ def test_the_first_hundred_losses_repeat(patches: d.Patches) -> None:
     assert losses(loop.Trainer(OPTIONS, patches), 100) == first
 
 
+def test_two_threads_repeat_too_and_each_has_noise_of_its_own(patches: d.Patches) -> None:
+    torch.set_num_threads(2)
+    options = replace(OPTIONS, batch=8)
+    first, second = loop.Trainer(options, patches), loop.Trainer(options, patches)
+    assert losses(first, 20) == losses(second, 20)
+    assert first.replicas is not None
+    one, other = [torch.rand(9, generator=model.noise) for model in first.replicas.models]
+    assert not one.equal(other)
+
+
+def test_replicas_come_to_the_gradients_of_one_network(
+    patches: d.Patches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Model, "perturb", lambda self, x, rounded: x)
+    monkeypatch.setattr(loop, "bf16_pays", lambda device: False)
+    found = []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        trainer = loop.Trainer(replace(OPTIONS, batch=14), patches)  # shares of 5, 5 and 4
+        assert trainer.replicas is not None
+        assert len(trainer.replicas.models) == threads
+        loss, _, psnr = trainer.train_step()
+        found.append(([p.grad for p in trainer.model.parameters()], loss, psnr))
+    (one, *values), (three, *others) = found
+    assert others == pytest.approx(values, rel=1e-5)
+    for a, b in zip(one, three, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4 * float(a.abs().max()))
+
+
 @pytest.mark.slow
 def test_training_pays(patches: d.Patches) -> None:
     """On a held-out picture rate plus distortion falls, even in the 300 steps that only warm up."""
@@ -194,8 +223,9 @@ def test_a_step_that_is_not_finite_changes_nothing(patches: d.Patches) -> None:
     trainer = loop.Trainer(OPTIONS, patches)
     losses(trainer, 2)
     before = [p.detach().clone() for p in trainer.model.parameters()]
-    good = trainer.compute
-    trainer.compute = lambda x, q: tuple(v * float("nan") for v in good(x, q))
+    assert trainer.replicas is not None
+    good = trainer.replicas.loss
+    trainer.replicas.loss = lambda *given: tuple(v * float("nan") for v in good(*given))
     trainer.train_step()
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
 

@@ -29,6 +29,7 @@ from nicodec.train.data import Patches, Pixels
 from nicodec.train.export import thaw
 from nicodec.train.loss import lambda_of, rate_distortion
 from nicodec.train.model import LIMITS, Model, ModelConfig
+from nicodec.train.replicas import Loss, Replicas
 
 STATE_VERSION = 1
 # Gains at the two ends of the quality scale follow sqrt(lambda); for an orthonormal basis.
@@ -125,14 +126,28 @@ class Trainer:
         )
         self.amp = bf16_pays(self.device)
         # Compiled code pays on a GPU; on a CPU the eager kernels of oneDNN are faster.
-        self.compute = torch.compile(self._loss) if self.device.type == "cuda" else self._loss
+        if self.device.type == "cuda":
+            self.loss: Loss = torch.compile(self._loss)
+            self.replicas = None
+        else:
+            self.replicas = Replicas(self.model, self._loss, self.options.batch)
 
-    def _loss(self, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _loss(self, model: Model, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = patches.float() / 255 - 0.5
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            output = self.model(x, q)
+            output = model(x, q)
         loss = rate_distortion(x, q, output)
         return loss.total, loss.bpp, loss.mse
+
+    def _gradients(self, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        seeds = np.random.SeedSequence([self.options.seed, self.step])
+        if self.replicas is not None:
+            return self.replicas.gradients(patches, q, seeds)
+        torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
+        self.optimiser.zero_grad(set_to_none=True)
+        total, bpp, mse = self.loss(self.model, patches, q)
+        total.backward()  # type: ignore[no-untyped-call]
+        return total.detach(), bpp, mse
 
     def progress(self) -> float:
         """Share of the schedule that is done, by steps if they are given, else by time."""
@@ -147,13 +162,10 @@ class Trainer:
         if progress >= FINISH and self.data.has(2 * o.patch):
             side, count = 2 * o.patch, max(1, o.batch // 4)
         patches, q = self.data.batch(self.step, count, side)
-        torch.manual_seed(o.seed * 2**32 + self.step + 1)
         factor = learning_rate(self.schedule_step, progress)
         for group in self.optimiser.param_groups:
             group["lr"] = o.rate * factor * group["factor"]
-        self.optimiser.zero_grad(set_to_none=True)
-        total, bpp, mse = self.compute(patches, q)
-        total.backward()  # type: ignore[no-untyped-call]
+        total, bpp, mse = self._gradients(patches, q)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         if torch.isfinite(norm):
             self.optimiser.step()
@@ -162,7 +174,7 @@ class Trainer:
         self.step += 1
         self.schedule_step += 1
         self.pixels += count * side * side
-        return float(total.detach()), float(bpp.mean()), float((10 * torch.log10(255**2 / mse)).mean())
+        return float(total), float(bpp.mean()), float((10 * torch.log10(255**2 / mse)).mean())
 
     @contextmanager
     def averaged(self) -> Iterator[Model]:

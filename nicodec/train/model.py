@@ -395,6 +395,8 @@ class Model(nn.Module):
     """The whole codec. `forward` trains it; the parts are what `export` writes."""
 
     spread: Tensor
+    # Where the noise of training comes from; None: from torch's own generator.
+    noise: torch.Generator | None = None
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -493,7 +495,9 @@ class Model(nn.Module):
 
     def perturb(self, x: Tensor, rounded: Tensor) -> Tensor:
         """What the rate is measured on: x with uniform noise in training, the rounded value otherwise."""
-        return x + torch.rand_like(x) - 0.5 if self.training else rounded
+        if not self.training:
+            return rounded
+        return x + torch.rand(x.shape, generator=self.noise, dtype=x.dtype, device=x.device) - 0.5
 
 
 def phase0(y: Tensor) -> Tensor:
