@@ -1,6 +1,6 @@
 """One batch in several threads of one core each: patches -> gradients of the whole batch, on a CPU.
 
-Between `loop`, which takes the step, and `model`. Small products gain little from a second thread inside each;
+Between `loop`, which takes the step, and `model`. Small products gain little from a second thread inside,
 two replicas of the network, each with its share of the batch, do 1.7 times as much (docs/DESIGN.md).
 """
 
