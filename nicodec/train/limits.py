@@ -8,14 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nicodec.prior import ANCHORS
+from nicodec.train import coded
 from nicodec.train.model import LIMITLESS, Model
 
 # The share of pictures and qualities that stay under a limit.
 SHARE = 0.98
 
 
-@torch.no_grad()
 def measure(model: Model, pictures: Tensor, *, amp: bool = False) -> None:
     """Set `model.h_mu.limits` from pictures at all anchor qualities.
 
@@ -28,13 +27,9 @@ def measure(model: Model, pictures: Tensor, *, amp: bool = False) -> None:
         layer.register_forward_hook(lambda _, __, out, mine=mine: mine.append(float(out.max())))
         for layer, mine in zip(layers, peaks, strict=True)
     ]
-    device = model.spread.device
     try:
-        for picture in pictures:
-            x = picture[None].to(device).float() / 255 - 0.5
-            for anchor in range(ANCHORS):
-                with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                    model(x, torch.tensor([anchor * 1000], device=device))
+        for _ in coded.each(model, pictures, amp=amp):
+            pass
     finally:
         for hook in hooks:
             hook.remove()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nicodec.prior import ANCHORS
+from nicodec.train import coded
 from nicodec.train.model import Model, hats, space_to_depth
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -32,19 +33,14 @@ def fit(model: Model, pictures: Tensor, *, amp: bool = False) -> dict[str, Array
     size = model.config.latent + 1
     device = model.spread.device
     gram, moment = torch.zeros(size, size).double(), torch.zeros(size, 12).double()
-    for picture in pictures:
-        x = picture[None].to(device).float() / 255 - 0.5
-        for anchor in range(0, ANCHORS, 2):
-            q = torch.tensor([anchor * 1000], device=device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                out = model(x, q)
-            unit = model.gain(hats(q.float() / 100)) * model.spread
-            y = (out.y_hat / unit).reshape(-1, size - 1).cpu().double()
-            y = torch.cat([y, torch.ones(len(y), 1).double()], dim=1)
-            small = torch.nn.functional.avg_pool2d(out.pixels.clamp(-0.5, 0.5).permute(0, 3, 1, 2), 8)
-            target = space_to_depth(small.permute(0, 2, 3, 1), 2).reshape(-1, 12).cpu().double()
-            gram += y.T @ y
-            moment += y.T @ target
+    for anchor, out in coded.each(model, pictures, range(0, ANCHORS, 2), amp=amp):
+        unit = model.gain(hats(torch.tensor([10.0 * anchor], device=device))) * model.spread
+        y = (out.y_hat / unit).reshape(-1, size - 1).cpu().double()
+        y = torch.cat([y, torch.ones(len(y), 1).double()], dim=1)
+        small = torch.nn.functional.avg_pool2d(out.pixels.clamp(-0.5, 0.5).permute(0, 3, 1, 2), 8)
+        target = space_to_depth(small.permute(0, 2, 3, 1), 2).reshape(-1, 12).cpu().double()
+        gram += y.T @ y
+        moment += y.T @ target
     ridge = RIDGE * gram.diagonal()[:-1].mean() * torch.eye(size).double()
     ridge[-1, -1] = 0
     solved = torch.linalg.solve(gram + ridge, moment).T.float().numpy()

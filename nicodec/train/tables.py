@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nicodec.prior import ANCHORS
 from nicodec.quantize import MAX_HYPER as Z_MAX
+from nicodec.train import coded
 from nicodec.train.model import SCALE_MIN, SCALE_STEP, SCALES, Model, gaussian_likelihood
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -37,7 +38,6 @@ class Counts:
     z: Array
 
 
-@torch.no_grad()
 def count(model: Model, pictures: Tensor, *, amp: bool = False) -> Counts:
     """Symbols of uint8 pictures (N, H, W, 3), sides multiples of 64, at every anchor quality.
 
@@ -45,18 +45,13 @@ def count(model: Model, pictures: Tensor, *, amp: bool = False) -> Counts:
     """
     y = np.zeros((SCALES, 2 * WIDTH + 1))
     z = np.zeros((ANCHORS, model.config.z, 2 * Z_MAX + 1))
-    device = model.spread.device
-    for picture in pictures:
-        x = picture[None].to(device).float() / 255 - 0.5
-        for anchor in range(ANCHORS):
-            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                out = model(x, torch.tensor([anchor * 1000], device=device))
-            r = out.r.long().clamp(-WIDTH, WIDTH) + WIDTH
-            cell = out.index.long() * (2 * WIDTH + 1) + r
-            y += torch.bincount(cell.flatten(), minlength=y.size).cpu().numpy().reshape(y.shape)
-            channel = torch.arange(model.config.z, device=device) * (2 * Z_MAX + 1)
-            cell = channel + out.z.long() + Z_MAX
-            z[anchor] += torch.bincount(cell.flatten(), minlength=z[0].size).cpu().numpy().reshape(z[0].shape)
+    channel = torch.arange(model.config.z, device=model.spread.device) * (2 * Z_MAX + 1)
+    for anchor, out in coded.each(model, pictures, amp=amp):
+        r = out.r.long().clamp(-WIDTH, WIDTH) + WIDTH
+        cell = out.index.long() * (2 * WIDTH + 1) + r
+        y += torch.bincount(cell.flatten(), minlength=y.size).cpu().numpy().reshape(y.shape)
+        cell = channel + out.z.long() + Z_MAX
+        z[anchor] += torch.bincount(cell.flatten(), minlength=z[0].size).cpu().numpy().reshape(z[0].shape)
     return Counts(y, z)
 
 

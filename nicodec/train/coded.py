@@ -1,0 +1,31 @@
+"""Pictures through the finished network at the anchor qualities: what is counted, fitted and measured on.
+
+Between `model` and the three that look at what comes out before `export`: `limits`, `tables` and `preview`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from nicodec.prior import ANCHORS
+from nicodec.train.model import Model, Output
+
+
+@torch.no_grad()
+def each(
+    model: Model, pictures: Tensor, anchors: Iterable[int] = range(ANCHORS), *, amp: bool = False
+) -> Iterator[tuple[int, Output]]:
+    """(anchor, what the network makes of a picture at its quality), picture by picture.
+
+    pictures: uint8 (N, H, W, 3), sides multiples of 64. amp: in bf16.
+    """
+    device = model.spread.device
+    for picture in pictures:
+        x = picture[None].to(device).float() / 255 - 0.5
+        for anchor in anchors:
+            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                out = model(x, torch.tensor([anchor * 1000], device=device))
+            yield anchor, out
