@@ -21,7 +21,7 @@ pytest.importorskip("onnx")
 import nicodec  # noqa: E402
 from nicodec.errors import BadFile, BadImage, BadModel, NicError  # noqa: E402
 from nicodec.train import data as d  # noqa: E402
-from nicodec.train import export, loop, loss  # noqa: E402
+from nicodec.train import export, loop, loss, patterns  # noqa: E402
 from nicodec.train.model import Model, ModelConfig  # noqa: E402
 
 TINY = ModelConfig(latent=24, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16, context_blocks=1)
@@ -98,6 +98,26 @@ def test_patches_depend_on_seed_and_step_alone(patches: d.Patches, folder: Path)
     assert not torch.equal(x, other)
     # one quality in each quarter of the range
     assert sorted((q // 2500).clamp(max=3).tolist()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", patterns.KINDS, ids=lambda kind: kind.__name__)
+def test_drawn_patches_repeat_and_differ(kind: patterns.Draw) -> None:
+    drawn = [kind(np.random.default_rng(n), 128) for n in range(40)]
+    assert all(p.shape == (128, 128, 3) and p.dtype == np.uint8 for p in drawn)
+    assert np.array_equal(drawn[7], kind(np.random.default_rng(7), 128))
+    assert len({p.tobytes() for p in drawn}) == 40
+    assert np.stack(drawn).std(axis=0).min() > 40
+
+
+def test_a_few_patches_are_drawn(patches: d.Patches, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "draw", lambda rng, side: np.full((side, side, 3), 9, np.uint8))
+
+    def drawn(share: float) -> int:
+        monkeypatch.setattr(d, "DRAWN", share)
+        return int((patches.batch(3, 200, 64)[0] == 9).flatten(1).all(1).sum())
+
+    assert (drawn(0), drawn(1)) == (0, 200)
+    assert 5 < drawn(0.1) < 40
 
 
 def test_busy_patches_are_preferred() -> None:

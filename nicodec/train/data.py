@@ -21,12 +21,15 @@ from torch import Tensor
 
 from nicodec import image
 from nicodec.errors import BadImage, NicError
+from nicodec.train import patterns
 
 # One picture in this many is kept for validation, chosen by its name.
 HOLD_OUT = 32
 # Side of the cells over which detail is summed, to find busy patches without looking at their pixels.
 CELL = 8
 TRIES = 4
+# The share of patches that are drawn.
+DRAWN = 1 / 128
 # Side of the smallest picture that is of use: one cell of the hyper latent.
 SMALLEST = 64
 
@@ -84,7 +87,8 @@ class Patches:
     """All pictures as one uint8 tensor, and patches of them by (seed, step), the same on every run.
 
     Each training picture is stored twice, as it is and reduced to 0.5 to 0.75 of its size, so that
-    patches show fine and coarse detail; each patch is the busiest of `TRIES` random places.
+    patches show fine and coarse detail; each patch is the busiest of `TRIES` random places. A few patches are
+    drawn instead (`patterns`).
     """
 
     def __init__(
@@ -137,6 +141,9 @@ class Patches:
             raise BadImage(f"no training picture has sides of {side} pixels or more")
         patches = []
         for _ in range(count):
+            if rng.random() < DRAWN:
+                patches.append(torch.from_numpy(patterns.draw(rng, side)).to(self.device))
+                continue
             e = usable[rng.integers(len(usable))]
             corners = rng.integers((e.height - side + 1, e.width - side + 1), size=(TRIES, 2)).tolist()
             y, x = max(corners, key=lambda corner: _detail(e, corner[0], corner[1], side))
