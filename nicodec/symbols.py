@@ -6,6 +6,7 @@ Between the container and the steps of `codec`, which sees arrays where the file
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -152,18 +153,18 @@ class SymbolsCrc:
     def add(self, band: Residual) -> None:
         """The next rows of r (1, L, rows, columns)."""
         channels = [np.ascontiguousarray(channel, "<i2") for channel in band[0]]
-        shift = _power(channels[0].nbytes)
+        shifted = _times(_power(channels[0].nbytes))
         self._channels = [
-            _product(shift, crc) ^ zlib.crc32(channel.data)
+            shifted(crc) ^ zlib.crc32(channel.data)
             for crc, channel in zip(self._channels or [0] * len(channels), channels, strict=True)
         ]
         self._length += channels[0].nbytes
 
     def value(self, z: npt.NDArray[np.int8]) -> int:
         """The CRC of all: of z (1, Z, R, S), and of the rows so far."""
-        total, shift = zlib.crc32(z.tobytes()), _power(self._length)
+        total, shifted = zlib.crc32(z.tobytes()), _times(_power(self._length))
         for crc in self._channels:
-            total = _product(shift, total) ^ crc
+            total = shifted(total) ^ crc
         return total
 
 
@@ -171,15 +172,33 @@ class SymbolsCrc:
 _POLYNOMIAL, _ONE = 0xEDB88320, 1 << 31
 
 
-def _product(a: int, b: int) -> int:
-    result, bit = 0, _ONE
-    while bit and a:
-        if a & bit:
-            result ^= b
-            a ^= bit
-        bit >>= 1
-        b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
+def _multiples(a: int) -> list[int]:
+    """a, a x, a x^2, ... a x^31."""
+    result = []
+    for _ in range(32):
+        result.append(a)
+        a = a >> 1 ^ (_POLYNOMIAL if a & 1 else 0)
     return result
+
+
+def _product(a: int, b: int) -> int:
+    result = 0
+    for i, multiple in enumerate(_multiples(a)):
+        if b & _ONE >> i:
+            result ^= multiple
+    return result
+
+
+def _times(a: int) -> Callable[[int], int]:
+    """b -> a times b, looked up for each byte of b: there are hundreds for each a."""
+    tables, columns = [], _multiples(a)[::-1]
+    for byte in range(4):
+        table = [0]
+        for column in columns[8 * byte : 8 * byte + 8]:
+            table += [column ^ entry for entry in table]
+        tables.append(table)
+    t0, t1, t2, t3 = tables
+    return lambda b: t0[b & 255] ^ t1[b >> 8 & 255] ^ t2[b >> 16 & 255] ^ t3[b >> 24]
 
 
 def _power(length: int) -> int:
