@@ -195,7 +195,7 @@ class Codec:
             if refine is not None:
                 refine(band, y, z)
             for tile in tiles.grid(band, TILE):
-                part, index = self.windows.residual(tile, y, z, q)
+                part, index = self.windows.residual(tile, y, z, q, self.y_tables)
                 payloads.append(entropy.encode(part.reshape(-1), index.reshape(-1), self.y_tables))
                 tiles.crop(r, here, tile.times(Y_CELL))[...] = part
             crc.add(r)

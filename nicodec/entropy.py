@@ -1,7 +1,8 @@
 """Symbols + table indices + frequency tables <-> bytes; the only importer of the range coder.
 
 Last before the container. All indices are known before any symbol is read, so symbols are sorted by
-table and the run of each table is one vectorised call.
+table and the run of each table is one vectorised call. Where a table leaves no choice, the symbol is zero and
+nothing is coded.
 
 The coder is constriction's range coder (Bamler 2022, arXiv 2201.01741; 32-bit words, 64-bit state). With
 `perfect=False` and frequencies that sum to 2^16 its 24-bit cumulative for entry i of n is exactly
@@ -32,7 +33,7 @@ class Tables:
 
     frequencies: all tables one after another; each sums to 2^16. start: (T + 1,), where each begins.
     low: (T,), the symbol of the first entry. escape: whether the last entry of each table announces a
-    symbol outside of it.
+    symbol outside of it. A table of one entry has only the symbol 0, its frequency, 2^16 of 2^16, wraps to 0.
     """
 
     frequencies: npt.NDArray[np.uint16]
@@ -45,7 +46,18 @@ class Tables:
     def high(self) -> npt.NDArray[np.int32]:
         """The largest symbol in each table (T,)."""
         last: npt.NDArray[np.int32] = np.diff(self.start) - (2 if self.escape else 1)
-        return last + self.low
+        return np.where(self.settled, 0, last) + self.low
+
+    @cached_property
+    def settled(self) -> npt.NDArray[np.bool_]:
+        """Which tables leave no choice (T,)."""
+        result: npt.NDArray[np.bool_] = np.diff(self.start) == 1
+        return result
+
+    def settle(self, symbols: npt.NDArray[np.int16], index: Integers) -> npt.NDArray[np.int16]:
+        """The symbols, which become zero where their table leaves no choice."""
+        np.putmask(symbols, self.settled.take(index, mode="clip"), 0)
+        return symbols
 
     def probabilities(self, table: int) -> npt.NDArray[np.float64]:
         """The table's probabilities, exact multiples of 2^-16."""
@@ -62,17 +74,19 @@ class Tables:
 
 
 def _runs(index: Integers, tables: Tables) -> tuple[npt.NDArray[np.intp], list[tuple[int, int, int]]]:
-    """Order that sorts by table, stably, and the run (table, begin, end) of each table in that order."""
-    order = np.argsort(index, kind="stable")
-    counts = np.bincount(index)
+    """The symbols that are coded, sorted by table, stably; and the run (table, begin, end) of each table."""
+    counts = np.bincount(index, minlength=len(tables.low))
     if len(counts) > len(tables.low):
         raise BadModel("the model asks for a table that it does not have")
+    counts[tables.settled] = 0
+    open_ = np.flatnonzero(~tables.settled[index])
+    order = open_[np.argsort(index[open_], kind="stable")]
     ends = np.cumsum(counts)
     return order, [(int(t), int(ends[t] - counts[t]), int(ends[t])) for t in np.flatnonzero(counts)]
 
 
 def encode(symbols: Integers, index: Integers, tables: Tables) -> bytes:
-    """Symbols (N,) in -32767..32767 and the table of each (N,) -> bytes.
+    """Symbols (N,) in -32767..32767, settled, and the table of each (N,) -> bytes.
 
     Layout: the number of bytes of the escapes as a varint; the escapes, each the zigzag varint of a symbol
     outside its table; the coder's words, little-endian.
@@ -105,7 +119,7 @@ def decode(data: bytes, index: Integers, tables: Tables) -> npt.NDArray[np.int16
         raise BadFile("a tile has an impossible length")
     words = np.frombuffer(coded, "<u4").astype(np.uint32)
     order, runs = _runs(index, tables)
-    ordered = np.empty(index.size, np.int16)
+    ordered = np.empty(order.size, np.int16)
     decoder = constriction.stream.queue.RangeDecoder(words)
     try:
         for table, begin, end in runs:
@@ -119,12 +133,12 @@ def decode(data: bytes, index: Integers, tables: Tables) -> npt.NDArray[np.int16
                         raise BadFile("a tile holds an impossible symbol")
                     run[i] = symbol
             ordered[begin:end] = run
-        exhausted = decoder.maybe_exhausted()
+        exhausted = decoder.maybe_exhausted() if runs else not coded
     except AssertionError:  # the coder's word for bytes that no encoder makes
         raise BadFile("a tile does not decode") from None
     if not exhausted or escape_at != len(escapes):
         raise BadFile("a tile does not end where its symbols end")
-    symbols = np.empty_like(ordered)
+    symbols = np.zeros(index.size, np.int16)
     symbols[order] = ordered
     return symbols
 

@@ -42,6 +42,7 @@ def tables(checkpoint: Checkpoint, name: str, largest: int, *, escape: bool) -> 
         checkpoint.array(f"tables.{name}.{part}") for part in ("frequencies", "start", "low")
     ]
     result = Tables(frequencies, start, low, escape)
+    # The sums of tables that leave a choice are whole, and of the others 2^16 wraps to 0.
     if (
         [a.dtype for a in parts] != [np.uint16, np.int32, np.int16]
         or any(a.ndim != 1 for a in parts)
@@ -49,10 +50,13 @@ def tables(checkpoint: Checkpoint, name: str, largest: int, *, escape: bool) -> 
         or len(start) != len(low) + 1
         or start[0] != 0
         or start[-1] != len(frequencies)
-        or np.diff(start.astype(np.int64)).min() < 2
-        or np.add.reduceat(frequencies, start[:-1], dtype=np.int64).tolist()
-        != [1 << FREQUENCY_BITS] * len(low)
-        or frequencies.min() == 0
+        or np.diff(start.astype(np.int64)).min() < 1
+        or not np.array_equal(
+            np.add.reduceat(frequencies, start[:-1], dtype=np.int64),
+            np.where(result.settled, 0, 1 << FREQUENCY_BITS),
+        )
+        or np.count_nonzero(frequencies == 0) != np.count_nonzero(result.settled)
+        or low[result.settled].any()
         or low.min() < -largest
         or result.high.max() > largest
     ):

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nicodec import quantize, tiles
+from nicodec import prior, quantize, tiles
 from nicodec.checkpoint import Checkpoint
 from nicodec.container import CELL
+from nicodec.entropy import Tables
 from nicodec.errors import BadModel
 from nicodec.files import shown
-from nicodec.symbols import Symbols, scale_index
+from nicodec.symbols import Symbols
 from nicodec.tiles import Y_CELL, Box, Rows
 from nicodec.transform import Networks, Planes
 
@@ -60,7 +61,8 @@ class Windows:
             raise BadModel(f"{shown(checkpoint.path)}: the model has impossible halos")
         self._around_a, self._around_s = map(int, halos)
         reach = 1 + size("context_blocks", 0, MAX_BLOCKS)
-        self._around_mean = -(-reach // Y_CELL)
+        # The means of a tile need the symbols around it, and those their tables, from a 3x3 layer.
+        self._around_mean = -(-(reach + 1) // Y_CELL)
         self.halo = -(-(reach + self._around_s) // Y_CELL)
 
     def analysis(
@@ -105,16 +107,20 @@ class Windows:
         return tiles.crop(self.networks.g_a(x, q / 100), seen, inner)
 
     def residual(
-        self, tile: Box, y: Rows, z: npt.NDArray[np.int8], q: int
+        self, tile: Box, y: Rows, z: npt.NDArray[np.int8], q: int, tables: Tables
     ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
         """What is coded of a tile of cells: r, and the table of each symbol, both (1, L, 4h, 4w)."""
         whole = Box(0, 0, *z.shape[2:])
         seen = tile.grown(self._around_mean, whole)
-        latent = y.view(seen.times(Y_CELL))
-        mu = self._mean(tiles.crop(z, whole, seen), q, lambda mu0: quantize.residual(latent, mu0))
-        r = quantize.residual(latent, mu)
-        r = tiles.crop(r, seen.times(Y_CELL), tile.times(Y_CELL))
-        return r, scale_index(self.networks, z, tile, q)
+        latent, near = y.view(seen.times(Y_CELL)), tiles.crop(z, whole, seen)
+        index = self.networks.h_sigma(near, prior.integer_hats(q))
+
+        def symbols(mu: Planes) -> npt.NDArray[np.int16]:
+            return tables.settle(quantize.residual(latent, mu), index)
+
+        r = symbols(self._mean(near, q, symbols))
+        inner = seen.times(Y_CELL), tile.times(Y_CELL)
+        return tiles.crop(r, *inner), tiles.crop(index, *inner)
 
     def _mean(
         self, z: npt.NDArray[np.int8], q: int, r_of: Callable[[Planes], npt.NDArray[np.int16]]

@@ -125,7 +125,7 @@ class RangeDecoder:
     def __init__(self, data: bytes) -> None:
         require(len(data) % 4 == 0, "words")
         self.words = iter(struct.unpack(f"<{len(data) // 4}I", data))
-        self.size = 2**64 - 1
+        self.size, self.data = 2**64 - 1, data
         self.offset = next(self.words, 0) << 32 | next(self.words, 0)
 
     def symbols(self, cumulative: list[int], count: int) -> list[int]:
@@ -146,7 +146,7 @@ class RangeDecoder:
 
     def finish(self) -> None:
         require(next(self.words, None) is None, "words left over")
-        require(self.size == 2**64 - 1 or self.offset < 2**33 - 1, "the last word")
+        require(self.offset < 2**33 - 1 if self.size < 2**64 - 1 else not self.data, "the last word")
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -160,11 +160,11 @@ def decode_symbols(payload: bytes, index: Array, model: Model, name: str) -> Arr
     length, at = varint(payload, 0)
     require(length <= len(payload) - at, "escapes")
     escapes, coder, done = payload[at : at + length], RangeDecoder(payload[at + length :]), 0
-    symbols = np.empty(index.size, np.int16)
+    symbols = np.zeros(index.size, np.int16)
     for number in np.unique(index).tolist():
         cumulative, low = model.table(name, number)
         escape = len(cumulative) - 2 if name == "y" else None
-        places = np.flatnonzero(index == number)
+        places = np.flatnonzero(index == number) if len(cumulative) > 2 else ()  # no choice: zero
         for place, i in zip(places, coder.symbols(cumulative, len(places)), strict=True):
             value = low + i
             if i == escape:

@@ -36,6 +36,37 @@ def shuffled(symbols: list[int], index: list[int]) -> tuple[Symbols, npt.NDArray
     return np.array(symbols, np.int16)[order], np.array(index, np.uint8)[order]
 
 
+# The second leaves no choice.
+SETTLED = Tables(
+    np.array([1000, 60000, 4000, 536, 0, 65000, 536], np.uint16),
+    np.array([0, 4, 5, 7], np.int32),
+    np.array([-1, 0, 3], np.int16),
+    escape=True,
+)
+
+
+def test_what_has_no_choice_is_zero_and_takes_no_byte() -> None:
+    symbols, index = shuffled([-1, 0, 1, 9, -5] * 4 + [3] * 7, [0] * 10 + [1] * 10 + [2] * 7)
+    SETTLED.settle(symbols, index)
+    assert symbols[index == 1].tolist() == [0] * 10
+    assert sorted(symbols[index != 1].tolist()) == sorted([-1, 0, 1, 9, -5] * 2 + [3] * 7)
+    data = encode(symbols, index, SETTLED)
+    assert np.array_equal(decode(data, index, SETTLED), symbols)
+    assert data == encode(symbols[index != 1], index[index != 1], SETTLED)
+    assert ideal_bits(symbols[index == 1], index[index == 1], SETTLED) == 0
+    assert SETTLED.high.tolist() == [1, 0, 3]
+
+
+def test_nothing_but_what_has_no_choice_is_no_words() -> None:
+    index = np.ones(50, np.uint8)
+    data = encode(np.zeros(50, np.int16), index, SETTLED)
+    assert data == b"\0"
+    assert np.array_equal(decode(data, index, SETTLED), np.zeros(50))
+    for words in (bytes(4), bytes(8), b"\x01\0\0\0"):
+        with pytest.raises(BadFile, match="end"):
+            decode(data + words, index, SETTLED)
+
+
 # The coder's integers
 
 

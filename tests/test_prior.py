@@ -153,6 +153,9 @@ def replace_tables(model: Checkpoint, **change: Any) -> Checkpoint:
     [
         {"frequencies": np.array([32768, 32767, 65535, 1], np.uint16)},  # 65535 in all
         {"frequencies": np.array([32768, 32768, 0, 0], np.uint16)},
+        {"frequencies": np.array([32768, 32768, 1], np.uint16)},  # one entry has all, or 0
+        {"frequencies": np.array([32768, 32768, 65535], np.uint16)},
+        {"frequencies": np.array([32768, 32768, 0], np.uint16)},  # but its symbol, here 5, is 0
         {"frequencies": np.array([32768, 32768, 65535, 1], np.int32)},
         {"frequencies": np.array([[32768, 32768], [65535, 1]], np.uint16)},
         {"frequencies": np.array([], np.uint16)},

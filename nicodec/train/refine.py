@@ -59,8 +59,12 @@ class Refiner:
         self.model = model_of(checkpoint, device).requires_grad_(False)
         self.device = self.model.spread.device
         self.amp = bf16_pays(self.device)
-        bits = FREQUENCY_BITS - np.log2(tables.frequencies.astype(np.float64))
-        self.bits = self.tensor(bits.astype(np.float32))
+        # A frequency of 0 is one of 2^16, that of a symbol without a choice.
+        frequencies = np.where(
+            tables.frequencies == 0, 2**FREQUENCY_BITS, tables.frequencies.astype(np.int64)
+        )
+        self.bits = self.tensor((FREQUENCY_BITS - np.log2(frequencies)).astype(np.float32))
+        self.settled = self.tensor(tables.settled)
         self.start, self.low, self.high = (
             self.tensor(a.astype(np.int64)) for a in (tables.start[:-1], tables.low, tables.high)
         )
@@ -165,6 +169,7 @@ class Window:
         self._features, self._mu0 = part(features), part(mu0)
         index = part(scale_index(refiner.networks, z, near, picture.q)).long()
         self._low, self._high = refiner.low[index], refiner.high[index]
+        self._settled = refiner.settled[index]
         self._zero = refiner.start[index] - self._low
         self._view = y.view(seen)
         self.start = refiner.tensor(self._view).permute(0, 2, 3, 1)
@@ -180,7 +185,8 @@ class Window:
         """Rate and weighted distortion in bits, and the decoded latent. rounded: what makes symbols of r."""
 
         def symbols(r: Tensor) -> Tensor:
-            return torch.where(self._inside, rounded(r), nearest(r.detach()))
+            free = torch.where(self._inside, rounded(r), nearest(r.detach()))
+            return free.masked_fill(self._settled, 0)
 
         p, m = self._picture, self._picture.refiner.model
         r0 = symbols(latent - self._mu0)

@@ -25,6 +25,9 @@ Array: TypeAlias = npt.NDArray[Any]
 WIDTH = 1500
 # Tables reach to where less than this mass is left on a side; beyond it an escape is cheaper.
 TAIL = 2.0**-17
+# Where fewer symbols than this share are not zero, none is: what they cost in bits is about what they save in
+# error, and a quarter to three quarters of all symbols then need no coder (docs/DESIGN.md).
+SETTLED = 2.0**-11
 # How many symbols the trained density is worth beside the counted ones. The counts of y are in the
 # millions; those of z are few for each channel and quality.
 Y_FAITH, Z_FAITH = 1000.0, 200.0
@@ -70,7 +73,10 @@ def frequencies(probabilities: Array) -> Array:
 
 
 def y_tables(counts: Counts | None = None) -> dict[str, Array]:
-    """One symmetric table for each of the 64 scales, its last entry the escape; without counts Gaussian."""
+    """One symmetric table for each of the 64 scales, its last entry the escape; without counts Gaussian.
+
+    Those of the smallest scales have one entry and leave no choice.
+    """
     values = torch.arange(-WIDTH, WIDTH + 1, dtype=torch.float64)
     tables, low = [], []
     for t in range(SCALES):
@@ -79,6 +85,10 @@ def y_tables(counts: Counts | None = None) -> dict[str, Array]:
         if counts is not None:
             p = Y_FAITH * p + (counts.y[t] + counts.y[t, ::-1]) / 2
         p = p / p.sum()
+        if 1 - p[WIDTH] < SETTLED:
+            tables.append(np.zeros(1, np.uint16))
+            low.append(0)
+            continue
         # Mass further out than v, on one side, for v = 0, 1, ...
         outside = p[WIDTH:].sum() - np.cumsum(p[WIDTH:])
         reach = max(1, int(np.flatnonzero(outside < TAIL)[0]))

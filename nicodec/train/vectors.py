@@ -180,10 +180,12 @@ def _with_escapes(coder: Codec, data: bytes) -> bytes:
     header, chunks = container.unpack(data)
     z, r = _symbols(coder, header, chunks)
     index = coder.networks.h_sigma(z, prior.integer_hats(header.quality))
-    channels = r.shape[1]
-    r[0, :5, 1, 2] = 2000, -2000, -9000, 32767, -32767
-    r[0, channels - 1, 0, 0] = coder.y_tables.high[index[0, channels - 1, 0, 0]] + 1
-    r[0, channels - 2, 3, 3] = coder.y_tables.low[index[0, channels - 2, 3, 3]] - 1
+    tables = coder.y_tables
+    free = ~tables.settled[index[0]]
+    r[0, :5, 1, 2] = np.where(free[:5, 1, 2], [2000, -2000, -9000, 32767, -32767], 0)
+    above, below = np.flatnonzero(free[:, 0, 0])[-1], np.flatnonzero(free[:, 3, 3])[-1]
+    r[0, above, 0, 0] = tables.high[index[0, above, 0, 0]] + 1
+    r[0, below, 3, 3] = tables.low[index[0, below, 3, 3]] - 1
     return _packed(coder, header, chunks[0], z, r)
 
 
