@@ -89,6 +89,13 @@ def test_every_module_says_its_place_first() -> None:
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
 
 
+def test_what_travels_in_the_wheel_is_small() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    assert wheel["targets"]["wheel"]["exclude"] == ["checkpoints/earlier"]
+    folders = (PACKAGE.rglob("*.py"), (ROOT / "checkpoints").glob("*.*"))
+    assert 5e6 < sum(path.stat().st_size for folder in folders for path in folder) < 25e6
+
+
 def test_the_changelog_has_this_version() -> None:
     assert f"## [{nicodec.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
