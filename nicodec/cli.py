@@ -157,8 +157,10 @@ def encode(
 
     plan = _plan(sources, out, ".nic", image.is_picture, manner)
 
-    from nicodec.codec import Codec
+    from nicodec.codec import Codec, check_effort
 
+    if engine == "local":
+        check_effort(effort)
     work = jobs.Encode(
         Codec(model, threads=1 if plan.many else threads),
         {

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from functools import cached_property, partial
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import numpy as np
@@ -377,7 +378,21 @@ def _from_torch(name: str, wish: str) -> Any:
     try:
         return import_module(f"nicodec.train.{name}")
     except ImportError as error:
-        raise MissingExtra(f"{wish} needs {error.name}: pip install 'nicodec[train]'") from None
+        raise _missing(wish, error.name) from None
+
+
+def _missing(wish: str, name: str | None) -> MissingExtra:
+    return MissingExtra(f"{wish} needs {name}: pip install 'nicodec[train]'")
+
+
+def check_effort(effort: int) -> None:
+    """Raises the MissingExtra that `Codec.encode` would, before any picture is read; loads nothing."""
+    try:
+        found = effort == 1 or find_spec("torch")
+    except ValueError:  # its place among the modules was taken by something else
+        found = None
+    if not found:
+        raise _missing(f"effort={effort}", "torch")
 
 
 def _attempts(

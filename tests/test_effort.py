@@ -1,5 +1,6 @@
 """Effort: never a costlier file than without it, a cheaper one for a photograph, and the format as ever."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -171,6 +172,11 @@ def test_without_torch(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) ->
     code, _, said = run("encode", "a.png", "-e", 3)
     assert code == 4
     assert "effort=3 needs torch" in said
+    shutil.copy("a.png", "b.png")
+    code, _, said = run("encode", "a.png", "b.png", "out", "-e", 3)  # once, not for each
+    assert code == 4
+    assert said.count("torch") == 1
+    assert not (here / "out").exists()
 
 
 def test_without_effort_torch_is_not_loaded() -> None:
