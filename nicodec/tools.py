@@ -170,7 +170,9 @@ def train(
         str | None,
         typer.Option("--from", help="Start from this model instead of from nothing.", show_default=False),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Patches in a step.")] = 8,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Patches in a step; a CPU is busiest with 8 for each core.")
+    ] = 8,
     patch: Annotated[
         int, typer.Option(min=64, help="Side of a patch, a multiple of 64; twice that at the end.")
     ] = 128,
