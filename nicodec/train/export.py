@@ -235,7 +235,9 @@ def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
         first = phase0(y)
         y0 = torch.where(first, torch.round(y - mu0) + mu0, 0)
         mu1 = reference.context.phase1(y0 / gain / reference.spread, features) * gain * reference.spread
-        y_hat = torch.round(y)
+        # What a decoder paints: a latent that no encoder makes may drive g_s out of all bounds.
+        mu = torch.where(first, mu0, mu1)
+        y_hat = torch.round(y - mu) + mu
         pixels = reference.g_s(y_hat / gain, hat, reference.spread)
 
         onnx_y = networks.g_a(_nchw(x), quality)
