@@ -193,7 +193,7 @@ def test_replicas_come_to_the_gradients_of_one_network(
 
 @pytest.mark.slow
 def test_training_pays(patches: d.Patches) -> None:
-    """On a held-out picture rate plus distortion falls by a hundredth, though 300 of 400 steps only warm up."""
+    """On a held-out picture rate plus distortion falls by a hundredth; 300 of 400 steps only warm up."""
 
     def cost(trainer: loop.Trainer) -> float:
         points = trainer.validate(128)
