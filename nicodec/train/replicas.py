@@ -1,7 +1,7 @@
 """One batch in several threads of one core each: patches -> gradients of the whole batch, on a CPU.
 
-Between `loop`, which takes the step, and `model`. Small products gain little from a second thread inside,
-two replicas of the network, each with its share of the batch, do 1.7 times as much (docs/DESIGN.md).
+Between `loop`, which takes the step, and `model`. A second thread inside a small product gains little; two
+replicas of the network, each with its share of the batch, do 1.7 times as much (docs/DESIGN.md).
 """
 
 from __future__ import annotations
