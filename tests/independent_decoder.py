@@ -115,8 +115,7 @@ class Model:
         parts = ("frequencies", "start", "low")
         frequencies, start, low = (self.integers(f"tables.{name}.{part}") for part in parts)
         sums = np.cumsum([0, *frequencies[start[number] : start[number + 1]]])
-        n = len(sums) - 1
-        return (sums * (2**24 - n) // 2**16 + np.arange(n + 1)).tolist(), int(low[number])
+        return (sums * (2**24 - len(sums) + 1) // 2**16 + np.arange(len(sums))).tolist(), int(low[number])
 
 
 class RangeDecoder:
@@ -263,13 +262,14 @@ class Networks:
         return np.where(first, y0, r + self.linear(t, "context.mean1") * self.unit)
 
     def pixels(self, y: Array, head: Header) -> Array:
-        y = (y / self.unit).astype(np.float32)
+        y, rare = np.split(np.float32(y / self.unit), [len(y) - self.model.config.get("linear", 0)])
         for n in range(self.model.config.get("latent_blocks_s", 0)):
             y = self.block(y, f"g_s.latent_blocks.{n}")
         t = self.modulation(up(self.linear(y, "g_s.embed"), 2), "g_s.quality")
         for n in range(self.model.config["blocks_s"]):
             t = self.block(t, f"g_s.blocks.{n}")
-        x = up(self.linear(y * self.spread, "g_s.shortcut"), 16) + up(self.linear(t, "g_s.head"), 8)
+        y = np.concatenate([y, rare]) * self.spread
+        x = up(self.linear(y, "g_s.shortcut"), 16) + up(self.linear(t, "g_s.head"), 8)
         x = x[:, : head.height, : head.width].transpose(1, 2, 0)
         x = x.mean(2, keepdims=True) if head.channels == 1 else x
         return np.asarray(np.clip(np.rint(x * 255 + 127.5), 0, 255), np.uint8)

@@ -19,7 +19,9 @@ from nicodec.train import complexity, export, limits  # noqa: E402
 from nicodec.train import model as m  # noqa: E402
 from nicodec.transform import Networks  # noqa: E402
 
-TINY = m.ModelConfig(latent=24, width=16, blocks_a=2, blocks_s=1, hyper=8, z=8, context=16, context_blocks=2)
+TINY = m.ModelConfig(
+    latent=24, linear=8, width=16, blocks_a=2, blocks_s=1, hyper=8, z=8, context=16, context_blocks=2
+)
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +196,10 @@ def test_complexity_is_counted_from_the_layers(network: Any) -> None:
     counts = complexity.kmac_per_pixel(network)
     c = TINY
     block = (5 * c.width**2 + 9 * c.width) / 64
-    on_latent = c.latent_blocks_s * (5 * c.latent**2 + 9 * c.latent) / 256
+    on_latent = c.latent_blocks_s * (5 * c.deep**2 + 9 * c.deep) / 256
     by_hand = (
         on_latent
-        + c.latent * 4 * c.width / 256
+        + c.deep * 4 * c.width / 256
         + block * c.blocks_s
         + c.width * 192 / 64
         + c.latent * 768 / 256

@@ -15,7 +15,9 @@ torch = pytest.importorskip("torch")
 from nicodec import prior, quantize  # noqa: E402
 from nicodec.train import model as m  # noqa: E402
 
-TINY = m.ModelConfig(latent=24, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16, context_blocks=1)
+TINY = m.ModelConfig(
+    latent=24, linear=8, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16, context_blocks=1
+)
 
 
 def smooth(count: int, seed: int = 0) -> Any:

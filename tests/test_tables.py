@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from nicodec.train import model as m  # noqa: E402
 from nicodec.train import tables  # noqa: E402
 
-TINY = m.ModelConfig(latent=24, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16)
+TINY = m.ModelConfig(latent=24, linear=8, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16)
 
 
 def test_frequencies_sum_and_keep_every_symbol() -> None:

@@ -21,10 +21,12 @@ pytest.importorskip("onnx")
 import nicodec  # noqa: E402
 from nicodec.errors import BadFile, BadImage, BadModel, NicError  # noqa: E402
 from nicodec.train import data as d  # noqa: E402
-from nicodec.train import export, loop, loss, patterns  # noqa: E402
-from nicodec.train.model import Model, ModelConfig  # noqa: E402
+from nicodec.train import export, grow, loop, loss, patterns  # noqa: E402
+from nicodec.train.model import Model, ModelConfig, hats  # noqa: E402
 
-TINY = ModelConfig(latent=24, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16, context_blocks=1)
+TINY = ModelConfig(
+    latent=24, linear=8, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16, context_blocks=1
+)
 OPTIONS = loop.Options(steps=200, batch=2, patch=64, model=TINY)
 
 
@@ -329,6 +331,42 @@ def test_a_network_grows_by_blocks_that_change_nothing_at_first(patches: d.Patch
     assert (after.r == before.r).float().mean() > 0.999
     losses(grown, 20)
     assert all(block.project.weight.abs().max() > 0 for block in grown.model.g_s.latent_blocks)
+
+
+def test_new_linear_channels_hold_what_was_lost_and_leave_the_others_alone(
+    patches: d.Patches, tmp_path: Path
+) -> None:
+    trainer = loop.Trainer(replace(OPTIONS, model=replace(TINY, latent=16, linear=0)), patches)
+    losses(trainer, 40)
+    made = export.write_model(trainer.model, tmp_path / "small.nicmodel", "small", {})
+    trainer.start_from(made)
+    grown = loop.Trainer(OPTIONS, patches)
+    grown.start_from(made)
+    x, hat = patches.squares(4).float() / 255 - 0.5, hats(torch.tensor([100.0]))
+
+    @torch.no_grad()
+    def seen(model: Model) -> tuple[torch.Tensor, float, float]:
+        """y, the squared error without a quantiser, and the bits at the best quality."""
+        y = model.eval().g_a(x, hat, model.spread)
+        error = (model.g_s(y, hat, model.spread) - x).square().mean()
+        return y, float(error), float(model(x, torch.full((len(x),), 10000)).y_bits.sum())
+
+    (y, error, bits), (more, less, larger) = seen(trainer.model), seen(grown.model)
+    torch.testing.assert_close(more[..., :16], y)
+    assert more[..., 16:].std() > 0
+    assert less < 0.9 * error
+    assert bits < larger < 1.6 * bits
+
+
+def test_only_what_can_grow_does() -> None:
+    small = replace(TINY, latent=16, linear=0)
+    assert grow.fits(small, TINY)
+    assert grow.fits(TINY, TINY)
+    assert grow.fits(replace(small, latent_blocks_a=0, latent_blocks_s=0), TINY)
+    assert not grow.fits(TINY, small)
+    assert not grow.fits(replace(small, latent=12), TINY)
+    assert not grow.fits(replace(small, width=8), TINY)
+    assert not grow.fits(replace(TINY, latent_blocks_a=2), TINY)
 
 
 def test_the_estimated_rate_is_the_rate_of_the_file(patches: d.Patches, tmp_path: Path) -> None:

@@ -159,8 +159,12 @@ class Patches:
         quality = torch.from_numpy(np.rint(rng.permutation(q) * 10000).astype(np.int64))
         return torch.stack(patches), quality.to(self.device)
 
-    def squares(self, count: int, side: int) -> Tensor:
-        """Central squares (<= count, side, side, 3) uint8 of pictures spread evenly over the store."""
+    def squares(self, count: int) -> Tensor:
+        """Central squares (<= count, side, side, 3) uint8 of pictures spread evenly over the store.
+
+        side: 256, or 128 or 64 where no picture is larger.
+        """
+        side = next(s for s in (256, 128, SMALLEST) if self.has(s))
         usable = [e for e in self.entries if min(e.height, e.width) >= side]
         result = []
         for e in usable[:: max(1, len(usable) // count)][:count]:

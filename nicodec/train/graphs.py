@@ -148,6 +148,17 @@ class Graph:
     def gain(self, hat: str) -> str:
         return self.per_channel(self.op("Exp", self.op("MatMul", hat, self.weight("log_gain"))))
 
+    def deep(self, x: str, c: ModelConfig, axis: int = 0) -> list[str]:
+        """The channels that the deep branches work on, and, where a model has them, the others."""
+        if not c.linear:
+            return [x]
+        first = self.op("Split", x, self.shape(c.deep, c.linear), outputs=2, axis=axis)
+        return [first, f"{first}_1"]
+
+    def joined(self, deep: str, rare: list[str]) -> str:
+        """The inverse of `deep`."""
+        return self.op("Concat", deep, *rare, axis=1) if rare else deep
+
     def spread(self) -> str:
         return self.per_channel(self.weight("spread"))
 
@@ -163,10 +174,11 @@ def g_a(g: Graph, c: ModelConfig) -> None:
     # Division by the spread, in the weights: nothing is left to do for each position.
     spread = g.weight("spread")
     weight = g.op("Div", g.weight("g_a.shortcut.weight"), g.op("Reshape", spread, g.shape(-1, 1, 1, 1)))
-    linear = g.conv1(g.down(x, 16), weight, g.op("Div", g.weight("g_a.shortcut.bias"), spread))
+    bias, patches = g.op("Div", g.weight("g_a.shortcut.bias"), spread), g.down(x, 16)
+    linear, *rare = (g.conv1(patches, *part) for part in zip(g.deep(weight, c), g.deep(bias, c), strict=True))
     t = g.modulation(g.linear(g.down(x, 8), "g_a.embed"), hat, "g_a.quality")
     t = g.linear(g.down(g.blocks(g.stay(t), "g_a.blocks", c.blocks_a), 2), "g_a.head")
-    y = g.blocks(g.op("Add", linear, t), "g_a.latent_blocks", c.latent_blocks_a)
+    y = g.joined(g.blocks(g.op("Add", linear, t), "g_a.latent_blocks", c.latent_blocks_a), rare)
     unit = g.op("Mul", g.gain(hat), g.spread())
     g.output("y", g.op("Mul", y, unit), 1, c.latent, "h", "w")
 
@@ -233,13 +245,13 @@ def context(g: Graph, c: ModelConfig) -> None:
 
 def g_s(g: Graph, c: ModelConfig) -> None:
     y_hat, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
-    y = g.stay(g.op("Div", y_hat, g.op("Mul", g.gain(hat), g.spread())))
-    y = g.blocks(y, "g_s.latent_blocks", c.latent_blocks_s)
+    y, *rare = g.deep(g.op("Div", y_hat, g.op("Mul", g.gain(hat), g.spread())), c, axis=1)
+    y = g.blocks(g.stay(y), "g_s.latent_blocks", c.latent_blocks_s)
     t = g.modulation(g.up(g.linear(y, "g_s.embed"), 2), hat, "g_s.quality")
     t = g.blocks(g.stay(t), "g_s.blocks", c.blocks_s)
     deep = g.up(g.linear(t, "g_s.head"), 8)
     weight = g.op("Mul", g.weight("g_s.shortcut.weight"), g.spread())
-    linear = g.up(g.conv1(y, weight, g.weight("g_s.shortcut.bias")), 16)
+    linear = g.up(g.conv1(g.joined(y, rare), weight, g.weight("g_s.shortcut.bias")), 16)
     g.output("x", g.op("Add", linear, deep), 1, 3, "16h", "16w")
 
 

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from nicodec.checkpoint import Checkpoint
 from nicodec.errors import BadFile, BadModel, NicError
+from nicodec.train import grow
 from nicodec.train.data import Patches, Pixels
 from nicodec.train.export import thaw
 from nicodec.train.loss import lambda_of, rate_distortion
@@ -37,14 +38,14 @@ GAINS = (1.57, 44.0)
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 LOG_EVERY = 10.0
 PCA_PATCHES = 40_000
+# Training pictures from which a network learns what new channels are for.
+GROWN = 96
 WARM_UP, EMA, CLIP = 300, 0.999, 1.0
 # The shortcuts start near their optimum, and every pixel passes through them: with a quarter of the
 # learning rate their jitter alone held PSNR under 37 dB (docs/DESIGN.md).
 SHORTCUT_RATE = 0.02
 # The last part of the schedule sees patches of twice the side, where z has a neighbourhood.
 FINISH = 0.8
-# Counts of blocks that change nothing at first; a model without them can be a start.
-NEW_BLOCKS = ("latent_blocks_a", "latent_blocks_s")
 VALIDATION_QUALITIES = (0, 1250, 2500, 3750, 5000, 6250, 7500, 8750, 10000)
 
 
@@ -265,14 +266,12 @@ class Trainer:
     def start_from(self, released: Checkpoint) -> None:
         """Take the weights of a model file; the optimiser and the schedule start anew.
 
-        A network without the blocks on the latent grows by them. Raises BadModel if it has other widths.
+        A smaller network that can grow into this one does. Raises BadModel if it has other widths.
         """
-        config = asdict(self.options.model)
-        grown = released.config | {k: config[k] for k in NEW_BLOCKS if not released.config.get(k)}
-        if grown != config:
+        config = ModelConfig.of(released.config)
+        if not grow.fits(config, self.options.model):
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")
-        state = thaw(released.tensors, ModelConfig.of(released.config))
-        self.model.load_state_dict(self.model.state_dict() | state)
+        grow.grow(self.model.cpu(), thaw(released.tensors, config), self.data.squares(GROWN).cpu())
         self._prepare()
 
     def run(self, out: Path, report: Callable[[Step], None]) -> None:

@@ -36,9 +36,13 @@ ACT_BITS, ACT_MAX, WEIGHT_MAX = 4, 255, 127
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Widths of the network; the same for training, export and the manifest."""
+    """Widths of the network; the same for training, export and the manifest.
 
-    latent: int = 320
+    linear: how many of the latent's channels, the last ones, only the linear shortcuts make and read. They
+    hold what is rare, such as colour that changes from pixel to pixel.
+    """
+
+    latent: int = 512
     width: int = 128
     blocks_a: int = 4
     blocks_s: int = 4
@@ -48,11 +52,17 @@ class ModelConfig:
     context_blocks: int = 1
     latent_blocks_a: int = 3
     latent_blocks_s: int = 2
+    linear: int = 192
 
     @classmethod
     def of(cls, saved: dict[str, Any]) -> ModelConfig:
-        """The config of a model file; the first ones had no blocks on the latent. Raises TypeError."""
-        return cls(**({"latent_blocks_a": 0, "latent_blocks_s": 0} | saved))
+        """The config of a model file, of which the first lack what came later. Raises TypeError."""
+        return cls(**({"latent_blocks_a": 0, "latent_blocks_s": 0, "linear": 0} | saved))
+
+    @property
+    def deep(self) -> int:
+        """The channels of the latent that the deep branches work on."""
+        return self.latent - self.linear
 
 
 def space_to_depth(x: Tensor, r: int) -> Tensor:
@@ -165,19 +175,20 @@ class Analysis(nn.Module):
         self.embed = nn.Linear(192, c.width)
         self.quality = Modulation(c.width)
         self.blocks = nn.ModuleList(Block(c.width) for _ in range(c.blocks_a))
-        self.head = nn.Linear(4 * c.width, c.latent)
+        self.head = nn.Linear(4 * c.width, c.deep)
         self.shortcut = nn.Linear(768, c.latent)
-        self.latent_blocks = still_blocks(c.latent, c.latent_blocks_a)
+        self.latent_blocks = still_blocks(c.deep, c.latent_blocks_a)
 
     def forward(self, x: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
-        linear = self.shortcut(space_to_depth(x, 16))
+        linear = full(self.shortcut(space_to_depth(x, 16))) / spread
         t = self.quality(self.embed(space_to_depth(x, 8)), hat)
         for block in self.blocks:
             t = block(t)
-        y = full(linear) / spread + full(self.head(space_to_depth(t, 2)))
+        deep = self.head.out_features
+        y = linear[..., :deep] + full(self.head(space_to_depth(t, 2)))
         for block in self.latent_blocks:
             y = block(y)
-        return y * spread
+        return torch.cat([y, linear[..., deep:]], dim=-1) * spread
 
 
 class Synthesis(nn.Module):
@@ -185,21 +196,22 @@ class Synthesis(nn.Module):
 
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
-        self.latent_blocks = still_blocks(c.latent, c.latent_blocks_s)
-        self.embed = nn.Linear(c.latent, 4 * c.width)
+        self.latent_blocks = still_blocks(c.deep, c.latent_blocks_s)
+        self.embed = nn.Linear(c.deep, 4 * c.width)
         self.quality = Modulation(c.width)
         self.blocks = nn.ModuleList(Block(c.width) for _ in range(c.blocks_s))
         self.head = nn.Linear(c.width, 192)
         self.shortcut = nn.Linear(c.latent, 768)
 
     def forward(self, y: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
-        y = y / spread
+        y, deep = y / spread, self.embed.in_features
+        y, rare = y[..., :deep], y[..., deep:]
         for block in self.latent_blocks:
             y = block(y)
         t = self.quality(depth_to_space(self.embed(y), 2), hat)
         for block in self.blocks:
             t = block(t)
-        linear = depth_to_space(self.shortcut(y * spread), 16)
+        linear = depth_to_space(self.shortcut(torch.cat([y, rare], dim=-1) * spread), 16)
         return full(linear) + full(depth_to_space(self.head(t), 8))
 
 
@@ -275,6 +287,12 @@ class HyperScale(nn.Module):
                 IntegerLayer(c.hyper, c.latent, out_bits=0, top=SCALES - 1),
             ]
         )
+
+    @property
+    def last(self) -> IntegerLayer:
+        layer = self.layers[-1]
+        assert isinstance(layer, IntegerLayer)
+        return layer
 
     def forward(self, z: Tensor, hat: Tensor) -> Tensor:
         with torch.autocast(z.device.type, enabled=False):
@@ -441,8 +459,7 @@ class Model(nn.Module):
             low, high = math.log(gains[0]), math.log(gains[1])
             self.log_gain.copy_(torch.linspace(low, high, ANCHORS)[:, None].expand_as(self.log_gain))
             # h_sigma starts at the spread that each channel has at each quality, the same everywhere.
-            last = self.h_sigma.layers[-1]
-            assert isinstance(last, IntegerLayer)
+            last = self.h_sigma.last
             last.weight.mul_(0.1)
             sigma = (self.log_gain + self.spread.log()).exp().square().add(1 / 12).sqrt()
             last.bias.copy_((sigma.log() - math.log(SCALE_MIN)) / SCALE_STEP)

@@ -1,4 +1,4 @@
-"""Drawn patches: chequers, stripes, noise, shapes and letters, as no photograph shows them.
+"""Drawn patches: chequers, stripes, noise, codes, shapes and letters, as no photograph shows them.
 
 A few of them stand among the patches of `data`. A network that saw photographs alone made a hundred times
 its usual latent of a chequerboard, and a file larger than its pixels (docs/DESIGN.md).
@@ -77,6 +77,13 @@ def _noise(rng: np.random.Generator, side: int) -> Pixels:
     return patch
 
 
+def _codes(rng: np.random.Generator, side: int) -> Pixels:
+    """Squares of two colours, often on the grid of the network."""
+    size = int(2 ** rng.integers(1, 5) if rng.random() < 0.5 else rng.integers(2, 17))
+    dark = rng.random((-(-side // size),) * 2) < rng.uniform(0.3, 0.7)
+    return _of_two(rng, dark.repeat(size, axis=0).repeat(size, axis=1)[:side, :side])
+
+
 def _shapes(rng: np.random.Generator, side: int) -> Pixels:
     canvas = Image.new("RGB", (side, side), _ink(rng))
     pen = ImageDraw.Draw(canvas)
@@ -103,4 +110,4 @@ def _letters(rng: np.random.Generator, side: int) -> Pixels:
     return np.array(canvas)
 
 
-KINDS: tuple[Draw, ...] = (_chequers, _stripes, _noise, _shapes, _letters)
+KINDS: tuple[Draw, ...] = (_chequers, _stripes, _noise, _codes, _shapes, _letters)

@@ -29,7 +29,7 @@ from nicodec import bench, checkpoint, image
 from nicodec.errors import NicError
 from nicodec.files import shown
 from nicodec.train import export, limits, preview, tables
-from nicodec.train.data import SMALLEST, Patches, Pixels
+from nicodec.train.data import Patches, Pixels
 from nicodec.train.loop import Options, Step, Trainer, centre, pick_device
 
 # Training pictures whose symbols are counted for the tables.
@@ -107,10 +107,9 @@ def train(
         "start": start,
     }
     with trainer.averaged() as model, console.status("counting symbols, writing and checking the model"):
-        side = next(s for s in (256, 128, SMALLEST) if data.has(s))
-        limits.measure(model, data.squares(FITTED, side), amp=trainer.amp)
-        counts = tables.count(model, data.squares(COUNTED, side), amp=trainer.amp)
-        small = preview.fit(model, data.squares(FITTED, side), amp=trainer.amp)
+        limits.measure(model, data.squares(FITTED), amp=trainer.amp)
+        counts = tables.count(model, data.squares(COUNTED), amp=trainer.amp)
+        small = preview.fit(model, data.squares(FITTED), amp=trainer.amp)
         made = export.write_model(model, out, out.stem, history, counts, small)
     console.print(f"{shown(out)}: {made.path.stat().st_size / 1e6:.1f} MB, {made.sha256[:16]}")
     measure(data.validation, out, folder, console)
