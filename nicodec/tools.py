@@ -127,12 +127,26 @@ def bench(
     anchors: Annotated[
         Path | None, typer.Option(help="JSON with published curves to draw and compare.")
     ] = None,
+    crops: Annotated[
+        float | None,
+        typer.Option(
+            metavar="BPP",
+            help="Measure nothing, but show the pictures at this rate beside JPEG and AVIF: crops.png.",
+        ),
+    ] = None,
 ) -> None:
     """Measure rate and distortion of real files beside JPEG, WebP, AVIF, JPEG 2000 and JPEG XL."""
     from rich.console import Console
 
     from nicodec import bench as benchmark
 
+    if crops is not None:
+        try:
+            benchmark.crops(images or None, out / "crops.png", target_bpp=crops, codecs=codecs, model=model)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        typer.echo(shown(out / "crops.png"))
+        return
     try:
         report = benchmark.run(
             images or None,

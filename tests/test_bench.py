@@ -394,21 +394,45 @@ def test_anchors_by_name(tmp_path: Path) -> None:
 
 def test_crops_stand_side_by_side_at_one_rate(fake: None, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "crops.png"
-    found = bench.crops(folder / "a.png", out, target_bpp=1.0, side=100, codecs=("nicodec", "jpeg"))
-    assert list(found) == ["nicodec", "jpeg"]
-    assert all(0.85 < point.bpp < 1.15 for point in found.values())
+    pictures = [folder / "a.png", folder / "b.png"]
+    found = bench.crops(pictures, out, target_bpp=1.0, side=100, codecs=("nicodec", "jpeg"))
+    assert [list(row) for row in found] == [["nicodec", "jpeg"]] * 2
+    assert all(0.85 < point.bpp < 1.15 for row in found for point in row.values())
     with Image.open(out) as sheet:
-        assert sheet.size == (3 * (400 + 8) + 8, 34 + 400 + 8)
-        original = sheet.crop((8, 34, 408, 434)).resize((100, 100), Image.Resampling.NEAREST)
-    with Image.open(folder / "a.png") as image:
-        assert np.array_equal(np.asarray(original), np.asarray(image.crop((50, 35, 150, 135))))
+        assert sheet.size == (3 * (300 + 8) + 8, 2 * (34 + 300) + 8)
+        shown = [sheet.crop((8, 34 + y, 308, 334 + y)).resize((100, 100), 0) for y in (0, 334)]
+    for path, square in zip(pictures, shown, strict=True):
+        with Image.open(path) as image:
+            box = bench._busiest(image, 100)
+            assert np.array_equal(np.asarray(square), np.asarray(image.crop(box)))
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["crops.png"]
 
 
+def test_crops_lie_where_detail_is() -> None:
+    pixels = np.full((300, 400, 3), 90, np.uint8)
+    pixels[210:230, 250:270:2] = 200
+    left, top, right, bottom = bench._busiest(Image.fromarray(pixels), 100)
+    assert left <= 250 < 270 <= right
+    assert top <= 210 < 230 <= bottom
+    assert (right - left, bottom - top) == (100, 100)
+    assert bench._busiest(Image.fromarray(pixels), 300)[1::2] == (0, 300)
+
+
 def test_a_rate_out_of_reach_takes_the_nearest(folder: Path, tmp_path: Path) -> None:
-    for target, quality in ((0.001, 3), (50.0, 95)):
-        found = bench.crops(folder / "a.png", tmp_path / "x.png", target_bpp=target, codecs=("jpeg",))
+    for target, quality in ((0.001, 3), (24.0, 95)):
+        (found,) = bench.crops([folder / "a.png"], tmp_path / "x.png", target_bpp=target, codecs=("jpeg",))
         assert found["jpeg"].setting == quality
+
+
+def test_crops_from_the_command_line(run: Any, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new"
+    code, stdout, _ = run("bench", folder, "-o", out, "--crops", "1", "-c", "jpeg")
+    assert (code, stdout.decode().strip()) == (0, str(out / "crops.png"))
+    with Image.open(out / "crops.png") as sheet:
+        assert sheet.format == "PNG"
+    for rate in ("0", "-1", "nan", "25"):
+        assert run("bench", folder, "-o", tmp_path / "no", "--crops", rate)[0] == 2
+    assert not (tmp_path / "no").exists()
 
 
 def test_curves_are_cut_where_they_leave_the_panel_and_prolonged_for_their_label() -> None:

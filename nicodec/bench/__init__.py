@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, features
 
 from nicodec import checkpoint, metrics
@@ -84,40 +85,62 @@ def run(
 
 
 def crops(
-    image: Path,
+    images: Sequence[Path] | None,
     out: Path,
     *,
-    target_bpp: float = 0.25,
-    side: int = 256,
-    centre: tuple[float, float] = (0.5, 0.5),
-    codecs: Sequence[str] = ("nicodec", "jpeg", "avif"),
+    target_bpp: float = 0.2,
+    side: int = 128,
+    codecs: Sequence[str] | None = None,
     model: str = "photo",
-) -> dict[str, Point]:
-    """Write one PNG to `out`: the same square of the original and of each codec's picture, side by side.
+    progress: bool = True,
+) -> list[dict[str, Point]]:
+    """Write one PNG to `out`: for each picture the same square of the original and of what each codec makes.
 
-    target_bpp: each codec runs at the setting whose file of the whole picture comes closest to it; the labels
-        state the true rate.
-    side: of the square, in pixels, cut to the picture. centre: of it, as fractions of width and height.
+    images: as for `run`. target_bpp: each codec runs at the setting whose file of the whole picture comes
+        closest to it; the labels state the true rate.
+    side: of the square, in pixels, cut to the picture. It lies where the picture has most detail.
+    codecs: in this order; None for JPEG, AVIF and nicodec.
 
-    Returns the measurement behind each panel. Raises BadImage, and NicError where none of the codecs is here.
+    Returns the measurements behind each row. Raises ValueError for an impossible rate, BadImage, and
+    NicError where none of the codecs is here.
     """
+    if not 0 < target_bpp <= 24:
+        raise ValueError(f"a rate in bits per pixel, not {target_bpp:g}")
+    if out.parent.exists() and not out.parent.is_dir():
+        raise NicError(f"{shown(out.parent)}: not a folder")
+    codecs = codecs or ("jpeg", "avif", "nicodec")
     rows, _ = _choose(coders.coders(model), codecs)
     rows.sort(key=lambda row: list(codecs).index(row.name))
-    original, _ = load(image)
-    side = min(side, *original.size)
-    left, top = (
-        round(min(max(c * n - side / 2, 0), n - side)) for c, n in zip(centre, original.size, strict=True)
-    )
-    box = (left, top, left + side, top + side)
-    panels = [("original", original.crop(box))]
-    found: dict[str, Point] = {}
-    for row in rows:
-        setting = _nearest_setting(row, original, target_bpp)
-        point = found[row.name] = measure(row, setting, original, image.name)
-        back = row.decode(row.encode(original, setting))
-        panels.append((f"{row.label}  {point.bpp:.2f} bpp  {point.psnr:.1f} dB", back.crop(box)))
-    atomic_write(out, figures.side_by_side(panels), overwrite=True)
+    paths = find_images(images) if images is not None else photographs.photographs()
+    sheet: list[list[tuple[str, Image.Image]]] = []
+    found: list[dict[str, Point]] = []
+    with _progress(progress, len(paths) * len(rows)) as advance:
+        for path in paths:
+            original, _ = load(path)
+            box = _busiest(original, min(side, *original.size))
+            sheet.append([(path.stem.replace("_", " "), original.crop(box))])
+            found.append({})
+            for row in rows:
+                setting = _nearest_setting(row, original, target_bpp)
+                point = found[-1][row.name] = measure(row, setting, original, path.name)
+                back = row.decode(row.encode(original, setting))
+                sheet[-1].append((f"{row.label}  {point.bpp:.2f} bpp  {point.psnr:.1f} dB", back.crop(box)))
+                advance(f"{path.name} {row.name}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(out, figures.side_by_side(sheet), overwrite=True)
     return found
+
+
+def _busiest(image: Image.Image, side: int) -> tuple[int, int, int, int]:
+    """The square with the most detail of those on a grid of half its side: left, top, right, bottom."""
+    gray = np.asarray(image.convert("L"), np.float32)
+    detail = np.abs(np.diff(gray, axis=0))[:, :-1] + np.abs(np.diff(gray, axis=1))[:-1]
+    places = [
+        (x, y, x + side, y + side)
+        for y in range(0, image.height - side + 1, max(1, side // 2))
+        for x in range(0, image.width - side + 1, max(1, side // 2))
+    ]
+    return max(places, key=lambda box: float(detail[box[1] : box[3] - 1, box[0] : box[2] - 1].sum()))
 
 
 def _choose(rows: list[Coder], names: Sequence[str] | None) -> tuple[list[Coder], dict[str, str]]:

@@ -92,26 +92,32 @@ def rd_plot(curves: Sequence[_Curve], title: str) -> bytes:
     return buffer.getvalue()
 
 
-def side_by_side(panels: Sequence[tuple[str, Image.Image]], *, panel_width: int = 384) -> bytes:
-    """PNG of pictures in a row, each enlarged by a whole factor to about `panel_width`, its label above.
+def side_by_side(sheet: Sequence[Sequence[tuple[str, Image.Image]]], *, panel_width: int = 256) -> bytes:
+    """PNG of rows of pictures, each enlarged by a whole factor to about `panel_width`, its label above.
 
-    panels: (label, RGB image), all images of one size. Nothing is smoothed.
+    sheet: rows of (label, RGB image); no more in a row than in the first. Nothing is smoothed.
     """
-    width, height = panels[0][1].size
-    factor = max(1, round(panel_width / width))
-    width, height = width * factor, height * factor
     gap, bar = 8, 34
-    sheet = Image.new("RGB", (len(panels) * (width + gap) + gap, bar + height + gap), "white")
-    draw = ImageDraw.Draw(sheet)
-    for number, (label, image) in enumerate(panels):
-        left = gap + number * (width + gap)
-        sheet.paste(image.resize((width, height), Image.Resampling.NEAREST), (left, bar))
-        size = next(
-            (s for s in (18, 16, 14, 12) if draw.textlength(label, ImageFont.load_default(s)) <= width), 10
-        )
-        draw.text((left, bar - 8), label, fill=_INK, font=ImageFont.load_default(size), anchor="ls")
+    factors = [max(1, round(panel_width / row[0][1].width)) for row in sheet]
+    widths = [f * row[0][1].width for f, row in zip(factors, sheet, strict=True)]
+    heights = [f * row[0][1].height for f, row in zip(factors, sheet, strict=True)]
+    size = len(sheet[0]) * (max(widths) + gap) + gap, sum(heights) + len(sheet) * bar + gap
+    canvas = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(canvas)
+    top = 0
+    for row, width, height in zip(sheet, widths, heights, strict=True):
+        for number, (label, image) in enumerate(row):
+            left = gap + number * (max(widths) + gap)
+            canvas.paste(image.resize((width, height), Image.Resampling.NEAREST), (left, top + bar))
+            points = next(
+                (s for s in (18, 16, 14, 12) if draw.textlength(label, ImageFont.load_default(s)) <= width),
+                10,
+            )
+            font = ImageFont.load_default(points)
+            draw.text((left, top + bar - 8), label, fill=_INK, font=font, anchor="ls")
+        top += bar + height
     buffer = io.BytesIO()
-    sheet.save(buffer, "PNG", optimize=True)
+    canvas.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
