@@ -148,16 +148,12 @@ class Graph:
     def gain(self, hat: str) -> str:
         return self.per_channel(self.op("Exp", self.op("MatMul", hat, self.weight("log_gain"))))
 
-    def deep(self, x: str, c: ModelConfig, axis: int = 0) -> list[str]:
-        """The channels that the deep branches work on, and, where a model has them, the others."""
+    def deep(self, x: str, c: ModelConfig, axis: int = 0) -> tuple[str, str]:
+        """Of something for each channel: the part of those the deep branches work on, and of the others."""
         if not c.linear:
-            return [x]
+            return x, ""
         first = self.op("Split", x, self.shape(c.deep, c.linear), outputs=2, axis=axis)
-        return [first, f"{first}_1"]
-
-    def joined(self, deep: str, rare: list[str]) -> str:
-        """The inverse of `deep`."""
-        return self.op("Concat", deep, *rare, axis=1) if rare else deep
+        return first, f"{first}_1"
 
     def spread(self) -> str:
         return self.per_channel(self.weight("spread"))
@@ -171,16 +167,22 @@ class Graph:
 
 def g_a(g: Graph, c: ModelConfig) -> None:
     x, hat = g.input("x", 1, 3, "16h", "16w"), g.hats()
-    # Division by the spread, in the weights: nothing is left to do for each position.
-    spread = g.weight("spread")
-    weight = g.op("Div", g.weight("g_a.shortcut.weight"), g.op("Reshape", spread, g.shape(-1, 1, 1, 1)))
-    bias, patches = g.op("Div", g.weight("g_a.shortcut.bias"), spread), g.down(x, 16)
-    linear, *rare = (g.conv1(patches, *part) for part in zip(g.deep(weight, c), g.deep(bias, c), strict=True))
+    # Whatever each channel is multiplied with is put into weights where it can be: nothing is left to do for
+    # each position.
+    (spread, _), (gain, gain_rare) = g.deep(g.weight("spread"), c), g.deep(g.gain(hat), c, axis=1)
+    weights, biases = (g.deep(g.weight(f"g_a.shortcut.{part}"), c) for part in ("weight", "bias"))
+    patches = g.down(x, 16)
+    weight = g.op("Div", weights[0], g.op("Reshape", spread, g.shape(-1, 1, 1, 1)))
+    linear = g.conv1(patches, weight, g.op("Div", biases[0], spread))
     t = g.modulation(g.linear(g.down(x, 8), "g_a.embed"), hat, "g_a.quality")
     t = g.linear(g.down(g.blocks(g.stay(t), "g_a.blocks", c.blocks_a), 2), "g_a.head")
-    y = g.joined(g.blocks(g.op("Add", linear, t), "g_a.latent_blocks", c.latent_blocks_a), rare)
-    unit = g.op("Mul", g.gain(hat), g.spread())
-    g.output("y", g.op("Mul", y, unit), 1, c.latent, "h", "w")
+    y = g.blocks(g.op("Add", linear, t), "g_a.latent_blocks", c.latent_blocks_a)
+    y = g.op("Mul", y, g.op("Mul", gain, g.per_channel(spread)))
+    if c.linear:
+        weight = g.op("Mul", weights[1], g.op("Reshape", gain_rare, g.shape(-1, 1, 1, 1)))
+        bias = g.op("Mul", biases[1], g.op("Reshape", gain_rare, g.shape(-1)))
+        y = g.op("Concat", y, g.conv1(patches, weight, bias), axis=1)
+    g.output("y", y, 1, c.latent, "h", "w")
 
 
 def h_a(g: Graph, c: ModelConfig) -> None:
@@ -245,14 +247,19 @@ def context(g: Graph, c: ModelConfig) -> None:
 
 def g_s(g: Graph, c: ModelConfig) -> None:
     y_hat, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
-    y, *rare = g.deep(g.op("Div", y_hat, g.op("Mul", g.gain(hat), g.spread())), c, axis=1)
-    y = g.blocks(g.stay(y), "g_s.latent_blocks", c.latent_blocks_s)
+    (spread, _), (gain, gain_rare) = g.deep(g.weight("spread"), c), g.deep(g.gain(hat), c, axis=1)
+    y, rare = g.deep(y_hat, c, axis=1)
+    weight, weight_rare = g.deep(g.weight("g_s.shortcut.weight"), c, axis=1)
+    y = g.stay(g.op("Div", y, g.op("Mul", gain, g.per_channel(spread))))
+    y = g.blocks(y, "g_s.latent_blocks", c.latent_blocks_s)
     t = g.modulation(g.up(g.linear(y, "g_s.embed"), 2), hat, "g_s.quality")
     t = g.blocks(g.stay(t), "g_s.blocks", c.blocks_s)
     deep = g.up(g.linear(t, "g_s.head"), 8)
-    weight = g.op("Mul", g.weight("g_s.shortcut.weight"), g.spread())
-    linear = g.up(g.conv1(g.joined(y, rare), weight, g.weight("g_s.shortcut.bias")), 16)
-    g.output("x", g.op("Add", linear, deep), 1, 3, "16h", "16w")
+    linear = g.conv1(y, g.op("Mul", weight, g.per_channel(spread)), g.weight("g_s.shortcut.bias"))
+    if c.linear:
+        weight = g.op("Div", weight_rare, gain_rare)
+        linear = g.op("Add", linear, g.op("Conv", rare, weight, kernel_shape=[1, 1]))
+    g.output("x", g.op("Add", g.up(linear, 16), deep), 1, 3, "16h", "16w")
 
 
 def preview(g: Graph, c: ModelConfig) -> None:
