@@ -47,6 +47,14 @@ def residual(y: npt.NDArray[np.float32], mu: npt.NDArray[np.float32]) -> npt.NDA
     return clipped.astype(np.int16)
 
 
+def sparse(y: npt.NDArray[np.float32], threshold: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+    """As `residual` for a mean of zero; but what is smaller than its threshold (1, L, h, w) becomes zero."""
+    clipped: npt.NDArray[np.float32] = np.clip(np.floor(y + 0.5), -MAX_SYMBOL, MAX_SYMBOL)
+    symbols = clipped.astype(np.int16)
+    symbols[np.abs(y) < threshold] = 0
+    return symbols
+
+
 def planes(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Samples (H, W, 1) or (H, W, 3) -> planes (1, 3, H, W) in [-1/2, 1/2]; gray becomes three alike."""
     rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).transpose(2, 0, 1)[None]

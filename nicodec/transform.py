@@ -30,8 +30,9 @@ LARGEST = 1e30
 class Networks:
     """The graphs of one checkpoint. Methods take and return arrays of batch 1, (1, channels, rows, columns).
 
-    quality: 0..100. Thread-safe; each call may use `threads` threads (None: all cores). Everything raises
-    BadModel if a graph fails, or gives what is not of the shape named here.
+    L: the channels of the latent; D: the first of them, which are deep and so have means. quality: 0..100.
+    Thread-safe; each call may use `threads` threads (None: all cores). Everything raises BadModel if a graph
+    fails, or gives what is not of the shape named here.
     """
 
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
@@ -39,6 +40,7 @@ class Networks:
             raise NicError(f"threads must be at least 1, not {threads}")
         self.checkpoint, self.threads = checkpoint, threads
         self._latent, self._z = checkpoint.config.get("latent"), checkpoint.config.get("z")
+        self._deep = deep_channels(checkpoint.config)
         self._sessions: dict[str, tuple[ort.InferenceSession, list[ort.OrtValue]]] = {}
         self._lock = threading.Lock()
 
@@ -56,13 +58,13 @@ class Networks:
         return np.clip(index, 0, 255, out=index).astype(np.uint8)
 
     def h_mu(self, z: Hyper, quality: float) -> tuple[Planes, Planes]:
-        """Integers z -> features for `context`, and the mean of phase 0 (1, L, 4h, 4w) in quantiser steps."""
-        shape = _times(z, 4, self._latent)
+        """Integers z -> features for `context`, and the mean of phase 0 (1, D, 4h, 4w) in quantiser steps."""
+        shape = _times(z, 4, self._deep)
         features, mu0 = self._run("h_mu", shape, z=z.astype(np.float32), q=_scalar(quality))
         return features, mu0
 
     def context(self, y0: Planes, features: Planes, quality: float) -> Planes:
-        """What phase 0 decoded, zero elsewhere -> the mean of phase 1 (1, L, h, w)."""
+        """What phase 0 decoded, zero elsewhere -> the mean of phase 1 (1, D, h, w)."""
         return self._run("context", y0.shape, y0=y0, features=features, q=_scalar(quality))[0]
 
     def g_s(self, y: Planes, quality: float) -> Planes:
@@ -75,7 +77,7 @@ class Networks:
         return "graph.preview" in self.checkpoint.tensors
 
     def preview(self, y: Planes, quality: float) -> Planes:
-        """Decoded latent (1, L, h, w) -> pixels at an eighth of their size, (1, 3, 2h, 2w)."""
+        """Deep channels of it (1, D, h, w) -> pixels at an eighth of their size, (1, 3, 2h, 2w)."""
         return self._run("preview", _times(y, 2, 3), y=y, q=_scalar(quality))[0]
 
     def _run(self, name: str, shape: tuple[object, ...], **inputs: Planes) -> list[Planes]:
@@ -138,6 +140,12 @@ def _share_arena() -> None:
     growth = ort.OrtArenaCfg(0, 0, 1 << 27, -1)
     with suppress(Exception):  # the application has registered one of its own, which serves as well
         ort.create_and_register_allocator(info, growth)
+
+
+def deep_channels(config: dict[str, object]) -> object:
+    """How many of a latent's channels are deep; None if the config does not say."""
+    latent, linear = config.get("latent"), config.get("linear", 0)
+    return latent - linear if isinstance(latent, int) and isinstance(linear, int) else None
 
 
 def _times(planes: Hyper, n: float, channels: object) -> tuple[object, ...]:

@@ -52,6 +52,11 @@ class Windows:
 
         self.networks = networks
         self._channels = size("latent", 1, MAX_WIDTH)
+        self._deep = self._channels - size("linear", 0, self._channels - 1, 0)
+        # What an encoder makes zero of the other channels; by table.
+        self._thresholds = checkpoint.tensors.get("thresholds", np.full(2**8, 0.5, np.float32))
+        if self._thresholds.dtype != np.float32 or self._thresholds.ndim != 1 or not len(self._thresholds):
+            raise BadModel(f"{shown(checkpoint.path)}: the model has impossible thresholds")
         # The first models had no blocks on the latent, and say nothing of them.
         on_latent_a, on_latent_s = (size(f"latent_blocks_{g}", 0, MAX_BLOCKS, 0) for g in "as")
         self.reach_a = on_latent_a + -(-size("blocks_a", 0, MAX_BLOCKS) // 2)
@@ -114,18 +119,22 @@ class Windows:
         seen = tile.grown(self._around_mean, whole)
         latent, near = y.view(seen.times(Y_CELL)), tiles.crop(z, whole, seen)
         index = self.networks.h_sigma(near, prior.integer_hats(q))
+        start, deep, rare = latent[:, : self._deep], index[:, : self._deep], index[:, self._deep :]
 
         def symbols(mu: Planes) -> npt.NDArray[np.int16]:
-            return tables.settle(quantize.residual(latent, mu), index)
+            return tables.settle(quantize.residual(start, mu), deep)
 
-        r = symbols(self._mean(near, q, symbols))
+        r = np.empty(latent.shape, np.int16)
+        r[:, : self._deep] = symbols(self._mean(near, q, symbols))
+        thresholds = self._thresholds.take(rare, mode="clip")
+        r[:, self._deep :] = tables.settle(quantize.sparse(latent[:, self._deep :], thresholds), rare)
         inner = seen.times(Y_CELL), tile.times(Y_CELL)
         return tiles.crop(r, *inner), tiles.crop(index, *inner)
 
     def _mean(
         self, z: npt.NDArray[np.int8], q: int, r_of: Callable[[Planes], npt.NDArray[np.int16]]
     ) -> Planes:
-        """The mean of both phases (1, L, 4h, 4w) from z; r_of: r of the first, given its mean."""
+        """The mean of both phases (1, D, 4h, 4w) from z; r_of: r of the first, given its mean."""
         features, mu0 = self.networks.h_mu(z, q / 100)
         first = quantize.phase0(mu0.shape)
         y0 = np.where(first, r_of(mu0) + mu0, np.float32(0))
@@ -135,17 +144,25 @@ class Windows:
     def synthesis(self, window: Box, symbols: Symbols, q: int) -> Planes:
         """Planes (1, 3, 64h, 64w), about [-1/2, 1/2], of a window of cells."""
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
-        y = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
-        x = self.networks.g_s(y, q / 100)
+        deep, rare = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
+        x = self.networks.g_s(np.concatenate([deep, rare], axis=1, dtype=np.float32), q / 100)
         return tiles.crop(x, inner.times(STRIDE), window.times(CELL))
 
     def preview(self, window: Box, symbols: Symbols, q: int) -> Planes:
         """Planes (1, 3, 8h, 8w) of a window of cells at an eighth of its size."""
         seen = window.grown(self._around_mean, symbols.cells)
-        return self.networks.preview(self._decoded(seen, window.times(Y_CELL), symbols, q), q / 100)
+        deep, _ = self._decoded(seen, window.times(Y_CELL), symbols, q)
+        return self.networks.preview(deep, q / 100)
 
-    def _decoded(self, seen: Box, inner: Box, symbols: Symbols, q: int) -> Planes:
-        """The decoded latent of a box of positions, from a box of cells with what it needs around it."""
+    def _decoded(
+        self, seen: Box, inner: Box, symbols: Symbols, q: int
+    ) -> tuple[Planes, npt.NDArray[np.int16]]:
+        """The decoded latent of a box of positions, from a box of cells with what it needs around it.
+
+        Its deep channels, and the others, which are their symbols.
+        """
         r = symbols.residual(seen)
-        mu = self._mean(tiles.crop(symbols.z, symbols.cells, seen), q, lambda _: r)
-        return tiles.crop(r + mu, seen.times(Y_CELL), inner)
+        start, rare = r[:, : self._deep], r[:, self._deep :]
+        mu = self._mean(tiles.crop(symbols.z, symbols.cells, seen), q, lambda _: start)
+        outer = seen.times(Y_CELL)
+        return tiles.crop(start + mu, outer, inner), tiles.crop(rare, outer, inner)

@@ -104,16 +104,13 @@ class Model:
             values = np.frombuffer(data[8 + size + begin : 8 + size + end], DTYPES[entry["dtype"]])
             self.tensors[name] = values.reshape(entry["shape"])
 
-    def integers(self, name: str) -> Array:
-        return self.tensors[name].astype(np.int64)
-
     def floats(self, name: str) -> Array:
         return self.tensors[name].astype(np.float32)
 
     def table(self, name: str, number: int) -> tuple[list[int], int]:
         """Cumulative frequencies of one table, in 2^-24, and the symbol of its first entry."""
         parts = ("frequencies", "start", "low")
-        frequencies, start, low = (self.integers(f"tables.{name}.{part}") for part in parts)
+        frequencies, start, low = (self.tensors[f"tables.{name}.{p}"].astype(np.int64) for p in parts)
         sums = np.cumsum([0, *frequencies[start[number] : start[number + 1]]])
         return (sums * (2**24 - len(sums) + 1) // 2**16 + np.arange(len(sums))).tolist(), int(low[number])
 
@@ -223,7 +220,8 @@ class Networks:
         self.hats = np.maximum(0, 1 - np.abs(q - np.arange(11, dtype=np.float32)))
         self.gain = np.exp(self.hats @ model.floats("log_gain"))[:, None, None]
         self.spread = model.floats("spread")[:, None, None]
-        self.unit = self.gain * self.spread
+        self.deep = model.config["latent"] - model.config.get("linear", 0)
+        self.unit = (self.gain * self.spread)[: self.deep]
 
     def bias(self, name: str) -> Array:
         return self.model.floats(name + ".bias")[:, None, None]
@@ -252,23 +250,24 @@ class Networks:
 
     def latent(self, z: Array, r: Array) -> Array:
         """The two phases: symbols -> y in quantiser steps."""
-        features = self.features(z)
+        features, (r, rare) = self.features(z), np.split(r, [self.deep])
         c, i, j = np.ogrid[: r.shape[0], : r.shape[1], : r.shape[2]]
         first = (c + i + j) % 2 == 0
-        y0 = np.where(first, r + self.linear(features, "context.mean0") * self.unit, 0).astype(np.float32)
+        y0 = np.float32(np.where(first, r + self.linear(features, "context.mean0") * self.unit, 0))
         t = self.linear(np.concatenate([np.arcsinh(y0 / self.unit), features]), "context.fuse")
         for n in range(self.model.config["context_blocks"]):
             t = self.block(t, f"context.blocks.{n}")
-        return np.where(first, y0, r + self.linear(t, "context.mean1") * self.unit)
+        return np.concatenate([np.where(first, y0, r + self.linear(t, "context.mean1") * self.unit), rare])
 
     def pixels(self, y: Array, head: Header) -> Array:
-        y, rare = np.split(np.float32(y / self.unit), [len(y) - self.model.config.get("linear", 0)])
+        y, rare = np.split(np.float32(y / self.gain), [self.deep])
+        y = y / self.spread[: self.deep]
         for n in range(self.model.config.get("latent_blocks_s", 0)):
             y = self.block(y, f"g_s.latent_blocks.{n}")
         t = self.modulation(up(self.linear(y, "g_s.embed"), 2), "g_s.quality")
         for n in range(self.model.config["blocks_s"]):
             t = self.block(t, f"g_s.blocks.{n}")
-        y = np.concatenate([y, rare]) * self.spread
+        y = np.concatenate([y * self.spread[: self.deep], rare])
         x = up(self.linear(y, "g_s.shortcut"), 16) + up(self.linear(t, "g_s.head"), 8)
         x = x[:, : head.height, : head.width].transpose(1, 2, 0)
         x = x.mean(2, keepdims=True) if head.channels == 1 else x

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import independent_decoder
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from nicodec import checkpoint, prior  # noqa: E402
+from nicodec.codec import Codec  # noqa: E402
 from nicodec.errors import BadModel  # noqa: E402
 from nicodec.train import complexity, export, limits  # noqa: E402
 from nicodec.train import model as m  # noqa: E402
@@ -52,6 +54,40 @@ def test_onnx_agrees_with_torch_on_odd_sizes(network: Any, made: checkpoint.Chec
     assert worst["latent"] <= 1e-3
     assert worst["pixel"] <= 1e-2
     assert worst["index"] == 0
+
+
+@pytest.mark.parametrize("q", [500, 2500])
+def test_the_codec_codes_what_the_network_makes(made: checkpoint.Checkpoint, q: int) -> None:
+    """Deep channels and linear ones; and the decoder written from the document makes the same picture."""
+    rng = np.random.default_rng(q)
+    loud = rng.integers(0, 256, (8, 8, 3)).repeat(16, 0).repeat(16, 1) + rng.normal(0, 20, (128, 128, 3))
+    pixels = np.concatenate([loud, rng.normal(128, 3, loud.shape)], axis=1).clip(0, 255).astype(np.uint8)
+    codec = Codec(made, threads=1)
+    data = codec.encode(pixels, quality=q / 100)
+    decoded = independent_decoder.decode(data, independent_decoder.Model(made.path.read_bytes()))
+    rounded = m.Model(TINY)
+    rounded.load_state_dict(export.thaw(made.tensors, TINY))
+    x = torch.from_numpy(pixels)[None].float() / 255 - 0.5
+    with torch.no_grad():
+        out = rounded.eval()(x, torch.tensor([q]))
+        hat = m.hats(torch.tensor([q / 100]))
+        y = rounded.g_a(x, hat, rounded.spread) * rounded.gain(hat)
+    theirs = out.r[0].permute(2, 0, 1).numpy()
+    agree = decoded.r == theirs
+    assert agree.mean() > 0.999
+    assert np.abs(decoded.r - theirs).max() <= 1
+    # Some that would round to one are zero for being rare, and none that is larger.
+    size, rare = y[0, ..., TINY.deep :].abs(), out.r[0, ..., TINY.deep :]
+    assert ((size > 0.51) & (rare == 0)).any()
+    assert not ((size > 1.01) & (rare == 0)).any()
+    assert np.abs(np.asarray(codec.decode(data)).astype(int) - decoded.pixels).max() <= 1
+
+
+def test_thresholds_fall_as_scales_grow() -> None:
+    found = m.thresholds()
+    assert (found.diff() <= 1e-5).all()
+    assert float(found[0]) == 1.0
+    assert 0.5 < float(found[-1]) < 0.51
 
 
 SPOILT = (

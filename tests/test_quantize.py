@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from nicodec.errors import NicError
-from nicodec.quantize import MAX_SYMBOL, hyper_symbols, phase0, planes, quality_index, residual, samples
+from nicodec.quantize import (
+    MAX_SYMBOL,
+    hyper_symbols,
+    phase0,
+    planes,
+    quality_index,
+    residual,
+    samples,
+    sparse,
+)
 
 
 def test_quality_in_hundredths() -> None:
@@ -29,6 +38,14 @@ def test_residuals_round_halves_up_and_stay_in_range() -> None:
     assert symbols.dtype == np.int16
     assert symbols.tolist() == [-1, 0, 0, 1, 2, MAX_SYMBOL, -MAX_SYMBOL]
     assert residual(y, y).tolist() == [0] * 7
+
+
+def test_sparse_symbols_are_zero_under_their_threshold() -> None:
+    y = np.array([-0.6, -0.9, 0.5, 0.79, 0.8, 1.5, -2.5, 1e9], np.float32)
+    threshold = np.array([0.5, 1, 0.5, 0.8, 0.8, 1, 0.5, 1], np.float32)
+    symbols = sparse(y, threshold)
+    assert symbols.dtype == np.int16
+    assert symbols.tolist() == [-1, 0, 1, 0, 1, 2, -2, MAX_SYMBOL]
 
 
 def test_hyper_symbols_stay_inside_their_tables() -> None:

@@ -145,6 +145,13 @@ def test_impossible_halos_are_refused(codec: Codec, halos: Any) -> None:
         Windows(broken, codec.networks)
 
 
+@pytest.mark.parametrize("thresholds", [np.ones(64), np.ones((8, 8), np.float32), np.ones(0, np.float32)])
+def test_impossible_thresholds_are_refused(codec: Codec, thresholds: Any) -> None:
+    broken = replace(codec.checkpoint, tensors={**codec.checkpoint.tensors, "thresholds": thresholds})
+    with pytest.raises(BadModel, match="thresholds"):
+        Windows(broken, codec.networks)
+
+
 def test_there_are_no_seams(codec: Codec, picture: Array, monkeypatch: pytest.MonkeyPatch) -> None:
     """The step across window borders is as large as in the original, not larger."""
     small_windows(monkeypatch, 1)
@@ -245,7 +252,16 @@ def test_tiles_forgotten_before_they_were_read_cannot_pass_for_checked(codec: Co
 
 
 @pytest.mark.parametrize(
-    "change", [{"latent": 0}, {"context_blocks": None}, {"blocks_s": -1}, {"blocks_a": 1e9}]
+    "change",
+    [
+        {"latent": 0},
+        {"context_blocks": None},
+        {"blocks_s": -1},
+        {"blocks_a": 1e9},
+        {"linear": -1},
+        {"linear": 10_000},
+        {"linear": "8"},
+    ],
 )
 def test_an_impossible_config_is_refused(codec: Codec, change: dict[str, Any]) -> None:
     broken = replace(codec.checkpoint, config=codec.checkpoint.config | change)

@@ -32,7 +32,7 @@ def kmac_per_pixel(model: Model) -> dict[str, float]:
         "h_a": lambda: model.h_a(y, hat),
         "h_sigma": lambda: model.h_sigma(z, hat),
         "h_mu": lambda: model.h_mu(z, hat),
-        "context": lambda: (model.context.mean0(features), model.context.phase1(y, features)),
+        "context": lambda: (model.context.mean0(features), model.context.phase1(y[..., : c.deep], features)),
         "g_s": lambda: model.g_s(y, hat, model.spread),
     }
     counts: dict[str, float] = {}

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from safetensors.numpy import save
 from torch import Tensor
 
@@ -102,6 +103,8 @@ def freeze(
         tensors[f"h_sigma.layers.{i}.bias"] = bias.numpy().astype(np.int32)
         tensors[f"h_sigma.layers.{i}.scale"] = torch.exp2(-shift)[None].numpy().astype(np.float32)
     prove_exact(tensors)
+    if model.config.linear:
+        tensors["thresholds"] = model.thresholds.cpu().numpy()
     tensors |= tables.y_tables(counts) | tables.z_tables(model, counts)
     shapes = {name: array.shape for name, array in tensors.items()}
     for name in graphs.PARTS.keys() - (set() if preview else {"preview"}):
@@ -231,12 +234,13 @@ def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
         z = torch.floor(reference.h_a(y, hat) + 0.5).clamp(-Z_MAX, Z_MAX)
         index = reference.h_sigma(z, torch.from_numpy(prior.integer_hats(q)).double())
         features = reference.h_mu(z, hat)
-        mu0 = reference.context.mean0(features) * gain * reference.spread
-        first = phase0(y)
-        y0 = torch.where(first, torch.round(y - mu0) + mu0, 0)
-        mu1 = reference.context.phase1(y0 / gain / reference.spread, features) * gain * reference.spread
+        unit = (gain * reference.spread)[..., : model.config.deep]
+        mu0 = reference.context.mean0(features) * unit
+        first, start = phase0(mu0), y[..., : model.config.deep]
+        y0 = torch.where(first, torch.round(start - mu0) + mu0, 0)
+        mu1 = reference.context.phase1(y0 / unit, features) * unit
         # What a decoder paints: a latent that no encoder makes may drive g_s out of all bounds.
-        mu = torch.where(first, mu0, mu1)
+        mu = F.pad(torch.where(first, mu0, mu1), (0, model.config.linear))
         y_hat = torch.round(y - mu) + mu
         pixels = reference.g_s(y_hat / gain, hat, reference.spread)
 

@@ -155,8 +155,10 @@ class Graph:
         first = self.op("Split", x, self.shape(c.deep, c.linear), outputs=2, axis=axis)
         return first, f"{first}_1"
 
-    def spread(self) -> str:
-        return self.per_channel(self.weight("spread"))
+    def unit(self, hat: str, c: ModelConfig) -> str:
+        """Quantiser steps in the spread of each deep channel."""
+        spread, gain = self.deep(self.weight("spread"), c)[0], self.deep(self.gain(hat), c, axis=1)[0]
+        return self.op("Mul", gain, self.per_channel(spread))
 
     def asinh(self, x: str) -> str:
         """ONNX Runtime computes Asinh one number at a time, which takes several times as long as this."""
@@ -169,7 +171,7 @@ def g_a(g: Graph, c: ModelConfig) -> None:
     x, hat = g.input("x", 1, 3, "16h", "16w"), g.hats()
     # Whatever each channel is multiplied with is put into weights where it can be: nothing is left to do for
     # each position.
-    (spread, _), (gain, gain_rare) = g.deep(g.weight("spread"), c), g.deep(g.gain(hat), c, axis=1)
+    spread, gain_rare = g.deep(g.weight("spread"), c)[0], g.deep(g.gain(hat), c, axis=1)[1]
     weights, biases = (g.deep(g.weight(f"g_a.shortcut.{part}"), c) for part in ("weight", "bias"))
     patches = g.down(x, 16)
     weight = g.op("Div", weights[0], g.op("Reshape", spread, g.shape(-1, 1, 1, 1)))
@@ -177,7 +179,7 @@ def g_a(g: Graph, c: ModelConfig) -> None:
     t = g.modulation(g.linear(g.down(x, 8), "g_a.embed"), hat, "g_a.quality")
     t = g.linear(g.down(g.blocks(g.stay(t), "g_a.blocks", c.blocks_a), 2), "g_a.head")
     y = g.blocks(g.op("Add", linear, t), "g_a.latent_blocks", c.latent_blocks_a)
-    y = g.op("Mul", y, g.op("Mul", gain, g.per_channel(spread)))
+    y = g.op("Mul", y, g.unit(hat, c))
     if c.linear:
         weight = g.op("Mul", weights[1], g.op("Reshape", gain_rare, g.shape(-1, 1, 1, 1)))
         bias = g.op("Mul", biases[1], g.op("Reshape", gain_rare, g.shape(-1)))
@@ -230,27 +232,26 @@ def h_mu(g: Graph, c: ModelConfig) -> None:
     t = g.leaky(g.up(g.linear(g.op("Min", t, limit), "h_mu.up2"), 2))
     t = g.leaky(g.conv3(g.op("Min", t, f"{limit}_1"), "h_mu.spatial"))
     features = g.op("Min", t, f"{limit}_2")
-    unit = g.op("Mul", g.gain(hat), g.spread())
-    mu0 = g.op("Mul", g.linear(features, "context.mean0"), unit)
+    mu0 = g.op("Mul", g.linear(features, "context.mean0"), g.unit(hat, c))
     g.output("features", features, 1, c.context, "4h", "4w")
-    g.output("mu0", mu0, 1, c.latent, "4h", "4w")
+    g.output("mu0", mu0, 1, c.deep, "4h", "4w")
 
 
 def context(g: Graph, c: ModelConfig) -> None:
-    y0, features = g.input("y0", 1, c.latent, "h", "w"), g.input("features", 1, c.context, "h", "w")
-    unit = g.op("Mul", g.gain(g.hats()), g.spread())
+    y0, features = g.input("y0", 1, c.deep, "h", "w"), g.input("features", 1, c.context, "h", "w")
+    unit = g.unit(g.hats(), c)
     seen = g.asinh(g.op("Div", y0, unit))
     t = g.linear(g.op("Concat", seen, features, axis=1), "context.fuse")
     t = g.linear(g.blocks(t, "context.blocks", c.context_blocks), "context.mean1")
-    g.output("mu1", g.op("Mul", t, unit), 1, c.latent, "h", "w")
+    g.output("mu1", g.op("Mul", t, unit), 1, c.deep, "h", "w")
 
 
 def g_s(g: Graph, c: ModelConfig) -> None:
     y_hat, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
-    (spread, _), (gain, gain_rare) = g.deep(g.weight("spread"), c), g.deep(g.gain(hat), c, axis=1)
+    spread, gain_rare = g.deep(g.weight("spread"), c)[0], g.deep(g.gain(hat), c, axis=1)[1]
     y, rare = g.deep(y_hat, c, axis=1)
     weight, weight_rare = g.deep(g.weight("g_s.shortcut.weight"), c, axis=1)
-    y = g.stay(g.op("Div", y, g.op("Mul", gain, g.per_channel(spread))))
+    y = g.stay(g.op("Div", y, g.unit(hat, c)))
     y = g.blocks(y, "g_s.latent_blocks", c.latent_blocks_s)
     t = g.modulation(g.up(g.linear(y, "g_s.embed"), 2), hat, "g_s.quality")
     t = g.blocks(g.stay(t), "g_s.blocks", c.blocks_s)
@@ -263,8 +264,8 @@ def g_s(g: Graph, c: ModelConfig) -> None:
 
 
 def preview(g: Graph, c: ModelConfig) -> None:
-    y, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
-    t = g.linear(g.op("Div", y, g.op("Mul", g.gain(hat), g.spread())), "preview")
+    y, hat = g.input("y", 1, c.deep, "h", "w"), g.hats()
+    t = g.linear(g.op("Div", y, g.unit(hat, c)), "preview")
     g.output("x", g.up(t, 2), 1, 3, "2h", "2w")
 
 

@@ -31,17 +31,14 @@ def grow(model: Model, state: dict[str, Tensor], pictures: Tensor) -> None:
     """Load the state dict of a smaller network that `fits`.
 
     pictures: uint8 (N, H, W, 3), sides multiples of 64. New linear channels hold what the smaller network
-    loses of these, unquantised, beside what its shortcut spans: the principal components of that, each as far
-    as it follows linearly from the pixels. New blocks change nothing at first, by their construction.
+    loses of these, unquantised, beside what its shortcut spans: the principal components of that, as far as
+    they follow linearly from the pixels along them. New blocks change nothing at first, as they are made.
     """
     old, all_of = len(state["spread"]), model.config.latent
     own = {name: value.clone() for name, value in model.state_dict().items()}
     for name, value in state.items():
         if value.shape == own[name].shape:
             own[name] = value
-        elif name == "context.fuse.weight":  # reads the latent, then the features
-            own[name].zero_()[:, :old] = value[:, :old]
-            own[name][:, all_of:] = value[:, old:]
         else:
             own[name].zero_()[tuple(slice(n) for n in value.shape)] = value
     own["spread"][old:] = 1
@@ -60,7 +57,8 @@ def grow(model: Model, state: dict[str, Tensor], pictures: Tensor) -> None:
         inside, across, lost = inside + x.T @ x, across + x.T @ e, lost + e.T @ e
     basis = torch.linalg.eigh(lost).eigenvectors.flip(1)[:, : all_of - old]
     ridge = RIDGE * inside.diagonal().mean() * torch.eye(len(inside))
-    towards = torch.linalg.solve(inside + ridge, across @ basis)
+    within = basis.T @ (inside + ridge) @ basis
+    towards = basis @ torch.linalg.solve(within, basis.T @ across @ basis)
 
     new, count = slice(old, None), pictures.numel() / 768
     model.g_a.shortcut.weight[new] = towards.T.float()

@@ -38,11 +38,11 @@ ACT_BITS, ACT_MAX, WEIGHT_MAX = 4, 255, 127
 class ModelConfig:
     """Widths of the network; the same for training, export and the manifest.
 
-    linear: how many of the latent's channels, the last ones, only the linear shortcuts make and read. They
-    hold what is rare, such as colour that changes from pixel to pixel.
+    linear: how many of the latent's channels, the last ones, only the linear shortcuts make and read, and
+    without means. They hold what is rare, such as colour that changes from pixel to pixel.
     """
 
-    latent: int = 512
+    latent: int = 768
     width: int = 128
     blocks_a: int = 4
     blocks_s: int = 4
@@ -52,7 +52,7 @@ class ModelConfig:
     context_blocks: int = 1
     latent_blocks_a: int = 3
     latent_blocks_s: int = 2
-    linear: int = 192
+    linear: int = 448
 
     @classmethod
     def of(cls, saved: dict[str, Any]) -> ModelConfig:
@@ -123,6 +123,11 @@ def bounded(x: Tensor, low: float, high: float) -> Tensor:
     """Clamp that lets a gradient pass where a descent step leads back inside (as CompressAI's LowerBound)."""
     result: Tensor = _Bounded.apply(x, low, high)  # type: ignore[no-untyped-call]
     return result
+
+
+# What bits are worth where linear channels are rounded: so many move the threshold by one step. Outliers are
+# never as rare as a Gaussian has it, hence a most, which also leaves a one that is chosen a one.
+BITS_A_STEP, DEAREST = 24.0, 12.0
 
 
 class Block(nn.Module):
@@ -337,7 +342,7 @@ class HyperMean(nn.Module):
 
 
 class Context(nn.Module):
-    """Two-phase mean: mu0 from the hyper features; mu1 also from what phase 0 decoded.
+    """Two-phase mean of the deep channels: mu0 from the hyper features; mu1 also from what phase 0 decoded.
 
     Position (i, j) of channel c is in phase 0 where i + j + c is even, so that every phase-1 coefficient
     has its four neighbours and half of its own position's channels known (checkerboard after He et al.
@@ -346,10 +351,10 @@ class Context(nn.Module):
 
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
-        self.mean0 = nn.Linear(c.context, c.latent)
-        self.fuse = nn.Linear(c.latent + c.context, c.context)
+        self.mean0 = nn.Linear(c.context, c.deep)
+        self.fuse = nn.Linear(c.deep + c.context, c.context)
         self.blocks = nn.ModuleList(Block(c.context) for _ in range(c.context_blocks))
-        self.mean1 = nn.Linear(c.context, c.latent)
+        self.mean1 = nn.Linear(c.context, c.deep)
 
     def phase1(self, y0: Tensor, features: Tensor) -> Tensor:
         """y0: what phase 0 decoded, in units of `spread`, zero elsewhere -> the mean for phase 1."""
@@ -392,6 +397,17 @@ def bits(likelihood: Tensor) -> Tensor:
     return -torch.log2(likelihood.clamp(min=2.0**-60))
 
 
+def thresholds() -> Tensor:
+    """The magnitude under which a symbol of a linear channel becomes zero, for each scale (SCALES,).
+
+    Half a step, and more the more bits a one costs than a zero: the deep branches learn by themselves to
+    leave out what is not worth its bits, linear ones cannot.
+    """
+    sigma = torch.exp(math.log(SCALE_MIN) + SCALE_STEP * torch.arange(SCALES))
+    zero, one = (bits(gaussian_likelihood(torch.full((SCALES,), n), sigma)) for n in (0.0, 1.0))
+    return 0.5 + (one - zero).clamp(max=DEAREST) / BITS_A_STEP
+
+
 @dataclass
 class Output:
     """What one pass returns: pixels (B, H, W, 3), bits of y and z for each sample (B,), and what is coded.
@@ -413,6 +429,7 @@ class Model(nn.Module):
     """The whole codec. `forward` trains it; the parts are what `export` writes."""
 
     spread: Tensor
+    thresholds: Tensor
     # Where the noise of training comes from; None: from torch's own generator.
     noise: torch.Generator | None = None
 
@@ -430,6 +447,7 @@ class Model(nn.Module):
         # Standard deviation of each latent channel at the start: it gives the deep branches, which work
         # best on numbers near one, the scale of the orthonormal shortcut beside them.
         self.register_buffer("spread", torch.ones(config.latent))
+        self.register_buffer("thresholds", thresholds(), persistent=False)
 
     def init_from_patches(self, patches: Tensor, gains: tuple[float, float]) -> None:
         """Start as a block-transform codec: both shortcuts from the PCA of real patches.
@@ -484,14 +502,18 @@ class Model(nn.Module):
         index = self.h_sigma(z_round, ihat)
         sigma = torch.exp(math.log(SCALE_MIN) + SCALE_STEP * index)
         features = self.h_mu(z_round, hat)
-        unit = gain * self.spread
-        even = phase0(y)
+        deep = self.config.deep
+        unit, start = (gain * self.spread)[..., :deep], y[..., :deep]
+        even = phase0(start)
         mu0 = full(self.context.mean0(features)) * unit
-        y0 = torch.where(even, y + (torch.floor(y - mu0 + 0.5) + mu0 - y).detach(), 0)
+        y0 = torch.where(even, start + (torch.floor(start - mu0 + 0.5) + mu0 - start).detach(), 0)
         mu1 = self.context.phase1(y0 / unit, features) * unit
-        mu = torch.where(even, mu0, mu1)
-        r = y - mu
-        r_round = torch.floor(r + 0.5).detach()
+        rare = y[..., deep:]
+        r = torch.cat([start - torch.where(even, mu0, mu1), rare], dim=-1)
+        dead = rare.abs() < self.thresholds[index[..., deep:].long()]
+        r_round = torch.cat(
+            [torch.floor(r[..., :deep] + 0.5), torch.floor(rare + 0.5).masked_fill(dead, 0)], dim=-1
+        ).detach()
         y_hat = y + (r_round - r).detach()
         # Scales learn from the symbols that will be coded; the noisy rate, which has a gradient at zero too,
         # teaches the transforms and the means.

@@ -181,8 +181,9 @@ class TorchNetworks:
         return hats(torch.tensor([quality], device=self._device))
 
     def _unit(self, quality: float) -> Tensor:
-        """Quantiser steps in the spread of each channel."""
-        return self._model.gain(self._hat(quality)) * self._model.spread
+        """Quantiser steps in the spread of each deep channel."""
+        unit = self._model.gain(self._hat(quality)) * self._model.spread
+        return unit[..., : self._model.config.deep]
 
     def _tensor(self, array: npt.NDArray[Any]) -> Tensor:
         return torch.tensor(array.astype(np.float32), device=self._device)

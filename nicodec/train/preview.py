@@ -27,15 +27,16 @@ RIDGE = 1e-4
 def fit(model: Model, pictures: Tensor, *, amp: bool = False) -> dict[str, Array]:
     """Least squares over uint8 pictures (N, H, W, 3), sides multiples of 64, at every other anchor quality.
 
-    Returns `preview.weight` (12, L, 1, 1) and `preview.bias` (12), float32: from y at one place, in units of
-    gain and spread, to its 2x2 samples of RGB in the order (row, column, channel), in [-1/2, 1/2].
+    Returns `preview.weight` (12, deep, 1, 1) and `preview.bias` (12), float32: from the deep channels of y at
+    one place, in units of gain and spread, to its 2x2 samples of RGB in the order (row, column, channel), in
+    [-1/2, 1/2].
     """
-    size = model.config.latent + 1
+    size = model.config.deep + 1
     device = model.spread.device
     gram, moment = torch.zeros(size, size).double(), torch.zeros(size, 12).double()
     for anchor, out in coded.each(model, pictures, range(0, ANCHORS, 2), amp=amp):
         unit = model.gain(hats(torch.tensor([10.0 * anchor], device=device))) * model.spread
-        y = (out.y_hat / unit).reshape(-1, size - 1).cpu().double()
+        y = (out.y_hat / unit)[..., : size - 1].reshape(-1, size - 1).cpu().double()
         y = torch.cat([y, torch.ones(len(y), 1).double()], dim=1)
         small = torch.nn.functional.avg_pool2d(out.pixels.clamp(-0.5, 0.5).permute(0, 3, 1, 2), 8)
         target = space_to_depth(small.permute(0, 2, 3, 1), 2).reshape(-1, 12).cpu().double()

@@ -150,12 +150,14 @@ class Refinement:
 class Window:
     """A window of cells under refinement. What lies around it, and decides its means, counts but stays.
 
-    start: its latent in quantiser steps (1, h, w, L), that of its surroundings included.
+    start: its deep channels in quantiser steps (1, h, w, D), that of its surroundings included. The others,
+    few of whose symbols are not zero, are coded as they would be without refinement.
     """
 
     def __init__(self, picture: Refinement, window: Box, y: Rows, z: npt.NDArray[np.int8]) -> None:
         self._picture, refiner = picture, picture.refiner
-        self._unit = picture.gain * refiner.model.spread
+        self._deep = refiner.model.config.deep
+        self._unit = (picture.gain * refiner.model.spread)[..., : self._deep]
         # An even number of positions, so that the phases begin as they do in the picture.
         around = 2 * -(-(1 + refiner.model.config.context_blocks) // 2)
         whole = Box(0, 0, *z.shape[2:])
@@ -168,11 +170,16 @@ class Window:
         features, mu0 = refiner.networks.h_mu(tiles.crop(z, whole, near), picture.q / 100)
         self._features, self._mu0 = part(features), part(mu0)
         index = part(scale_index(refiner.networks, z, near, picture.q)).long()
+        latent = refiner.tensor(y.view(seen)).permute(0, 2, 3, 1)
+        dead = latent[..., self._deep :].abs() < refiner.model.thresholds[index[..., self._deep :]]
+        dead |= refiner.settled[index[..., self._deep :]]
+        self._rare = nearest(latent[..., self._deep :]).masked_fill(dead, 0)
+        index = index[..., : self._deep]
         self._low, self._high = refiner.low[index], refiner.high[index]
         self._settled = refiner.settled[index]
         self._zero = refiner.start[index] - self._low
-        self._view = y.view(seen)
-        self.start = refiner.tensor(self._view).permute(0, 2, 3, 1)
+        self._view = y.view(seen)[:, : self._deep]
+        self.start = latent[..., : self._deep]
         self._even = phase0(self.start)
         self._inside = torch.zeros((1, seen.rows, seen.columns, 1), dtype=torch.bool, device=refiner.device)
         rows, columns = window.times(Y_CELL).within(seen)
@@ -195,7 +202,8 @@ class Window:
         r = torch.where(self._even, r0, symbols(latent - mu1))
         decoded = r + torch.where(self._even, self._mu0, mu1)
         rate = self._rate(r).sum()
-        x = full(m.g_s(decoded / p.gain, p.hat, m.spread))[0]
+        latent = torch.cat([decoded, self._rare], dim=-1)
+        x = full(m.g_s(latent / p.gain, p.hat, m.spread))[0]
         x = x[: self._x.shape[0], : self._x.shape[1]]
         if self._x.shape[2] == 1:
             x = x.mean(2, keepdim=True)
