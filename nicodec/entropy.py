@@ -54,9 +54,22 @@ class Tables:
         result: npt.NDArray[np.bool_] = np.diff(self.start) == 1
         return result
 
+    @cached_property
+    def _settled_below(self) -> int | None:
+        """The first table that leaves a choice, if none after it does not: as models are made."""
+        first = int(np.append(self.settled, False).argmin())
+        return None if self.settled[first:].any() else first
+
+    def is_settled(self, index: Integers) -> npt.NDArray[np.bool_]:
+        """Whether the table of each symbol leaves no choice; false for tables that there are not."""
+        if self._settled_below is not None:  # a comparison takes a fraction of the time of a lookup
+            result: npt.NDArray[np.bool_] = index < self._settled_below
+            return result
+        return np.append(self.settled, False).take(index, mode="clip")
+
     def settle(self, symbols: npt.NDArray[np.int16], index: Integers) -> npt.NDArray[np.int16]:
         """The symbols, which become zero where their table leaves no choice."""
-        np.putmask(symbols, self.settled.take(index, mode="clip"), 0)
+        np.putmask(symbols, self.is_settled(index), 0)
         return symbols
 
     def probabilities(self, table: int) -> npt.NDArray[np.float64]:
@@ -75,12 +88,12 @@ class Tables:
 
 def _runs(index: Integers, tables: Tables) -> tuple[npt.NDArray[np.intp], list[tuple[int, int, int]]]:
     """The symbols that are coded, sorted by table, stably; and the run (table, begin, end) of each table."""
-    counts = np.bincount(index, minlength=len(tables.low))
+    open_ = np.flatnonzero(~tables.is_settled(index))
+    choices = index[open_]
+    counts = np.bincount(choices, minlength=len(tables.low))
     if len(counts) > len(tables.low):
         raise BadModel("the model asks for a table that it does not have")
-    counts[tables.settled] = 0
-    open_ = np.flatnonzero(~tables.settled[index])
-    order = open_[np.argsort(index[open_], kind="stable")]
+    order = open_[np.argsort(choices, kind="stable")]
     ends = np.cumsum(counts)
     return order, [(int(t), int(ends[t] - counts[t]), int(ends[t])) for t in np.flatnonzero(counts)]
 

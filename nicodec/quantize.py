@@ -47,11 +47,19 @@ def residual(y: npt.NDArray[np.float32], mu: npt.NDArray[np.float32]) -> npt.NDA
     return clipped.astype(np.int16)
 
 
-def sparse(y: npt.NDArray[np.float32], threshold: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """As `residual` for a mean of zero; but what is smaller than its threshold (1, L, h, w) becomes zero."""
-    clipped: npt.NDArray[np.float32] = np.clip(np.floor(y + 0.5), -MAX_SYMBOL, MAX_SYMBOL)
-    symbols = clipped.astype(np.int16)
-    symbols[np.abs(y) < threshold] = 0
+def sparse(
+    y: npt.NDArray[np.float32], index: npt.NDArray[np.uint8], thresholds: npt.NDArray[np.float32]
+) -> npt.NDArray[np.int16]:
+    """As `residual` for a mean of zero; but what is smaller than the threshold of its table becomes zero.
+
+    y, index: (1, L, h, w). thresholds: by table. Few are expected to be one half and more.
+    """
+    symbols = np.zeros(y.shape, np.int16)
+    large = np.abs(y) >= 0.5
+    values = y[large]
+    clipped: npt.NDArray[np.float32] = np.clip(np.floor(values + 0.5), -MAX_SYMBOL, MAX_SYMBOL)
+    clipped[np.abs(values) < thresholds.take(index[large], mode="clip")] = 0
+    symbols[large] = clipped
     return symbols
 
 

@@ -54,8 +54,9 @@ class Networks:
 
     def h_sigma(self, z: Hyper, hats: Planes) -> npt.NDArray[np.uint8]:
         """Integers z (1, Z, h, w), `prior.integer_hats` -> table of each symbol (1, L, 4h, 4w), exactly."""
-        index = self._run("h_sigma", _times(z, 4, self._latent), z=z.astype(np.float32), hats=hats)[0]
-        return np.clip(index, 0, 255, out=index).astype(np.uint8)
+        shape = _times(z, 4, self._latent)
+        (index,) = self._run("h_sigma", shape, most=256, z=z.astype(np.float32), hats=hats)
+        return index.astype(np.uint8)
 
     def h_mu(self, z: Hyper, quality: float) -> tuple[Planes, Planes]:
         """Integers z -> features for `context`, and the mean of phase 0 (1, D, 4h, 4w) in quantiser steps."""
@@ -80,8 +81,10 @@ class Networks:
         """Deep channels of it (1, D, h, w) -> pixels at an eighth of their size, (1, 3, 2h, 2w)."""
         return self._run("preview", _times(y, 2, 3), y=y, q=_scalar(quality))[0]
 
-    def _run(self, name: str, shape: tuple[object, ...], **inputs: Planes) -> list[Planes]:
-        """The outputs of a graph, the last of this shape."""
+    def _run(
+        self, name: str, shape: tuple[object, ...], most: float | None = None, **inputs: Planes
+    ) -> list[Planes]:
+        """The outputs of a graph, the last of this shape. most: they lie from zero to under this."""
         with self._lock:
             if name not in self._sessions:
                 with self._blaming(name):
@@ -92,7 +95,8 @@ class Networks:
             if outputs[-1].shape != shape:
                 raise ValueError(f"it gives {outputs[-1].shape} where {shape} belongs")
             # Said so that NaN fails too. What follows adds and scales these, and casts them to integers.
-            if not all(x.min() > -LARGEST and x.max() < LARGEST for x in outputs):
+            low, high = (-LARGEST, LARGEST) if most is None else (0, most)
+            if not all(x.min() >= low and x.max() < high for x in outputs):
                 raise ValueError("it gives numbers beyond all bounds")
         return outputs
 

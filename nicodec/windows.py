@@ -126,8 +126,8 @@ class Windows:
 
         r = np.empty(latent.shape, np.int16)
         r[:, : self._deep] = symbols(self._mean(near, q, symbols))
-        thresholds = self._thresholds.take(rare, mode="clip")
-        r[:, self._deep :] = tables.settle(quantize.sparse(latent[:, self._deep :], thresholds), rare)
+        symbols_of_rare = quantize.sparse(latent[:, self._deep :], rare, self._thresholds)
+        r[:, self._deep :] = tables.settle(symbols_of_rare, rare)
         inner = seen.times(Y_CELL), tile.times(Y_CELL)
         return tiles.crop(r, *inner), tiles.crop(index, *inner)
 

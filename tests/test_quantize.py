@@ -42,8 +42,8 @@ def test_residuals_round_halves_up_and_stay_in_range() -> None:
 
 def test_sparse_symbols_are_zero_under_their_threshold() -> None:
     y = np.array([-0.6, -0.9, 0.5, 0.79, 0.8, 1.5, -2.5, 1e9], np.float32)
-    threshold = np.array([0.5, 1, 0.5, 0.8, 0.8, 1, 0.5, 1], np.float32)
-    symbols = sparse(y, threshold)
+    thresholds = np.array([0.5, 0.8, 1], np.float32)
+    symbols = sparse(y, np.array([0, 2, 0, 1, 1, 2, 0, 9], np.uint8), thresholds)
     assert symbols.dtype == np.int16
     assert symbols.tolist() == [-1, 0, 1, 0, 1, 2, -2, MAX_SYMBOL]
 
