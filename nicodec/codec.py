@@ -118,35 +118,25 @@ class Codec:
         if quality is not None:
             raise NicError("quality and a target exclude each other")
 
-        files: dict[int, bytes] = {}
+        trials: dict[int, tuple[bytes, float]] = {}
 
         def trial(q: int) -> float:
-            files[q] = code(q)
-            return math.log(len(files[q])) if target.size else self._psnr(picture, files[q])
+            data = code(q)
+            value = math.log(len(data)) if target.size else self._psnr(picture, data)
+            trials[q] = data, value
+            return value
 
         q, hit = rate.search(trial, target)
+        data, value = trials[q]
         if not hit:
-            self._explain(picture, files[q], q, target)
-        return files[q]
+            _explain(target, q, value, 8 * len(data) / (height * width))
+        return data
 
     def _psnr(self, picture: Picture, data: bytes) -> float:
         """PSNR in dB of a file's samples, without alpha."""
         height, width, _ = picture.pixels.shape
         back = np.asarray(self.decode(data, max_pixels=height * width)).reshape(height, width, -1)
         return metrics.psnr(picture.pixels, back[:, :, : picture.pixels.shape[2]])
-
-    def _explain(self, picture: Picture, data: bytes, q: int, target: rate.Target) -> None:
-        """Says how near a target that is not met can be: an error where it is not even kept to."""
-        at = f"at quality {q / 100:g}"
-        if target.size:
-            bpp = 8 * len(data) / picture.pixels[:, :, 0].size
-            text, kept = f"{len(data):,} bytes ({bpp:.4f} bpp), {at}", math.log(len(data)) <= target.high
-        else:
-            psnr = self._psnr(picture, data)
-            text, kept = f"{psnr:.2f} dB, {at}", psnr >= target.low
-        if not kept:
-            raise TargetMissed(f"no quality keeps to the target; the nearest is {text}")
-        warnings.warn(f"no quality meets the target closely; the nearest is {text}", stacklevel=3)
 
     def _coder(
         self,
@@ -414,6 +404,18 @@ def _attempts(
         for done, result in enumerate(in_order(attempt, items, crew), 1):
             progress(done)
             yield result
+
+
+def _explain(target: rate.Target, q: int, value: float, bpp: float) -> None:
+    """Says how near a target that is not met can be: an error where it is not even kept to."""
+    if target.size:
+        text, kept = f"{math.exp(value):,.0f} bytes ({bpp:.4f} bpp)", value <= target.high
+    else:
+        text, kept = f"{value:.2f} dB", value >= target.low
+    text += f", at quality {q / 100:g}"
+    if not kept:
+        raise TargetMissed(f"no quality keeps to the target; the nearest is {text}")
+    warnings.warn(f"no quality meets the target closely; the nearest is {text}", stacklevel=3)
 
 
 def _ready(source: Source | Picture) -> Source | Picture:
