@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageDraw
 
 import nicodec
 from nicodec import checkpoint, container, entropy, image, metrics, prior
@@ -416,5 +416,21 @@ def test_what_no_photograph_shows_stays_in_bounds(codec: Codec) -> None:
         for quality, worst in ((10, 17), (50, 24), (90, 30)):
             data = codec.encode(pixels, quality=quality)
             assert len(data) < pixels.size / 3, name
-            if (name, quality) != ("a code", 50):  # known to be bad: docs/DESIGN.md, drawn patches
-                assert metrics.psnr(pixels, np.asarray(codec.decode(data))) > worst, name
+            assert metrics.psnr(pixels, np.asarray(codec.decode(data))) > worst, name
+
+
+def test_colour_that_changes_from_pixel_to_pixel_gets_through(codec: Codec) -> None:
+    """Models without linear channels made 14 dB of the first, and 24 and 26 of the others, at any rate."""
+    rng = np.random.default_rng(1)
+    red = np.full((192, 192, 3), 128, np.uint8)
+    red[..., 0] = 255 * rng.integers(0, 2, (192, 192))
+    lines = Image.new("RGB", (256, 256), "blue")
+    text = Image.new("RGB", (256, 256), "white")
+    for i in range(40):
+        ends = [tuple(p) for p in rng.integers(0, 256, (2, 2)).tolist()]
+        ImageDraw.Draw(lines).line(ends, tuple(rng.integers(0, 256, 3).tolist()), 1 + i % 3)
+    for i in range(16):
+        ImageDraw.Draw(text).text((2, 16 * i), 3 * "The quick brown fox ", "red" if i % 2 else "black")
+    for pixels, least in ((red, 25), (np.array(lines), 29), (np.array(text), 32)):
+        data = codec.encode(pixels, quality=90)
+        assert metrics.psnr(pixels, np.asarray(codec.decode(data))) > least
