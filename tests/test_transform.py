@@ -28,13 +28,14 @@ def noise(*shape: int) -> Planes:
 def test_shapes_and_types(model: Checkpoint) -> None:
     networks = Networks(model, 1)
     y = networks.g_a(noise(1, 3, 64, 192), 50)
-    latent = y.shape[1]
+    latent, deep = y.shape[1], model.config["latent"] - model.config.get("linear", 0)
     z = networks.h_a(y, 50)
     index = networks.h_sigma(np.rint(z).astype(np.int8), prior.integer_hats(5000))
     features, mu0 = networks.h_mu(np.rint(z).astype(np.int8), 50)
-    mu1 = networks.context(np.zeros_like(y), features, 50)
+    mu1 = networks.context(np.zeros_like(mu0), features, 50)
     x = networks.g_s(y, 50)
-    assert y.shape == index.shape == mu0.shape == mu1.shape == (1, latent, 4, 12)
+    assert y.shape == index.shape == (1, latent, 4, 12)
+    assert mu0.shape == mu1.shape == (1, deep, 4, 12)
     assert z.shape[2:] == (1, 3)
     assert x.shape == (1, 3, 64, 192)
     assert index.dtype == np.uint8
@@ -111,7 +112,7 @@ def test_what_a_graph_gives_is_checked(model: Checkpoint) -> None:
     for gain in (np.nan, 100.0):  # exp(100) is beyond float32
         with pytest.raises(BadModel, match="g_a fails: it gives numbers beyond all bounds"):
             broken(model, log_gain=np.full_like(model.array("log_gain"), gain)).g_a(x, 50)
-    other = Networks(replace(model, config=model.config | {"latent": 3, "z": 5}), 1)
+    other = Networks(replace(model, config=model.config | {"latent": 3, "linear": 0, "z": 5}), 1)
     y = Networks(model, 1).g_a(x, 50)
     z = np.zeros((1, model.config["z"], 1, 1), np.int8)
     for call in (

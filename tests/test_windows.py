@@ -65,7 +65,7 @@ def test_analysis_in_windows_is_that_in_one_piece(
     y_pieces, z_pieces = latents(codec, picture, 5000)
     # In quantiser steps. Halos are measured on noise, to a thousandth; here a picture takes two.
     assert np.abs(y - y_pieces).max() < 1e-2
-    assert np.array_equal(z, z_pieces)
+    assert (z != z_pieces).mean() < 1e-3  # one may lie between two integers
 
 
 def test_symbols_in_small_tiles_are_those_in_one(
