@@ -57,9 +57,9 @@ def sparse(
     symbols = np.zeros(y.shape, np.int16)
     large = np.abs(y) >= 0.5
     values = y[large]
-    clipped: npt.NDArray[np.float32] = np.clip(np.floor(values + 0.5), -MAX_SYMBOL, MAX_SYMBOL)
-    clipped[np.abs(values) < thresholds.take(index[large], mode="clip")] = 0
-    symbols[large] = clipped
+    rounded = residual(values, np.zeros_like(values))
+    rounded[np.abs(values) < thresholds.take(index[large], mode="clip")] = 0
+    symbols[large] = rounded
     return symbols
 
 

@@ -358,6 +358,16 @@ def test_new_linear_channels_hold_what_was_lost_and_leave_the_others_alone(
     assert bits < larger < 1.6 * bits
 
 
+@pytest.mark.parametrize("change", [{"odd": 1}, {"latent": "24"}, {"width": None}])
+def test_a_start_of_a_strange_config_is_a_bad_model(
+    patches: d.Patches, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    trainer = loop.Trainer(OPTIONS, patches)
+    made = export.write_model(trainer.model.eval(), tmp_path / "my.nicmodel", "my", {})
+    with pytest.raises(BadModel, match="widths"):
+        trainer.start_from(replace(made, config=made.config | change))
+
+
 def test_only_what_can_grow_does() -> None:
     small = replace(TINY, latent=16, linear=0)
     assert grow.fits(small, TINY)

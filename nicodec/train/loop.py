@@ -268,8 +268,12 @@ class Trainer:
 
         A smaller network that can grow into this one does. Raises BadModel if it has other widths.
         """
-        config = ModelConfig.of(released.config)
-        if not grow.fits(config, self.options.model):
+        try:
+            config = ModelConfig.of(released.config)
+            fits = grow.fits(config, self.options.model)
+        except TypeError:  # names that it does not have, or what is no number
+            fits = False
+        if not fits:
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")
         grow.grow(self.model.cpu(), thaw(released.tensors, config), self.data.squares(GROWN).cpu())
         self._prepare()
