@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import sys
 import warnings
 from typing import Any
@@ -91,6 +92,65 @@ def test_rounding_passes_gradients_and_bounds_stop_those_that_lead_out() -> None
         assert x.grad.tolist() == expected
 
 
+def test_asinh_is_that_of_torch() -> None:
+    x = torch.tensor([-1e4, -20.0, -0.3, -1e-5, 0.0, 1e-5, 0.7, 5.0, 3e6], requires_grad=True)
+    y, expected = m.asinh(x), torch.asinh(x)
+    assert torch.allclose(y, expected, rtol=1e-6, atol=2e-7)
+    slopes = [torch.autograd.grad(each.sum(), x)[0] for each in (y, expected)]
+    assert torch.allclose(*slopes, rtol=1e-6)
+
+
+def test_bits_and_their_gradients_are_those_of_autograd() -> None:
+    """At every scale, for symbols and between them, at zero and far beyond what a table holds."""
+    generator = torch.Generator().manual_seed(3)
+    index = 63 * torch.rand((3, 4, 5, 24), generator=generator, dtype=torch.float64)
+    sigma = torch.exp(math.log(m.SCALE_MIN) + m.SCALE_STEP * index)
+    v = 2 * sigma * torch.randn(index.shape, generator=generator, dtype=torch.float64)
+    v[0, 0], v[0, 1], v[0, 2] = 0, v[0, 1].round(), 60 * v[0, 2]
+    weight = torch.tensor([1.0, 0.3, 2.0])
+    v.requires_grad_(), index.requires_grad_()
+    sigma = torch.exp(math.log(m.SCALE_MIN) + m.SCALE_STEP * index)
+    expected = m.bits(m.gaussian_likelihood(v, sigma)).sum((1, 2, 3))
+    slopes = torch.autograd.grad((weight * expected).sum(), (v, index))
+    total = m.gaussian_bits(v, index)
+    assert torch.allclose(total, expected)
+    both = torch.autograd.grad((weight * total).sum(), (v, index))
+    for slope, one in zip(slopes, both, strict=True):
+        assert torch.allclose(slope, one, atol=1e-6)
+    # Each is the same where the other is not asked for.
+    for wanted in range(2):
+        inputs = [x if n == wanted else x.detach() for n, x in enumerate((v, index))]
+        alone = torch.autograd.grad((weight * m.gaussian_bits(*inputs)).sum(), inputs[wanted])
+        assert torch.equal(alone[0], both[wanted])
+
+
+# torch warns of what its own compiler does.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_a_training_step_compiles() -> None:
+    """torch.compile traces the whole network as one graph; on a GPU the trainer relies on it."""
+    torch.manual_seed(0)
+    model = m.Model(TINY).train()
+    model.init_from_patches(smooth(2000), (1.5, 40.0))
+    x = torch.rand((2, 64, 64, 3), generator=torch.Generator().manual_seed(4)) - 0.5
+    q = torch.tensor([700, 8000])
+
+    def cost() -> Any:
+        out = model(x, q)
+        return (out.y_bits + out.z_bits).sum() + 1e5 * (out.pixels - x).square().sum()
+
+    results = []
+    for run in (cost, torch.compile(cost, backend="aot_eager", fullgraph=True)):
+        torch.manual_seed(1)
+        results.append(run())
+    plain, traced = results
+    assert torch.allclose(plain, traced, rtol=1e-4)
+    names, weights = zip(*((n, p) for n, p in model.named_parameters() if p.requires_grad), strict=True)
+    slopes = [torch.autograd.grad(one, weights, allow_unused=True) for one in (plain, traced)]
+    for name, one, other in zip(names, *slopes, strict=True):
+        if one is not None:
+            assert (one - other).norm() <= 1e-3 * one.norm() + 1e-6, name
+
+
 def test_scale_decoder_computes_in_integers(tiny: Any) -> None:
     """float32, float64 and int64 arithmetic give the same indices for any z and quality."""
     rng = np.random.default_rng(0)
@@ -106,7 +166,7 @@ def test_scale_decoder_computes_in_integers(tiny: Any) -> None:
         torch.nn.init.normal_(layer.bias, std=2.0)
     for q in (0, 777, 5000, 10000):
         hat = m.integer_hats(torch.tensor([q])).float()
-        a = torch.from_numpy(rng.integers(-63, 64, (1, 8, 3, 4))).float()
+        a = torch.from_numpy(rng.integers(-63, 64, (1, 3, 4, 8))).float()
         for layer in layers:
             layer.float()
             single = layer(a, hat)
@@ -115,15 +175,15 @@ def test_scale_decoder_computes_in_integers(tiny: Any) -> None:
             assert np.abs(w).max() <= m.WEIGHT_MAX
             k = layer.kernel
             ints = a.numpy().astype(np.int64)
-            padded = np.pad(ints, ((0, 0), (0, 0), (k // 2,) * 2, (k // 2,) * 2))
-            windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(2, 3))
+            padded = np.pad(ints, ((0, 0), (k // 2,) * 2, (k // 2,) * 2, (0, 0)))
+            windows = np.lib.stride_tricks.sliding_window_view(padded, (k, k), axis=(1, 2))
             bias = (hat.numpy().astype(np.int64) @ b + 8) >> 4
-            acc = np.einsum("bihwyx,oiyx->bohw", windows, w) + bias[0][:, None, None]
-            out = (acc + (1 << (shift[:, None, None] - 1))) >> shift[:, None, None]
+            acc = np.einsum("bhwiyx,oiyx->bhwo", windows, w) + bias[0]
+            out = (acc + (1 << (shift - 1))) >> shift
             assert np.array_equal(single.detach().numpy(), np.clip(out, 0, layer.top))
             a = single.detach()
-            if layer.top == m.ACT_MAX and a.shape[1] == 32:
-                a = m.depth_to_space(a.permute(0, 2, 3, 1), 2).permute(0, 3, 1, 2)
+            if layer.top == m.ACT_MAX and a.shape[-1] == 32:
+                a = m.depth_to_space(a, 2)
 
 
 def test_z_prior_is_a_distribution(tiny: Any) -> None:
