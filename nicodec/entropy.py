@@ -86,9 +86,10 @@ class Tables:
         return self._models[table]
 
 
-def _runs(index: Integers, tables: Tables) -> tuple[npt.NDArray[np.intp], list[tuple[int, int, int]]]:
+def _runs(index: Integers, tables: Tables) -> tuple[Integers, list[tuple[int, int, int]]]:
     """The symbols that are coded, sorted by table, stably; and the run (table, begin, end) of each table."""
-    open_ = np.flatnonzero(~tables.is_settled(index))
+    # In as few bytes as will do: there are millions, and NumPy sorts into eight bytes for each as it is.
+    open_ = np.flatnonzero(~tables.is_settled(index)).astype(np.min_scalar_type(index.size))
     choices = index[open_]
     counts = np.bincount(choices, minlength=len(tables.low))
     if len(counts) > len(tables.low):
