@@ -48,8 +48,10 @@ Item = TypeVar("Item")
 Ready = TypeVar("Ready")
 Result = TypeVar("Result")
 
-# Width and height, in cells of 64 pixels, of an entropy-coded tile.
+# Width and height, in cells of 64 pixels, of an entropy-coded tile. A row of tiles is in memory at once, so
+# those of wide pictures are lower: no more than BAND cells in a row, but not lower than LOWEST.
 TILE = (16, 16)
+BAND, LOWEST = 1536, 4
 # A preview shows one sample for so many pixels each way.
 PREVIEW = 8
 
@@ -179,21 +181,31 @@ class Codec:
         height, width, channels = picture.pixels.shape
         tables = symbols.z_tables_of(q, self.z_tables)
         ranges = self.z_tables.low[tables], self.z_tables.high[tables]
-        crc, payloads = SymbolsCrc(), []
-        for band, y, z in self.windows.analysis(picture.pixels, q, ranges, TILE[1]):
-            here = band.times(Y_CELL)
-            r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
-            if refine is not None:
-                refine(band, y, z)
-            for tile in tiles.grid(band, TILE):
-                part, index = self.windows.residual(tile, y, z, q, self.y_tables)
-                payloads.append(entropy.encode(part.reshape(-1), index.reshape(-1), self.y_tables))
-                tiles.crop(r, here, tile.times(Y_CELL))[...] = part
-            crc.add(r)
+        whole = tiles.cells(width, height)
+        size, crc = _tile(whole), SymbolsCrc()
+        z = np.zeros((1, len(tables), whole.rows, whole.columns), np.int8)
 
-        header = Header(width, height, channels, q, TILE, self.checkpoint.id, crc.value(z))
+        def residuals() -> Iterator[tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]]:
+            """What is coded of each tile, and the table of each symbol; fills `z` and `crc`."""
+            for band, y in self.windows.analysis(picture.pixels, q, ranges, z, size[1]):
+                here = band.times(Y_CELL)
+                r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
+                if refine is not None:
+                    refine(band, y, z)
+                for tile in tiles.grid(band, size):
+                    part, index = self.windows.residual(tile, y, z, q, self.y_tables)
+                    tiles.crop(r, here, tile.times(Y_CELL))[...] = part
+                    yield part, index
+                crc.add(r)
+
+        def payload(tile: tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]) -> Chunk:
+            r, index = (plane.reshape(-1) for plane in tile)
+            return Chunk(Kind.Y, entropy.encode(r, index, self.y_tables))
+
+        payloads = list(self._beside(payload, residuals()))
+        header = Header(width, height, channels, q, size, self.checkpoint.id, crc.value(z))
         chunks = [Chunk(Kind.Z, symbols.write_z(z, q, self.z_tables))]
-        chunks += (Chunk(Kind.Y, payload) for payload in payloads)
+        chunks += payloads
         if picture.alpha is not None:
             chunks.append(Chunk(Kind.ALPHA, alpha.encode(picture.alpha)))
         for kind, blob in ((Kind.ICC, picture.icc), (Kind.EXIF, picture.exif), (Kind.XMP, picture.xmp)):
@@ -258,18 +270,32 @@ class Codec:
         area: Box,
         cell: int,
         most: int,
-        render: Callable[[Box, Symbols, int], Planes],
+        render: Callable[[Box, Symbols, int], Callable[[], Planes]],
     ) -> image.Canvas:
-        """An area of samples in windows of `most` cells a side. cell: samples for each in `render`'s."""
+        """An area of samples in windows of at most `most` cells. cell: samples for each in `render`'s."""
         canvas = image.Canvas(area.columns, area.rows, header.channels)
-        for window in tiles.windows(area.over(cell), most):
-            found.forget(window.top - self.windows.halo)
-            x = render(window, found, header.quality)
-            seen = window.times(cell)
+
+        def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:
+            for window in tiles.windows(area.over(cell), most):
+                found.forget(window.top - self.windows.halo)
+                yield window.times(cell), render(window, found, header.quality)
+
+        def painted(job: tuple[Box, Callable[[], Planes]]) -> tuple[Box, npt.NDArray[np.uint8]]:
+            seen, paint = job
             part = seen.cut(area)
-            pixels = quantize.samples(tiles.crop(x, seen, part), header.channels)
+            return part, quantize.samples(tiles.crop(paint(), seen, part), header.channels)
+
+        for part, pixels in self._beside(painted, decoded()):
             canvas.paste(pixels, part.left - area.left, part.top - area.top)
         return canvas
+
+    def _beside(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """work(item) for each, in order; given several threads, in one while the next item is made.
+
+        What NumPy and the range coder do takes one thread alone. Beside it the networks keep the others busy.
+        """
+        alone = (self.threads or cores()) == 1
+        return map(work, items) if alone else in_order(work, items, 1)
 
     def encode_many(
         self,
@@ -383,6 +409,11 @@ def check_effort(effort: int) -> None:
         found = None
     if not found:
         raise _missing(f"effort={effort}", "torch")
+
+
+def _tile(whole: Box) -> tuple[int, int]:
+    """Width and height of the tiles of a picture: the wider it is, the lower."""
+    return TILE[0], min(TILE[1], max(LOWEST, BAND // whole.columns))
 
 
 def _attempts(

@@ -23,11 +23,11 @@ from nicodec.symbols import Symbols
 from nicodec.tiles import Y_CELL, Box, Rows
 from nicodec.transform import Networks, Planes
 
-# Largest side of a window, in cells of 64 pixels: about 0.6 megapixels at work with the halo. Larger ones are
+# Most cells of 64 pixels in a window: 0.4 megapixels, and about 0.5 at work with the halo. Larger ones are
 # hardly faster, since less of them stays in the caches, and take more memory.
-WINDOW = 10
+WINDOW = 100
 # The same for previews, whose halo is a whole cell too but whose features are small, all at /16.
-PREVIEW_WINDOW = 20
+PREVIEW_WINDOW = 400
 # Pixels for each latent position.
 STRIDE = CELL // Y_CELL
 # Nobody trains a network with more channels, or more blocks in a row.
@@ -75,17 +75,17 @@ class Windows:
         pixels: npt.NDArray[np.uint8],
         q: int,
         ranges: tuple[npt.NDArray[np.integer[Any]], ...],
+        z: npt.NDArray[np.int8],
         rows: int,
-    ) -> Iterator[tuple[Box, Rows, npt.NDArray[np.int8]]]:
+    ) -> Iterator[tuple[Box, Rows]]:
         """g_a and h_a of a picture: bands of so many rows of cells, each once its symbols can be known.
 
         pixels: (H, W, C). q: quality in hundredths. ranges: the lowest and the highest symbol of each
-        channel of z. Yields the cells of the band; y in quantiser steps, whose rows are kept as long as they
-        are needed; and z, int8 (1, Z, R, S), filled from the top.
+        channel of z. z: (1, Z, R, S), zero; filled from the top. Yields the cells of the band, and y in
+        quantiser steps, whose rows are kept as long as they are needed.
         """
         whole = tiles.cells(pixels.shape[1], pixels.shape[0])
         y = Rows(self._channels, whole.right * Y_CELL)
-        z = np.zeros((1, len(ranges[0]), whole.bottom, whole.right), np.int8)
         z_bottom = 0
         for band in tiles.grid(whole, (whole.right, rows)):
             # What decides a band's symbols reaches below it: y runs twice as far ahead as z.
@@ -101,7 +101,7 @@ class Windows:
                 floats = tiles.crop(floats, seen, window)
                 tiles.crop(z, whole, window)[...] = quantize.hyper_symbols(floats, *ranges)
             z_bottom = last
-            yield band, y, z
+            yield band, y
             y.forget((band.bottom - self._around_mean) * Y_CELL)
 
     def _latent(self, pixels: npt.NDArray[np.uint8], window: Box, whole: Box, q: int) -> Planes:
@@ -141,18 +141,26 @@ class Windows:
         mean: Planes = np.where(first, mu0, self.networks.context(y0, features, q / 100))
         return mean
 
-    def synthesis(self, window: Box, symbols: Symbols, q: int) -> Planes:
-        """Planes (1, 3, 64h, 64w), about [-1/2, 1/2], of a window of cells."""
+    def synthesis(self, window: Box, symbols: Symbols, q: int) -> Callable[[], Planes]:
+        """Decodes what a window of cells needs; the result paints it, in whatever thread.
+
+        It gives planes (1, 3, 64h, 64w), about [-1/2, 1/2].
+        """
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
         deep, rare = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
-        x = self.networks.g_s(np.concatenate([deep, rare], axis=1, dtype=np.float32), q / 100)
-        return tiles.crop(x, inner.times(STRIDE), window.times(CELL))
+        latent = np.concatenate([deep, rare], axis=1, dtype=np.float32)
 
-    def preview(self, window: Box, symbols: Symbols, q: int) -> Planes:
-        """Planes (1, 3, 8h, 8w) of a window of cells at an eighth of its size."""
+        def paint() -> Planes:
+            x = self.networks.g_s(latent, q / 100)
+            return tiles.crop(x, inner.times(STRIDE), window.times(CELL))
+
+        return paint
+
+    def preview(self, window: Box, symbols: Symbols, q: int) -> Callable[[], Planes]:
+        """As `synthesis`, at an eighth of the size: planes (1, 3, 8h, 8w)."""
         seen = window.grown(self._around_mean, symbols.cells)
         deep, _ = self._decoded(seen, window.times(Y_CELL), symbols, q)
-        return self.networks.preview(deep, q / 100)
+        return lambda: self.networks.preview(deep, q / 100)
 
     def _decoded(
         self, seen: Box, inner: Box, symbols: Symbols, q: int

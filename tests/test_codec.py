@@ -83,6 +83,13 @@ def test_sizes_around_cells_and_tiles(codec: Codec, height: int, width: int) -> 
     check_size(codec, height, width)
 
 
+@pytest.mark.parametrize(("width", "rows"), [(1, 16), (6144, 16), (6145, 15), (12_000, 8), (100_000, 4)])
+def test_a_wide_picture_has_low_tiles(codec: Codec, width: int, rows: int) -> None:
+    """A row of them is in memory at once, and should take no more of it for a wider picture."""
+    data = codec.encode(smooth(16, width), quality=0)
+    assert container.unpack(data)[0].tile == (TILE[0], rows)
+
+
 def test_tiles_are_coded_one_by_one(codec: Codec) -> None:
     """A strip of two tiles, and a file whose tiles are smaller than an encoder makes them."""
     pixels = smooth(10, TILE[0] * 64 + 1)

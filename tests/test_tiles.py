@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nicodec.container import Header, tile_count
-from nicodec.tiles import Box, cells, cut, grid
+from nicodec.tiles import Box, cells, cut, grid, windows
 
 EDGES = (1, 2, 63, 64, 65, 127, 128, 129, 300, 1023, 1024, 1025)
 
@@ -48,3 +48,31 @@ def test_tiles_cover_every_latent_once_in_reading_order(tile: tuple[int, int]) -
         assert (np.diff(cover, axis=1) >= 0).all()
         assert (np.diff(cover, axis=0)[4 * tile[1] - 1 :: 4 * tile[1]] > 0).all()
         assert cover.shape[1] <= 4 * tile[0] or (cover[0, 4 * tile[0] - 1], cover[0, 4 * tile[0]]) == (0, 1)
+
+
+@pytest.mark.parametrize("most", [1, 5, 64, 100])
+def test_windows_cover_all_once_with_the_shortest_cuts(most: int) -> None:
+    for rows, columns in product((0, 1, 2, 7, 8, 12, 33, 101), repeat=2):
+        area = Box(3, 5, 3 + rows, 5 + columns)
+        cover = np.zeros((rows, columns), int)
+        pieces = list(windows(area, most))
+        for piece in pieces:
+            assert 0 < piece.rows * piece.columns <= most
+            cover[piece.within(area)] += 1
+        assert (cover == 1).all()
+        assert pieces == sorted(pieces)
+        if rows * columns == 0:
+            continue
+        down, across = (len({piece[edge] for piece in pieces}) for edge in (0, 1))
+        shortest = min(
+            (d - 1) * columns + (a - 1) * rows
+            for d, a in product(range(1, rows + 1), range(1, columns + 1))
+            if -(-rows // d) * -(-columns // a) <= most
+        )
+        assert (down - 1) * columns + (across - 1) * rows == shortest
+
+
+def test_a_photograph_of_half_a_megapixel_is_one_window() -> None:
+    assert list(windows(cells(768, 512), 100)) == [Box(0, 0, 8, 12)]
+    assert list(windows(cells(512, 768), 100)) == [Box(0, 0, 12, 8)]
+    assert next(windows(Box(0, 0, 2**25, 2**25), 100)) == Box(0, 0, 9, 9)  # at once; most are of 10 by 10

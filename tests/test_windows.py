@@ -34,9 +34,9 @@ def picture() -> Array:
     return pixels
 
 
-def small_windows(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    monkeypatch.setattr(windows, "WINDOW", size)
-    monkeypatch.setattr(codecs, "WINDOW", size)
+def small_windows(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
+    monkeypatch.setattr(windows, "WINDOW", side**2)
+    monkeypatch.setattr(codecs, "WINDOW", side**2)
 
 
 def latents(
@@ -46,10 +46,11 @@ def latents(
     tables = codecs.symbols.z_tables_of(quality, codec.z_tables)
     ranges = codec.z_tables.low[tables], codec.z_tables.high[tables]
     whole = tiles.cells(pixels.shape[1], pixels.shape[0])
-    bands = []
-    for band, rows, hyper in codec.windows.analysis(pixels, quality, ranges, codecs.TILE[1]):
-        bands.append(rows.view(band.times(4)).copy())
-        z = hyper  # the same array every time
+    z = np.zeros((1, len(tables), whole.rows, whole.columns), np.int8)
+    bands = [
+        rows.view(band.times(4)).copy()
+        for band, rows in codec.windows.analysis(pixels, quality, ranges, z, codecs.TILE[1])
+    ]
     y = np.concatenate(bands, axis=2)
     assert y.shape[2:] == (4 * whole.rows, 4 * whole.columns)
     return y, z
@@ -109,9 +110,9 @@ def test_the_halo_is_what_the_networks_reach(
     window = Box(1, 2, 2, 4)
 
     def difference() -> float:
-        whole = codec.windows.synthesis(found.cells, found, 9000)
+        whole = codec.windows.synthesis(found.cells, found, 9000)()
         inside = tiles.crop(whole, found.cells.times(64), window.times(64))
-        return float(np.abs(codec.windows.synthesis(window, found, 9000) - inside).max())
+        return float(np.abs(codec.windows.synthesis(window, found, 9000)() - inside).max())
 
     assert difference() < 1e-5
     monkeypatch.setattr(codec.windows, "_around_s", 1)

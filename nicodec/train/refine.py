@@ -40,8 +40,8 @@ SLOPE, NOISE = 4.0, 1.25
 EDGE = 1e-3
 # Steps from one look at what rounding makes of the latent to the next.
 LOOK = 10
-# Largest side of a window, in cells of 64 pixels.
-WINDOW = 8
+# Most cells of 64 pixels in a window.
+WINDOW = 64
 # What a symbol outside its table takes, about, beside its mark.
 ESCAPE_BITS = 16
 
