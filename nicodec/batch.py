@@ -54,16 +54,15 @@ def plan(
     results. is_input: whether a name is that of a file to take from a folder.
 
     One file goes to OUT itself, or into it if it is a folder; everything else goes into the folder OUT, with
-    the tree below each folder or pattern; without OUT each result lies beside its source. A URL as OUT is a
-    folder, since a bucket does not know of others.
+    the tree below each folder or pattern; without OUT each result lies beside its source. A bucket does not
+    know of folders: a URL as OUT is one unless its name has a suffix.
     Raises NicError if OUT cannot be what it has to be, or a URL cannot be listed.
     """
     sources = [buckets.path_of(name) for name in arguments]
     out = None if out is None else buckets.path_of(out)
     if out is None and len(sources) > 1 and _is_out(sources, is_input):
         out = sources.pop()
-    remote = any(buckets.is_url(name) for name in (*sources, out or ""))
-    if len(sources) == 1 and not remote and not os.path.isdir(sources[0]) and not _is_pattern(sources[0]):
+    if len(sources) == 1 and _is_one(sources[0]):
         job = Job(sources[0], _single(sources[0], out, suffix))
         return Plan([job], many=False, makes_folders=out is not None and out.endswith(os.sep))
     if "-" in sources:
@@ -78,13 +77,27 @@ def plan(
     return Plan(jobs, many=True, makes_folders=True)
 
 
+def found(arguments: list[str], is_input: Callable[[str], bool]) -> Iterator[str]:
+    """The files that arguments as those of `plan` name. Raises NicError if a URL cannot be listed."""
+    for source in map(buckets.path_of, arguments):
+        yield from (path for path, _ in _files(source, is_input))
+
+
+def _is_one(source: str) -> bool:
+    """Whether an argument is one file, be it there or not, and no folder and no pattern."""
+    if buckets.is_url(source):
+        return buckets.exists(source)
+    return not os.path.isdir(source) and not _is_pattern(source)
+
+
 def _single(source: str, out: str | None, suffix: str) -> str:
     name = os.path.splitext(os.path.basename(source))[0] + suffix
     if out is None:
         return "-" if source == "-" else os.path.splitext(source)[0] + suffix
-    if out.endswith(os.sep) or os.path.isdir(out):
-        return os.path.join(out, name)
-    return out
+    is_folder = (
+        not buckets.has_suffix(out) if buckets.is_url(out) else out.endswith(os.sep) or os.path.isdir(out)
+    )
+    return _inside(out, name) if is_folder else out
 
 
 def _is_out(arguments: list[str], is_input: Callable[[str], bool]) -> bool:

@@ -25,6 +25,11 @@ def is_url(name: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name) is not None
 
 
+def has_suffix(url: str) -> bool:
+    """Whether a URL ends in the name of an object with a suffix, as "s3://bucket/a.nic" does."""
+    return bool(os.path.splitext(url.partition("://")[2].partition("/")[2])[1])
+
+
 def path_of(name: str) -> str:
     """A file:// URL as the path that it is; every other name as it is."""
     if not name.startswith("file://"):
@@ -89,6 +94,8 @@ def _failures_name(url: str, kind: type[NicError]) -> Iterator[tuple[Any, str]]:
     try:
         system, root = _system(f"{store}://{bucket}")
         yield system, f"{root}/{key}".rstrip("/")
+    except FileNotFoundError as error:
+        raise kind(f"{shown(url)}: no such file or folder") from error
     except (OSError, ValueError, NotImplementedError) as error:  # Arrow's own derive from these
         raise kind(f"{shown(url)}: {' '.join(str(error).split())}") from error
 

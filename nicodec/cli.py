@@ -20,6 +20,7 @@ from nicodec import __version__, batch, console, jobs, tools
 from nicodec.batch import Job, Plan
 from nicodec.console import about, label, say
 from nicodec.errors import NicError
+from nicodec.files import is_nic
 from nicodec.jobs import read_bytes, write_bytes
 from nicodec.options import (
     Engine,
@@ -232,7 +233,7 @@ def decode(
     from nicodec import image
 
     suffix = ".png" if format is None else image.suffix_of(format)
-    plan = _plan(sources, out, suffix, lambda name: name.lower().endswith(".nic"), manner)
+    plan = _plan(sources, out, suffix, is_nic, manner)
 
     work = jobs.Decode(
         model,

@@ -20,6 +20,11 @@ def shown(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
     return name if name.isprintable() else ascii(name)
 
 
+def is_nic(name: str) -> bool:
+    """Whether a name is that of a .nic file."""
+    return name.lower().endswith(".nic")
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a .nic file. Raises BadFile if it cannot be read, LimitExceeded past `MAX_BYTES`."""
     try:

@@ -14,41 +14,59 @@ from typing import Annotated, Any
 
 import typer
 
+from nicodec import batch
 from nicodec.console import SOME_FAILED, about, label, say
 from nicodec.errors import MissingExtra, NicError
-from nicodec.files import shown
+from nicodec.files import is_nic, shown
 from nicodec.jobs import read_bytes
 from nicodec.options import Force, Json, Model, ModelOfFile, Quiet, Threads
 
+NIC_FILES = ".nic files, folders, patterns, URLs as for decode; - is stdin."
+
 
 def info(
-    source: Annotated[str, typer.Argument(metavar="FILE", help="A .nic file; - is stdin.")],
+    sources: Annotated[list[str], typer.Argument(metavar="FILE", help=NIC_FILES)],
     as_json: Json = False,
 ) -> None:
-    """Say what a .nic file holds, without decoding it."""
+    """Say what .nic files hold, without decoding them."""
     from nicodec import api
 
-    with about(source, quiet=False):
-        found = api.info(read_bytes(source))
-    if as_json:
-        print(json.dumps(asdict(found) | {"chunks": [{"kind": k, "bytes": n} for k, n in found.chunks]}))
-        return
-    rows = [
-        ("size", f"{found.width}x{found.height} {found.mode}"),
-        ("bytes", f"{found.size:,} ({found.bpp:.3f} bpp)"),
-        ("quality", f"{found.quality:g}"),
-        ("model", f"{found.model or 'not installed'} ({found.model_id})"),
-        ("format", found.version),
-        ("tiles", f"{found.tiles[0]}x{found.tiles[1]}"),
-        ("chunks", ", ".join(f"{kind} {size:,}" for kind, size in found.chunks)),
-        ("metadata", ", ".join(found.metadata) or "none"),
-    ]
-    for key, value in rows:
-        print(f"{key:9}{value}")
+    paths, failed = _nic_files(sources), False
+    for path in paths:
+        try:
+            with about(path, quiet=False):
+                found = api.info(read_bytes(path))
+        except NicError as error:
+            if len(paths) == 1:
+                raise
+            say(f"nicodec: {error}")
+            failed = True
+            continue
+        if as_json:
+            chunks = [{"kind": kind, "bytes": size} for kind, size in found.chunks]
+            print(json.dumps({"source": path} | asdict(found) | {"chunks": chunks}))
+            continue
+        rows = [("file", label(path, "stdin"))] if len(paths) > 1 else []
+        rows += [
+            ("size", f"{found.width}x{found.height} {found.mode}"),
+            ("bytes", f"{found.size:,} ({found.bpp:.3f} bpp)"),
+            ("quality", f"{found.quality:g}"),
+            ("model", f"{found.model or 'not installed'} ({found.model_id})"),
+            ("format", found.version),
+            ("tiles", f"{found.tiles[0]}x{found.tiles[1]}"),
+            ("chunks", ", ".join(f"{kind} {size:,}" for kind, size in found.chunks)),
+            ("metadata", ", ".join(found.metadata) or "none"),
+        ]
+        for key, value in rows:
+            print(f"{key:9}{value}")
+        if path != paths[-1]:
+            print()
+    if failed:
+        raise typer.Exit(SOME_FAILED)
 
 
 def verify(
-    sources: Annotated[list[str], typer.Argument(metavar="FILE", help=".nic files; - is stdin.")],
+    sources: Annotated[list[str], typer.Argument(metavar="FILE", help=NIC_FILES)],
     model: ModelOfFile = None,
     threads: Threads = None,
     quiet: Quiet = False,
@@ -56,8 +74,9 @@ def verify(
     """Decode .nic files completely, checksums included, and say which are sound."""
     from nicodec.api import codec_for
 
+    paths = _nic_files(sources)
     failed: list[NicError] = []
-    for source in sources:
+    for source in paths:
         try:
             with about(source, quiet):
                 data = read_bytes(source)
@@ -69,7 +88,14 @@ def verify(
             if not quiet:
                 print(f"{label(source, 'stdin')}: ok")
     if failed:
-        raise typer.Exit(failed[0].exit_code if len(sources) == 1 else SOME_FAILED)
+        raise typer.Exit(failed[0].exit_code if len(paths) == 1 else SOME_FAILED)
+
+
+def _nic_files(arguments: list[str]) -> list[str]:
+    paths = list(batch.found(arguments, is_nic))
+    if not paths:
+        raise NicError("nothing to do: no .nic file is there")
+    return paths
 
 
 def models(as_json: Json = False) -> None:

@@ -1,6 +1,13 @@
 """Files named by URLs: buckets, here played by a folder; what a hostile one may not do."""
 
+import os
+import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +51,40 @@ def test_there_and_back(bucket: Path, here: Path, run: Run) -> None:
     code, _, said = run("decode", "s3://bucket/a.nic", "s3://bucket/z/", (here / "back").as_uri(), *options)
     assert (code, "decoded 3 files" in said) == (0, True), said
     assert (here / "back/what? 100%.png").is_file()
+    code, out, said = run("verify", "s3://bucket/z", "-m", TINY)
+    assert (code, out, said) == (0, b"s3://bucket/z/b.nic: ok\ns3://bucket/z/what? 100%.nic: ok\n", "")
     code, _, said = run("decode", "s3://bucket/in", "back", *options)
     assert (code, "nothing to do" in said) == (3, True)
     code, _, said = run("decode", "s3://bucket/a.nic", "-o", "s3://bucket/as", "--format", "jpg", *options)
     assert code == 0, said
     with Image.open(bucket / "as/a.jpg") as image:
         assert (image.format, image.size) == ("JPEG", (60, 40))
+
+
+def test_one_object_goes_where_it_is_told(bucket: Path, here: Path, run: Run) -> None:
+    """As one file does: to OUT itself, or into it where it is a folder, which a URL without a suffix is."""
+    for source, out, made in (
+        ("s3://bucket/in/a.png", "s3://bucket/one.nic", bucket / "one.nic"),
+        ("s3://bucket/in/a.png", "s3://bucket/z", bucket / "z/a.nic"),
+        ("s3://bucket/in/a.png", "s3://bucket/as/", bucket / "as/a.nic"),
+        ("s3://bucket/in/a.png", "s3://bucket", bucket / "a.nic"),
+        ("s3://bucket/in/z/b.jpg", "here.nic", here / "here.nic"),
+        ("a.png", "s3://bucket/up.nic", bucket / "up.nic"),
+        ("a.png", "s3://bucket", bucket / "a.nic"),
+    ):
+        code, _, said = run("encode", source, out, "-f", "-m", TINY)
+        shown = str(made.relative_to(bucket)) if made.is_relative_to(bucket) else made.name
+        assert (code, f"{shown}: 60x40, " in said, made.is_file()) == (0, True, True), said
+        made.unlink()
+    code, _, said = run("encode", "s3://bucket/in/a.png", "-m", TINY)
+    assert (code, (bucket / "in/a.nic").is_file()) == (0, True), said
+    code, _, said = run("encode", "s3://bucket/in/a.png", "-m", TINY)
+    assert (code, "s3://bucket/in/a.nic: exists already; -f overwrites it" in said) == (3, True)
+    code, _, said = run("decode", "s3://bucket/in/a.nic", "s3://bucket/back.jpg", "-m", TINY)
+    with Image.open(bucket / "back.jpg") as image:
+        assert (code, image.format, image.size) == (0, "JPEG", (60, 40)), said
+    assert not buckets.has_suffix("s3://my.bucket")
+    assert buckets.has_suffix("s3://my.bucket/a.b/c.nic")
 
 
 def test_what_is_wrong_is_an_error_about_the_url(bucket: Path, run: Run) -> None:
@@ -86,3 +121,61 @@ def test_a_file_url_is_a_path(here: Path, run: Run) -> None:
     code, _, said = run("encode", (here / "a.png").as_uri(), (here / "b c.nic").as_uri(), "-m", TINY)
     assert code == 0, said
     assert (here / "b c.nic").is_file()
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a server that speaks as S3 does."""
+    if find_spec("moto") is None or find_spec("pyarrow") is None:
+        pytest.skip("needs moto and pyarrow")
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = ("127.0.0.1", port)
+    with subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", place[0], "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            for _ in range(600):
+                with suppress(OSError), socket.create_connection(place, timeout=1):
+                    break
+                assert server.poll() is None
+                time.sleep(0.1)
+            monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+            monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "something")
+            monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()
+
+
+def test_through_a_server_of_objects(endpoint: str, here: Path) -> None:
+    """Real requests, from a process of their own: listed, read, written, found again, missed."""
+    from pyarrow.fs import S3FileSystem
+
+    store = S3FileSystem(endpoint_override=endpoint, allow_bucket_creation=True)
+    store.create_dir("photos")
+    for name in ("in/a.png", "in/deep/what? 100%.png"):
+        with store.open_output_stream(f"photos/{name}") as stream:
+            stream.write(Path("a.png").read_bytes())
+
+    def run(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "nicodec", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=120)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = run("encode", "s3://photos/in", "s3://photos/out", "-m", TINY, "-j", "1")
+    assert (code, "encoded 2 files" in said) == (0, True), said
+    with store.open_input_stream("photos/out/deep/what? 100%.nic") as stream:
+        assert stream.read() == nicodec.encode("a.png", model=TINY)
+    code, said = run("encode", "s3://photos/in", "s3://photos/out", "-m", TINY, "--skip-existing")
+    assert (code, "2 skipped" in said) == (0, True), said
+    code, said = run("decode", "s3://photos/out/a.nic", "back.png", "-m", TINY)
+    assert (code, Path("back.png").is_file()) == (0, True), said
+    code, said = run("verify", "s3://photos/none", "-m", TINY)
+    assert (code, said) == (3, "nicodec: s3://photos/none: no such file or folder\n")
+    code, said = run("encode", "a.png", "s3://elsewhere/a.nic", "-m", TINY)
+    assert (code, said.startswith("nicodec: s3://elsewhere/a.nic: ")) == (3, True), said

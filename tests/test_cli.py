@@ -86,7 +86,7 @@ def test_a_stream_to_a_file_and_a_file_to_a_stream(run: Run, here: Path) -> None
     assert run("encode", "-", "b.nic", "--quiet", stdin=Path("a.png").read_bytes()) == (0, b"", "")
     data = Path("b.nic").read_bytes()
     assert run("encode", "a.png", "-", "--quiet") == (0, data, "")
-    assert run("info", "-", "--json", stdin=data)[1] == run("info", "b.nic", "--json")[1]
+    assert run("info", "-", stdin=data)[1] == run("info", "b.nic")[1]
     assert run("verify", "-", stdin=data) == (0, b"stdin: ok\n", "")
 
 
@@ -167,7 +167,7 @@ BAD_INPUTS = [
     ("encode", "empty"), ("encode", "-"), ("decode", "none.nic"),
     ("decode", "text.png", "x.png"),
     ("decode", "cut.nic"), ("decode", "flipped.nic"), ("decode", "empty"), ("decode", "good.nic", "x.xyz"),
-    ("decode", "-"), ("info", "none.nic"), ("info", "."), ("info", "cut.nic"), ("info", "empty"),
+    ("decode", "-"), ("info", "none.nic"), ("info", "cut.nic"), ("info", "empty"),
     ("info", "flipped.nic"), ("verify", "flipped.nic"), ("verify", "none.nic"),
 ]  # fmt: skip
 
@@ -267,7 +267,7 @@ def test_info(run: Run, here: Path) -> None:
     assert (code, said) == (0, "")
     found = json.loads(out)
     assert found == {
-        "width": 60, "height": 40, "mode": "RGB", "quality": 33.0, "model": "photo",
+        "source": "a.nic", "width": 60, "height": 40, "mode": "RGB", "quality": 33.0, "model": "photo",
         "model_id": nicodec.Codec().checkpoint.id.hex(), "size": len(data), "bpp": 8 * len(data) / 2400,
         "version": "1.0", "tiles": [1, 1], "metadata": [],
         "chunks": [{"kind": kind, "bytes": size} for kind, size in nicodec.info(data).chunks],
@@ -277,6 +277,24 @@ def test_info(run: Run, here: Path) -> None:
     assert code == 0
     for shown in ("60x40 RGB", f"{len(data):,} (", "33", "photo", found["model_id"], "1.0", "none"):
         assert shown in text
+
+
+def test_info_of_many(run: Run, here: Path) -> None:
+    """One block, or line of JSON, for each; a bad one stops no other."""
+    data = nicodec.encode("a.png")
+    for name in ("a.nic", "b.nic"):
+        Path(name).write_bytes(data)
+    Path("cut.nic").write_bytes(data[:30])
+    alone = run("info", "a.nic")[1].decode()
+    code, out, said = run("info", "a.nic", "cut.nic", "b.nic")
+    assert (code, out.decode()) == (5, f"file     a.nic\n{alone}\nfile     b.nic\n{alone}")
+    assert said.startswith("nicodec: cut.nic: ")
+    code, out, said = run("info", ".", "--json")
+    assert [json.loads(line)["source"] for line in out.splitlines()] == [
+        os.path.join(".", "a.nic"),
+        os.path.join(".", "b.nic"),
+    ]
+    assert (code, said.count("\n")) == (5, 1)
 
 
 def test_verify(run: Run, here: Path) -> None:
@@ -296,6 +314,23 @@ def test_verify(run: Run, here: Path) -> None:
         "none.nic",
     ]
     assert out.startswith(b"a.nic: ok\nb.nic: the file is cut short")
+
+
+def test_verify_goes_through_folders_and_patterns(run: Run, here: Path) -> None:
+    Path("in/deep").mkdir(parents=True)
+    for name in ("in/a.nic", "in/deep/b.nic"):
+        Path(name).write_bytes(nicodec.encode("a.png"))
+    Path("in/notes.txt").touch()
+    code, out, said = run("verify", "in", "in/*.nic")
+    names = [line.split(": ")[0] for line in out.decode().splitlines()]
+    assert (code, names, said) == (
+        0,
+        [os.path.join("in", n) for n in ("a.nic", os.path.join("deep", "b.nic"), "a.nic")],
+        "",
+    )
+    Path("empty").mkdir()
+    code, out, said = run("verify", "empty")
+    assert (code, out, said) == (3, b"", "nicodec: nothing to do: no .nic file is there\n")
 
 
 def test_models(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
