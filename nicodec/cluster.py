@@ -9,10 +9,11 @@ import logging
 import os
 import pickle
 import socket
+import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 from nicodec.errors import MissingExtra, NicError
 from nicodec.files import shown
@@ -20,6 +21,11 @@ from nicodec.workers import Answer, Apart
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Rows: TypeAlias = Generator[dict[str, Any], None, None]
+
+# How the threads of Ray Data are called, and the most seconds to wait for one.
+WORKING = ("StreamingExecutor", "iter_threaded", "ray-data-")
+PATIENCE = 60
 
 
 class _Actor:
@@ -56,15 +62,16 @@ def spread(
     with _cluster() as ray:
         with _unwarned():
             rows = _answers(ray, pickle.dumps(work), [pickle.dumps(item) for item in items], workers)
-        while True:
-            with _unwarned():
-                row = next(rows, None)
-            if row is None:
-                return
-            yield items[row["n"]], pickle.loads(row["answer"])
+        with _ended(rows):
+            while True:
+                with _unwarned():
+                    row = next(rows, None)
+                if row is None:
+                    return
+                yield items[row["n"]], pickle.loads(row["answer"])
 
 
-def _answers(ray: Any, work: bytes, items: list[bytes], workers: int | None) -> Iterator[dict[str, Any]]:
+def _answers(ray: Any, work: bytes, items: list[bytes], workers: int | None) -> Rows:
     ray.data.DataContext.get_current().enable_progress_bars = False
     cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
     settings = {name: value for name, value in os.environ.items() if name.startswith("NICODEC_")}
@@ -79,7 +86,23 @@ def _answers(ray: Any, work: bytes, items: list[bytes], workers: int | None) -> 
             min_size=min(workers or cores, cores, len(items)), max_size=workers
         ),
     )
-    return iter(answers.iter_rows())
+    return cast("Rows", iter(answers.iter_rows()))
+
+
+@contextmanager
+def _ended(rows: Rows) -> Iterator[None]:
+    """Waits until Ray Data works no more on rows, all taken or not.
+
+    A thread of its that asks Ray for anything after `ray.shutdown` ends the whole process: status 1, and not
+    a word.
+    """
+    try:
+        yield
+    finally:
+        rows.close()
+        for thread in threading.enumerate():
+            if thread.name.startswith(WORKING):
+                thread.join(PATIENCE)
 
 
 @contextmanager

@@ -155,6 +155,37 @@ def test_ctrl_c_then_the_rest_then_what_is_wrong(nodes: TwoNodes, folder: Path) 
         assert np.array_equal(np.asarray(image), np.asarray(expected))
 
 
+STOPPED = """
+import sys, threading
+import ray
+from nicodec import cluster
+
+def shutdown(**options):
+    names = [thread.name for thread in threading.enumerate()]
+    print(*(name for name in names if name.startswith(cluster.WORKING)), "END", file=sys.__stdout__)
+    really(**options)
+
+really, ray.shutdown = ray.shutdown, shutdown
+answers = cluster.spread(abs, list(range(-50, 0)))
+item, answer = next(answers)
+assert answer.get() == -item
+working = [t.name for t in threading.enumerate() if t.name.startswith(cluster.WORKING)]
+print(len(working) > 0, file=sys.__stdout__)
+answers.close()
+"""
+
+
+@needs_ray
+@pytest.mark.slow
+def test_nothing_of_ray_works_on_when_it_is_left(nodes: TwoNodes) -> None:
+    """A thread that asked Ray for anything after its shutdown would end the process with status 1."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED], env={**os.environ, "RAY_ADDRESS": nodes.address},
+        capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split()) == (0, ["True", "END"]), done.stderr
+
+
 def test_without_ray_the_extra_is_named(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     code, _, said = run("encode", "a.png", "out/", "--engine", "ray", "-m", TINY)
