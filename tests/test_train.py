@@ -25,7 +25,17 @@ from nicodec.train import export, grow, loop, loss, patterns  # noqa: E402
 from nicodec.train.model import Model, ModelConfig, hats  # noqa: E402
 
 TINY = ModelConfig(
-    latent=24, linear=8, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16, context_blocks=1
+    latent=24,
+    linear=8,
+    width=16,
+    blocks_a=1,
+    blocks_s=1,
+    hyper=8,
+    z=8,
+    context=16,
+    context_blocks=1,
+    latent_blocks_a=3,
+    latent_blocks_s=2,
 )
 OPTIONS = loop.Options(steps=200, batch=2, patch=64, model=TINY)
 
@@ -314,15 +324,18 @@ def test_from_pictures_to_a_model_that_codes(patches: d.Patches, tmp_path: Path)
         loop.Trainer(replace(OPTIONS, model=replace(TINY, width=24)), patches).start_from(made)
 
 
-def test_a_network_grows_by_blocks_that_change_nothing_at_first(patches: d.Patches, tmp_path: Path) -> None:
-    small = replace(TINY, latent_blocks_a=0, latent_blocks_s=0)
+@pytest.mark.parametrize("blocks", [0, 1])
+def test_a_network_grows_by_blocks_that_change_nothing_at_first(
+    patches: d.Patches, tmp_path: Path, blocks: int
+) -> None:
+    small = replace(TINY, latent_blocks_a=blocks, latent_blocks_s=blocks)
     trainer = loop.Trainer(replace(OPTIONS, model=small), patches)
     losses(trainer, 20)
     made = export.write_model(trainer.model.eval(), tmp_path / "my.nicmodel", "my", {})
     grown = loop.Trainer(OPTIONS, patches)
     grown.start_from(made)
-    assert len(grown.model.g_a.latent_blocks) == 3
-    assert len(grown.model.g_s.latent_blocks) == 2
+    assert len(grown.model.g_a.latent_blocks) == TINY.latent_blocks_a > blocks
+    assert len(grown.model.g_s.latent_blocks) == TINY.latent_blocks_s > blocks
     trainer.start_from(made)
     x, q = torch.from_numpy(picture(3, 128, 192))[None].float() / 255 - 0.5, torch.tensor([6000])
     with torch.no_grad():
@@ -373,10 +386,11 @@ def test_only_what_can_grow_does() -> None:
     assert grow.fits(small, TINY)
     assert grow.fits(TINY, TINY)
     assert grow.fits(replace(small, latent_blocks_a=0, latent_blocks_s=0), TINY)
+    assert grow.fits(replace(TINY, latent_blocks_a=1), TINY)
     assert not grow.fits(TINY, small)
     assert not grow.fits(replace(small, latent=12), TINY)
     assert not grow.fits(replace(small, width=8), TINY)
-    assert not grow.fits(replace(TINY, latent_blocks_a=2), TINY)
+    assert not grow.fits(replace(TINY, latent_blocks_a=TINY.latent_blocks_a + 1), TINY)
 
 
 def test_the_estimated_rate_is_the_rate_of_the_file(patches: d.Patches, tmp_path: Path) -> None:

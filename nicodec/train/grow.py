@@ -17,9 +17,9 @@ RIDGE = 1e-2
 
 
 def fits(smaller: ModelConfig, larger: ModelConfig) -> bool:
-    """Whether one can grow into the other: by blocks on a latent that had none, and by linear channels."""
+    """Whether one can grow into the other: by more blocks on the latent, and by linear channels."""
     blocks = ("latent_blocks_a", "latent_blocks_s")
-    grown = {name: getattr(larger, name) for name in blocks if not getattr(smaller, name)}
+    grown = {name: max(getattr(smaller, name), getattr(larger, name)) for name in blocks}
     rest = larger.latent - smaller.latent
     if rest > 0:
         grown |= {"latent": larger.latent, "linear": smaller.linear + rest}

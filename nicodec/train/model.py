@@ -50,8 +50,8 @@ class ModelConfig:
     z: int = 64
     context: int = 192
     context_blocks: int = 1
-    latent_blocks_a: int = 3
-    latent_blocks_s: int = 2
+    latent_blocks_a: int = 6
+    latent_blocks_s: int = 4
     linear: int = 448
 
     @classmethod
