@@ -17,7 +17,13 @@ pytest.importorskip("onnx")
 from nicodec import checkpoint, prior  # noqa: E402
 from nicodec.codec import Codec  # noqa: E402
 from nicodec.errors import BadModel  # noqa: E402
-from nicodec.train import complexity, export, limits  # noqa: E402
+from nicodec.train import (  # noqa: E402
+    complexity,
+    export,
+    layers,
+    likelihood,
+    limits,
+)
 from nicodec.train import model as m  # noqa: E402
 from nicodec.transform import Networks  # noqa: E402
 
@@ -69,7 +75,7 @@ def test_the_codec_codes_what_the_network_makes(made: checkpoint.Checkpoint) -> 
     x = torch.from_numpy(pixels)[None].float() / 255 - 0.5
     with torch.no_grad():
         out = rounded.eval()(x, torch.tensor([q]))
-        hat = m.hats(torch.tensor([q / 100]))
+        hat = layers.hats(torch.tensor([q / 100]))
         y = rounded.g_a(x, hat, rounded.spread) * rounded.gain(hat)
     theirs = out.r[0].permute(2, 0, 1).numpy()
     agree = decoded.r == theirs
@@ -83,7 +89,7 @@ def test_the_codec_codes_what_the_network_makes(made: checkpoint.Checkpoint) -> 
 
 
 def test_thresholds_fall_as_scales_grow() -> None:
-    found = m.thresholds()
+    found = likelihood.thresholds()
     assert (found.diff() <= 1e-5).all()
     assert float(found[0]) == 1.0
     assert 0.5 < float(found[-1]) < 0.51

@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from nicodec.train import likelihood, tables  # noqa: E402
 from nicodec.train import model as m  # noqa: E402
-from nicodec.train import tables  # noqa: E402
 
 TINY = m.ModelConfig(latent=24, linear=8, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16)
 
@@ -32,11 +32,13 @@ def test_gaussian_tables_cost_what_gaussians_cost() -> None:
     assert settled == list(range(len(settled)))  # the smallest scales
     assert 0 < len(settled) < 10
     for t in (10, 20, 40, 63):
-        sigma = m.SCALE_MIN * np.exp(m.SCALE_STEP * t)
+        sigma = likelihood.SCALE_MIN * np.exp(likelihood.SCALE_STEP * t)
         f = made["tables.y.frequencies"][start[t] : start[t + 1]].astype(np.float64)
         assert len(f) == 2 * -low[t] + 2  # symmetric, and one escape
         values = np.arange(low[t], -low[t] + 1)
-        p = m.gaussian_likelihood(torch.from_numpy(values.astype(np.float64)), torch.tensor(sigma)).numpy()
+        p = likelihood.gaussian_likelihood(
+            torch.from_numpy(values.astype(np.float64)), torch.tensor(sigma)
+        ).numpy()
         assert np.abs(f[:-1] / 65536 - p).max() < 2e-4
         assert p.sum() > 1 - 1e-4
 

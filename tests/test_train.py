@@ -22,7 +22,8 @@ import nicodec  # noqa: E402
 from nicodec.errors import BadFile, BadImage, BadModel, NicError  # noqa: E402
 from nicodec.train import data as d  # noqa: E402
 from nicodec.train import export, grow, loop, loss, patterns  # noqa: E402
-from nicodec.train.model import Model, ModelConfig, hats  # noqa: E402
+from nicodec.train.layers import hats  # noqa: E402
+from nicodec.train.model import Model, ModelConfig  # noqa: E402
 
 TINY = ModelConfig(
     latent=24,

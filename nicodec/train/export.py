@@ -28,15 +28,8 @@ from nicodec.prior import HAT_ONE
 from nicodec.quantize import MAX_HYPER as Z_MAX
 from nicodec.tiles import Y_CELL, Box
 from nicodec.train import graphs, tables
-from nicodec.train.model import (
-    ACT_MAX,
-    LIMITS,
-    IntegerLayer,
-    Model,
-    ModelConfig,
-    hats,
-    phase0,
-)
+from nicodec.train.layers import ACT_MAX, IntegerLayer, hats
+from nicodec.train.model import LIMITS, Model, ModelConfig, phase0
 from nicodec.transform import Networks, Planes
 from nicodec.windows import STRIDE, Windows
 

@@ -15,7 +15,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from nicodec.prior import ANCHORS, HAT_ONE
-from nicodec.train.model import ACT_MAX, SCALES, ModelConfig
+from nicodec.train.layers import ACT_MAX
+from nicodec.train.likelihood import SCALES
+from nicodec.train.model import ModelConfig
 
 # Old enough for every onnxruntime from 1.14 on and for onnxruntime-web.
 OPSET, IR_VERSION = 17, 8

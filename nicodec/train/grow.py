@@ -8,7 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nicodec.train.model import SCALE_STEP, Model, ModelConfig, hats, space_to_depth
+from nicodec.train.layers import hats, space_to_depth
+from nicodec.train.likelihood import SCALE_STEP
+from nicodec.train.model import Model, ModelConfig
 
 # From so many of the faintest channels there were, new ones learn how their scales follow z.
 MODELS = 64

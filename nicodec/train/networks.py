@@ -23,7 +23,8 @@ from nicodec.errors import BadModel, NicError
 from nicodec.files import shown
 from nicodec.prior import HAT_ONE
 from nicodec.train.export import thaw
-from nicodec.train.model import IntegerLayer, Model, ModelConfig, depth_to_space, hats
+from nicodec.train.layers import IntegerLayer, depth_to_space, hats
+from nicodec.train.model import Model, ModelConfig
 
 Planes: TypeAlias = npt.NDArray[np.float32]
 

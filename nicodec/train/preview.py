@@ -15,7 +15,8 @@ from torch import Tensor
 
 from nicodec.prior import ANCHORS
 from nicodec.train import coded
-from nicodec.train.model import Model, hats, space_to_depth
+from nicodec.train.layers import hats, space_to_depth
+from nicodec.train.model import Model
 
 Array: TypeAlias = npt.NDArray[Any]
 

@@ -23,9 +23,10 @@ from nicodec.checkpoint import Checkpoint
 from nicodec.entropy import FREQUENCY_BITS, Tables
 from nicodec.symbols import scale_index
 from nicodec.tiles import Y_CELL, Box, Rows
+from nicodec.train.layers import bounded, full, hats
 from nicodec.train.loop import bf16_pays
 from nicodec.train.loss import lambda_of
-from nicodec.train.model import bounded, full, hats, phase0
+from nicodec.train.model import phase0
 from nicodec.train.networks import model_of
 from nicodec.transform import Networks
 from nicodec.windows import STRIDE

@@ -17,7 +17,8 @@ from torch import Tensor
 from nicodec.prior import ANCHORS
 from nicodec.quantize import MAX_HYPER as Z_MAX
 from nicodec.train import coded
-from nicodec.train.model import SCALE_MIN, SCALE_STEP, SCALES, Model, gaussian_likelihood
+from nicodec.train.likelihood import SCALE_MIN, SCALE_STEP, SCALES, gaussian_likelihood
+from nicodec.train.model import Model
 
 Array: TypeAlias = npt.NDArray[Any]
 
