@@ -111,11 +111,11 @@ def entropy_share(codec: nicodec.Codec, picture: Image.Image) -> tuple[float, fl
     """The range coder's share of the time of encoding and of decoding."""
     shares = []
     data = codec.encode(picture, quality=QUALITY)
-    for name, work in (
-        ("encode", lambda: codec.encode(picture, quality=QUALITY)),
-        ("decode", lambda: codec.decode(data)),
+    for coder, name, work in (
+        (entropy.Encoder, "add", lambda: codec.encode(picture, quality=QUALITY)),
+        (entropy.Decoder, "take", lambda: codec.decode(data)),
     ):
-        real, spent = getattr(entropy, name), [0.0]
+        real, spent = getattr(coder, name), [0.0]
 
         def timed(*arguments: Any, real: Any = real, spent: list[float] = spent) -> Any:
             start = time.perf_counter()
@@ -123,11 +123,11 @@ def entropy_share(codec: nicodec.Codec, picture: Image.Image) -> tuple[float, fl
             spent[0] += time.perf_counter() - start
             return result
 
-        setattr(entropy, name, timed)
+        setattr(coder, name, timed)
         start = time.perf_counter()
         work()
         shares.append(spent[0] / (time.perf_counter() - start))
-        setattr(entropy, name, real)
+        setattr(coder, name, real)
     return shares[0], shares[1]
 
 

@@ -30,13 +30,13 @@ from nicodec import (
     prior,
     quantize,
     rate,
-    symbols,
     tiles,
 )
 from nicodec.checkpoint import Checkpoint
 from nicodec.container import CELL, Chunk, Header, Kind
-from nicodec.errors import BadModel, MissingExtra, ModelNotFound, NicError, TargetMissed
+from nicodec.errors import MissingExtra, ModelNotFound, NicError, TargetMissed
 from nicodec.files import read_bytes, shown
+from nicodec.hyper import HyperTables
 from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box, Rows
@@ -76,9 +76,7 @@ class Codec:
         self.checkpoint, self.threads, self.device = found, threads, device
         self.networks = Networks(found, threads) if device == "cpu" else _torch_networks(found, device)
         self.y_tables = prior.tables(self.checkpoint, "y", quantize.MAX_SYMBOL, escape=True)
-        self.z_tables = prior.tables(self.checkpoint, "z", quantize.MAX_HYPER, escape=False)
-        if found.config.get("z") != len(self.z_tables.low) / prior.ANCHORS:
-            raise BadModel(f"{shown(found.path)}: the model has tables for another z than its own")
+        self.z_tables = HyperTables.of(found)
         self.windows = Windows(self.checkpoint, self.networks)
         self._refines: Any = None
 
@@ -179,11 +177,9 @@ class Codec:
     ) -> bytes:
         """The steps, at one quality in hundredths. refine: changes the latent of a band."""
         height, width, channels = picture.pixels.shape
-        tables = symbols.z_tables_of(q, self.z_tables)
-        ranges = self.z_tables.low[tables], self.z_tables.high[tables]
-        whole = tiles.cells(width, height)
+        whole, ranges = tiles.cells(width, height), self.z_tables.ranges(q)
         size, crc = _tile(whole), SymbolsCrc()
-        z = np.zeros((1, len(tables), whole.rows, whole.columns), np.int8)
+        z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
 
         def residuals() -> Iterator[tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]]:
             """What is coded of each tile, and the table of each symbol; fills `z` and `crc`."""
@@ -204,7 +200,7 @@ class Codec:
 
         payloads = list(self._beside(payload, residuals()))
         header = Header(width, height, channels, q, size, self.checkpoint.id, crc.value(z))
-        chunks = [Chunk(Kind.Z, symbols.write_z(z, q, self.z_tables))]
+        chunks = [Chunk(Kind.Z, self.z_tables.write(z, q))]
         chunks += payloads
         if picture.alpha is not None:
             chunks.append(Chunk(Kind.ALPHA, alpha.encode(picture.alpha)))

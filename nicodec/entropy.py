@@ -1,8 +1,8 @@
 """Symbols + table indices + frequency tables <-> bytes; the only importer of the range coder.
 
-Last before the container. All indices are known before any symbol is read, so symbols are sorted by
-table and the run of each table is one vectorised call. Where a table leaves no choice, the symbol is zero and
-nothing is coded.
+Last before the container. The indices of a group are known before any symbol of it is read, so symbols are
+sorted by table and the run of each table is one vectorised call. Where a table leaves no choice, the symbol
+is zero and nothing is coded.
 
 The coder is constriction's range coder (Bamler 2022, arXiv 2201.01741; 32-bit words, 64-bit state). With
 `perfect=False` and frequencies that sum to 2^16 its 24-bit cumulative for entry i of n is exactly
@@ -99,61 +99,92 @@ def _runs(index: Integers, tables: Tables) -> tuple[Integers, list[tuple[int, in
     return order, [(int(t), int(ends[t] - counts[t]), int(ends[t])) for t in np.flatnonzero(counts)]
 
 
-def encode(symbols: Integers, index: Integers, tables: Tables) -> bytes:
-    """Symbols (N,) in -32767..32767, settled, and the table of each (N,) -> bytes.
+class Encoder:
+    """Symbols, in one or several groups, -> one payload.
 
     Layout: the number of bytes of the escapes as a varint; the escapes, each the zigzag varint of a symbol
     outside its table; the coder's words, little-endian.
     """
-    order, runs = _runs(index, tables)
-    ordered = symbols[order].astype(np.int32)
-    encoder = constriction.stream.queue.RangeEncoder()
-    escapes = bytearray()
-    for table, begin, end in runs:
-        run = ordered[begin:end] - int(tables.low[table])
-        if tables.escape:
-            top = int(tables.high[table]) - int(tables.low[table])
-            outside = (run < 0) | (run > top)
-            for value in ordered[begin:end][outside]:
-                escapes += _varint(_zigzag(int(value)))
-            run[outside] = top + 1
-        encoder.encode(run, tables.model(table))
-    words: npt.NDArray[np.uint32] = encoder.get_compressed()
-    return bytes(_varint(len(escapes)) + escapes) + words.astype("<u4").tobytes()
 
+    def __init__(self, tables: Tables) -> None:
+        self._tables, self._escapes = tables, bytearray()
+        self._coder = constriction.stream.queue.RangeEncoder()
 
-def decode(data: bytes, index: Integers, tables: Tables) -> npt.NDArray[np.int16]:
-    """The inverse of `encode`: bytes and the table of each symbol (N,) -> symbols (N,).
-
-    Raises BadFile if the bytes are not what `encode` makes of some symbols.
-    """
-    escape_bytes, at = _read_varint(data, 0)
-    escapes, coded, escape_at = data[at : at + escape_bytes], data[at + escape_bytes :], 0
-    if len(escapes) != escape_bytes or len(coded) % 4:
-        raise BadFile("a tile has an impossible length")
-    words = np.frombuffer(coded, "<u4").astype(np.uint32)
-    order, runs = _runs(index, tables)
-    ordered = np.empty(order.size, np.int16)
-    decoder = constriction.stream.queue.RangeDecoder(words)
-    try:
+    def add(self, symbols: Integers, index: Integers) -> None:
+        """The next group: symbols (N,) in -32767..32767, settled, and the table of each (N,)."""
+        tables = self._tables
+        order, runs = _runs(index, tables)
+        ordered = symbols[order].astype(np.int32)
         for table, begin, end in runs:
-            run = decoder.decode(tables.model(table), end - begin) + int(tables.low[table])
+            run = ordered[begin:end] - int(tables.low[table])
+            if tables.escape:
+                top = int(tables.high[table]) - int(tables.low[table])
+                outside = (run < 0) | (run > top)
+                for value in ordered[begin:end][outside]:
+                    self._escapes += _varint(_zigzag(int(value)))
+                run[outside] = top + 1
+            self._coder.encode(run, tables.model(table))
+
+    def payload(self) -> bytes:
+        words: npt.NDArray[np.uint32] = self._coder.get_compressed()
+        return bytes(_varint(len(self._escapes)) + self._escapes) + words.astype("<u4").tobytes()
+
+
+class Decoder:
+    """The inverse of `Encoder`. Raises BadFile if the payload is not what one makes of some symbols."""
+
+    def __init__(self, payload: bytes, tables: Tables) -> None:
+        length, at = _read_varint(payload, 0)
+        self._tables, self._escapes, self._coded = tables, payload[at : at + length], payload[at + length :]
+        self._escape_at, self._begun = 0, False
+        if len(self._escapes) != length or len(self._coded) % 4:
+            raise BadFile("a tile has an impossible length")
+        words = np.frombuffer(self._coded, "<u4").astype(np.uint32)
+        self._coder = constriction.stream.queue.RangeDecoder(words)
+
+    def take(self, index: Integers) -> npt.NDArray[np.int16]:
+        """The next group: the table of each symbol (N,) -> symbols (N,)."""
+        tables = self._tables
+        order, runs = _runs(index, tables)
+        ordered = np.empty(order.size, np.int16)
+        self._begun |= bool(runs)
+        for table, begin, end in runs:
+            try:
+                run = self._coder.decode(tables.model(table), end - begin) + int(tables.low[table])
+            except AssertionError:  # the coder's word for bytes that no encoder makes
+                raise BadFile("a tile does not decode") from None
             if tables.escape:
                 low, high = int(tables.low[table]), int(tables.high[table])
                 for i in np.flatnonzero(run > high):
-                    value, escape_at = _read_varint(escapes, escape_at)
+                    value, self._escape_at = _read_varint(self._escapes, self._escape_at)
                     symbol = (value >> 1) ^ -(value & 1)
                     if low <= symbol <= high or abs(symbol) > MAX_SYMBOL:
                         raise BadFile("a tile holds an impossible symbol")
                     run[i] = symbol
             ordered[begin:end] = run
-        exhausted = decoder.maybe_exhausted() if runs else not coded
-    except AssertionError:  # the coder's word for bytes that no encoder makes
-        raise BadFile("a tile does not decode") from None
-    if not exhausted or escape_at != len(escapes):
-        raise BadFile("a tile does not end where its symbols end")
-    symbols = np.zeros(index.size, np.int16)
-    symbols[order] = ordered
+        symbols = np.zeros(index.size, np.int16)
+        symbols[order] = ordered
+        return symbols
+
+    def finish(self) -> None:
+        """After the last group: nothing may be left."""
+        exhausted = self._coder.maybe_exhausted() if self._begun else not self._coded
+        if not exhausted or self._escape_at != len(self._escapes):
+            raise BadFile("a tile does not end where its symbols end")
+
+
+def encode(symbols: Integers, index: Integers, tables: Tables) -> bytes:
+    """One group of symbols -> its payload."""
+    encoder = Encoder(tables)
+    encoder.add(symbols, index)
+    return encoder.payload()
+
+
+def decode(payload: bytes, index: Integers, tables: Tables) -> npt.NDArray[np.int16]:
+    """A payload of one group -> its symbols. Raises BadFile."""
+    decoder = Decoder(payload, tables)
+    symbols = decoder.take(index)
+    decoder.finish()
     return symbols
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from nicodec import entropy, prior, tiles
 from nicodec.container import Chunk, Header
 from nicodec.entropy import Tables
 from nicodec.errors import ChecksumMismatch
+from nicodec.hyper import HyperTables
 from nicodec.tiles import Y_CELL, Box
 from nicodec.transform import Networks
 
@@ -25,18 +25,18 @@ PIECE = 16
 
 
 class Symbols:
-    """What a decoder reads. Raises what `entropy.decode` raises.
+    """What a decoder reads. Raises what `entropy.Decoder` raises.
 
     z: int8 (1, Z, R, S). `residual` decodes the tiles that it needs and keeps them until `forget`; each is
     decoded once. h_sigma needs z one cell around a tile, for its one 3x3 layer.
     """
 
     def __init__(
-        self, header: Header, chunks: list[Chunk], networks: Networks, y_tables: Tables, z_tables: Tables
+        self, header: Header, chunks: list[Chunk], networks: Networks, y_tables: Tables, z_tables: HyperTables
     ) -> None:
         self._header, self._chunks, self._networks, self._tables = header, chunks, networks, y_tables
         self.cells = tiles.cells(header.width, header.height)
-        self.z = _read_z(header, chunks[0].payload, z_tables)
+        self.z = z_tables.read(chunks[0].payload, self.cells.rows, self.cells.columns, header.quality)
         self._boxes = list(tiles.grid(self.cells, header.tile))
         self._bands = list(tiles.grid(self.cells, (self.cells.right, header.tile[1])))
         self._across = len(self._boxes) // len(self._bands)
@@ -114,28 +114,6 @@ def scale_index(
             pieces.append(tiles.crop(index, seen.times(Y_CELL), piece.times(Y_CELL)))
         rows.append(np.concatenate(pieces, axis=3))
     return np.concatenate(rows, axis=2)
-
-
-def z_tables_of(quality: int, z_tables: Tables) -> npt.NDArray[np.integer[Any]]:
-    """The table of each channel of z."""
-    return prior.hyper_index(quality, len(z_tables.low) // prior.ANCHORS)
-
-
-def write_z(z: npt.NDArray[np.int8], quality: int, z_tables: Tables) -> bytes:
-    """z (1, Z, R, S) -> the payload of its chunk."""
-    return entropy.encode(z.reshape(-1), _z_index(z, quality, z_tables), z_tables)
-
-
-def _read_z(header: Header, payload: bytes, z_tables: Tables) -> npt.NDArray[np.int8]:
-    whole = tiles.cells(header.width, header.height)
-    z = np.empty((1, len(z_tables.low) // prior.ANCHORS, whole.rows, whole.columns), np.int8)
-    z.reshape(-1)[:] = entropy.decode(payload, _z_index(z, header.quality, z_tables), z_tables)
-    return z
-
-
-def _z_index(z: npt.NDArray[np.int8], quality: int, z_tables: Tables) -> npt.NDArray[np.integer[Any]]:
-    """The table of every symbol of z."""
-    return np.repeat(z_tables_of(quality, z_tables), z.shape[2] * z.shape[3])
 
 
 class SymbolsCrc:

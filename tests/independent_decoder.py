@@ -43,8 +43,7 @@ def require(condition: bool, why: str) -> None:
 
 
 def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
-    require(data[:8] == b"\x89NIC\r\n\x1a\n", "magic")
-    require(len(data) >= 39, "short")
+    require(data[:8] == b"\x89NIC\r\n\x1a\n" and len(data) >= 39, "magic, or short")
     head = Header(*struct.unpack_from("<BBBIIHHH8sIH", data, 8))
     require(head.major == 1, "version")
     at = 39 + 9 * head.chunks
@@ -80,10 +79,9 @@ def inflate(stored: bytes) -> bytes:
 
 
 def decode_alpha(stored: bytes, head: Header) -> Array:
+    require(stored[0] in (1, 2) or (stored[0] == 0 and len(stored) == 2), "method of alpha")
     if stored[0] == 0:
-        require(len(stored) == 2, "alpha")
         return np.full((head.height, head.width), stored[1], np.uint8)
-    require(stored[0] in (1, 2), "method of alpha")
     plane = np.frombuffer(zlib.decompress(stored[1:]), np.uint8).reshape(head.height, head.width)
     return plane if stored[0] == 1 else np.cumsum(plane, axis=0, dtype=np.uint8)
 
@@ -115,62 +113,73 @@ class Model:
         return (sums * (2**24 - len(sums) + 1) // 2**16 + np.arange(len(sums))).tolist(), int(low[number])
 
 
-class RangeDecoder:
-    """offset: where in the current interval, of `size`, the coded number lies."""
-
-    def __init__(self, data: bytes) -> None:
-        require(len(data) % 4 == 0, "words")
-        self.words = iter(struct.unpack(f"<{len(data) // 4}I", data))
-        self.size, self.data = 2**64 - 1, data
-        self.offset = next(self.words, 0) << 32 | next(self.words, 0)
-
-    def symbols(self, cumulative: list[int], count: int) -> list[int]:
-        found, offset, size = [], self.offset, self.size
-        for _ in range(count):
-            scale = size >> 24
-            quantile = offset // scale
-            require(quantile < 2**24, "words that no encoder writes")
-            i = bisect_right(cumulative, quantile) - 1
-            offset -= scale * cumulative[i]
-            size = scale * (cumulative[i + 1] - cumulative[i])
-            if size < 2**32:
-                size <<= 32
-                offset = offset << 32 | next(self.words, 0)
-            found.append(i)
-        self.offset, self.size = offset, size
-        return found
-
-    def finish(self) -> None:
-        require(next(self.words, None) is None, "words left over")
-        require(self.offset < 2**33 - 1 if self.size < 2**64 - 1 else not self.data, "the last word")
-
-
 def varint(data: bytes, at: int) -> tuple[int, int]:
     size = next((i + 1 for i, byte in enumerate(data[at : at + 5]) if byte < 128), 0)
     require(size == 1 or (size > 0 and data[at + size - 1] > 0), "varint")
     return sum((data[at + i] & 127) << 7 * i for i in range(size)), at + size
 
 
-def decode_symbols(payload: bytes, index: Array, model: Model, name: str) -> Array:
-    """index: the table of each symbol, in the order of the symbols."""
-    length, at = varint(payload, 0)
-    require(length <= len(payload) - at, "escapes")
-    escapes, coder, done = payload[at : at + length], RangeDecoder(payload[at + length :]), 0
-    symbols = np.zeros(index.size, np.int16)
-    for number in np.unique(index).tolist():
-        cumulative, low = model.table(name, number)
-        escape = len(cumulative) - 2 if name == "y" else None
-        places = np.flatnonzero(index == number) if len(cumulative) > 2 else ()  # no choice: zero
-        for place, i in zip(places, coder.symbols(cumulative, len(places)), strict=True):
-            value = low + i
-            if i == escape:
-                zigzag, done = varint(escapes, done)
-                value = zigzag >> 1 ^ -(zigzag & 1)
-                require(not low <= value < low + i and abs(value) < 2**15, "escape")
-            symbols[place] = value
-    coder.finish()
-    require(done == length, "escapes left over")
-    return symbols
+class Payload:
+    """Groups of symbols. offset: where in the current interval, of `size`, the coded number lies."""
+
+    def __init__(self, payload: bytes, model: Model, name: str) -> None:
+        self.model, self.name, self.escaped = model, name, 0
+        self.length, at = varint(payload, 0)
+        self.escapes, self.coded = payload[at : at + self.length], payload[at + self.length :]
+        require(len(self.escapes) == self.length and len(self.coded) % 4 == 0, "escapes or words")
+        self.words = iter(struct.unpack(f"<{len(self.coded) // 4}I", self.coded))
+        self.size, self.offset = 2**64 - 1, next(self.words, 0) << 32 | next(self.words, 0)
+
+    def entry(self, cumulative: list[int]) -> int:
+        scale = self.size >> 24
+        require(self.offset // scale < 2**24, "words that no encoder writes")
+        i = bisect_right(cumulative, self.offset // scale) - 1
+        self.offset -= scale * cumulative[i]
+        self.size = scale * (cumulative[i + 1] - cumulative[i])
+        if self.size < 2**32:
+            self.size, self.offset = self.size << 32, self.offset << 32 | next(self.words, 0)
+        return i
+
+    def symbols(self, index: Array) -> Array:
+        """The next group; index: the table of each symbol, in the order of the symbols."""
+        symbols = np.zeros(index.size, np.int16)
+        for number in np.unique(index).tolist():
+            cumulative, low = self.model.table(self.name, number)
+            places = np.flatnonzero(index == number) if len(cumulative) > 2 else ()  # no choice: zero
+            for place in places:
+                value = low + (i := self.entry(cumulative))
+                if self.name == "y" and i == len(cumulative) - 2:
+                    zigzag, self.escaped = varint(self.escapes, self.escaped)
+                    value = zigzag >> 1 ^ -(zigzag & 1)
+                    require(not low <= value < low + i and abs(value) < 2**15, "escape")
+                symbols[place] = value
+        return symbols.reshape(index.shape)
+
+    def finish(self) -> None:
+        require(next(self.words, None) is None and self.escaped == self.length, "words or escapes left over")
+        require(self.offset < 2**33 - 1 if self.size < 2**64 - 1 else not self.coded, "the last word")
+
+
+def moved(x: Array, m: int, n: int) -> Array:
+    """(C, h, w): what lies m - 2 rows below and n - 2 columns right of each place; zero outside."""
+    return np.pad(x, ((0, 0), (2, 2), (2, 2)))[:, m : m + x.shape[1], n : n + x.shape[2]]
+
+
+def decode_z(payload: bytes, model: Model, head: Header, z: Array) -> Array:
+    """z: int64 (Z, h, w), zero."""
+    coded, bounds, known = Payload(payload, model, "z"), model.tensors.get("tables.z.bounds"), z[:1] * 0
+    own = (head.quality + 500) // 1000 * len(z) + np.arange(len(z))
+    tables, (i, j) = own[:, None, None] + z, np.ogrid[: z.shape[1], : z.shape[2]]
+    for step, odd in ((2, 0), (2, 2), (2, 1), (1, 2), (1, 1)) if bounds is not None else ():
+        here = (i % step == 0) & (j % step == 0) & (i // step % 2 + j // step % 2 == odd)
+        near = [(m, n) for m, n in np.ndindex(5, 5) if abs(m - 2) + abs(n - 2) == odd * step]
+        total, count = (sum(moved(x, m, n) for m, n in near) for x in (z, known))
+        reached = [12 * total >= bound[:, None, None] * count for bound in bounds[own].T]
+        z[:, here] = coded.symbols((tables + 11 * len(z) * (1 + sum(reached)) * (odd > 0))[:, here])
+        known[:, here] = 1
+    z = coded.symbols(tables) if bounds is None else z
+    coded.finish()
+    return z.astype(np.int8)
 
 
 def up(x: Array, r: int) -> Array:
@@ -181,9 +190,7 @@ def up(x: Array, r: int) -> Array:
 
 def shifted(x: Array) -> Array:
     """(C, h, w) -> (9, C, h, w): the 3x3 neighbourhood, row by row, zeros outside."""
-    h, w = x.shape[1:]
-    p = np.pad(x, ((0, 0), (1, 1), (1, 1)))
-    return np.stack([p[:, i : i + h, j : j + w] for i in range(3) for j in range(3)])
+    return np.stack([moved(x, m, n) for m in (1, 2, 3) for n in (1, 2, 3)])
 
 
 def matrix(weight: Array, x: Array) -> Array:
@@ -278,22 +285,16 @@ def decode(data: bytes, model: Model) -> Decoded:
     """Raises ValueError for anything but a whole file made with this model."""
     head, chunks = parse_file(data)
     require(head.model == model.id, "another model")
-    width, latent = model.config["z"], model.config["latent"]
     rows, columns = -(-head.height // 64), -(-head.width // 64)
-    tables = (head.quality + 500) // 1000 * width + np.arange(width)
-    z = decode_symbols(chunks[0][1], np.repeat(tables, rows * columns), model, "z")
-    z = z.reshape(width, rows, columns).astype(np.int8)
+    z = decode_z(chunks[0][1], model, head, np.zeros((model.config["z"], rows, columns), int))
     index = scale_index(model, z, head.quality)
-    r = np.empty((latent, 4 * rows, 4 * columns), np.int16)
+    r = np.empty((model.config["latent"], 4 * rows, 4 * columns), np.int16)
     for (_, payload), part in zip(chunks[1:], tile_grid(head), strict=False):
-        tile = index[:, part[0], part[1]]
-        r[:, part[0], part[1]] = decode_symbols(payload, tile.reshape(-1), model, "y").reshape(tile.shape)
+        coded = Payload(payload, model, "y")
+        r[:, part[0], part[1]] = coded.symbols(index[:, part[0], part[1]])
+        coded.finish()
     require(zlib.crc32(r.astype("<i2").tobytes(), zlib.crc32(z.tobytes())) == head.symbols_crc, "symbols")
     networks, extra = Networks(model, head.quality), dict(chunks)
-    return Decoded(
-        z,
-        r,
-        networks.pixels(networks.latent(z, r), head),
-        decode_alpha(extra[ALPHA], head) if ALPHA in extra else None,
-        {kind: inflate(extra[kind]) for kind in (ICC, EXIF, XMP) if kind in extra},
-    )
+    alpha = decode_alpha(extra[ALPHA], head) if ALPHA in extra else None
+    metadata = {kind: inflate(extra[kind]) for kind in (ICC, EXIF, XMP) if kind in extra}
+    return Decoded(z, r, networks.pixels(networks.latent(z, r), head), alpha, metadata)

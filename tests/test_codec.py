@@ -321,10 +321,9 @@ def test_bytes_are_the_entropy_of_the_symbols(codec: Codec, quality: int) -> Non
     found = codec.symbols_of(header, chunks)
     z, r = found.z, found.whole()
     index = codec.networks.h_sigma(z, prior.integer_hats(header.quality))
-    z_tables = prior.hyper_index(header.quality, z.shape[1])
-    each = np.repeat(z_tables, z.shape[2] * z.shape[3])
     bits = entropy.ideal_bits(r.reshape(-1), index.reshape(-1), codec.y_tables)
-    bits += entropy.ideal_bits(z.reshape(-1), each, codec.z_tables)
+    for cells, each in codec.z_tables.groups(z, header.quality):
+        bits += entropy.ideal_bits(z[0][:, cells].reshape(-1), each.reshape(-1), codec.z_tables.tables)
     assert bits / 8 <= len(data) <= 1.01 * bits / 8 + 100
 
 

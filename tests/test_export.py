@@ -28,7 +28,17 @@ from nicodec.train import model as m  # noqa: E402
 from nicodec.transform import Networks  # noqa: E402
 
 TINY = m.ModelConfig(
-    latent=24, linear=8, width=16, blocks_a=2, blocks_s=1, hyper=8, z=8, context=16, context_blocks=2
+    latent=24,
+    linear=8,
+    width=16,
+    blocks_a=2,
+    blocks_s=1,
+    hyper=8,
+    z=8,
+    context=16,
+    context_blocks=2,
+    latent_blocks_a=3,
+    latent_blocks_s=2,
 )
 
 
@@ -198,7 +208,8 @@ def test_the_halos_are_the_smallest_that_make_the_whole(
     network: Any, made: checkpoint.Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Less than the reach where the last steps of it carry little; all of it where any difference counts."""
-    reach = [3 + 1, 2 + 1]  # blocks on the latent, and half of those at /8
+    # Blocks on the latent, and half of those at /8.
+    reach = [TINY.latent_blocks_a + 1, TINY.latent_blocks_s + 1]
     monkeypatch.setattr(export, "LATENT_TOLERANCE", 0)
     monkeypatch.setattr(export, "HALO_TOLERANCE", 0)
     assert export.measure_halos(made).tolist() == reach

@@ -148,5 +148,7 @@ def test_the_coder_is_the_one_that_is_written_down(seed: int) -> None:
     model, order = second_model(TABLES), np.argsort(index, kind="stable")
     places = (symbols - low)[order].tolist()
     assert coded == b"\0" + encode_as_written(places, [model.table("y", t)[0] for t in index[order].tolist()])
-    assert np.array_equal(independent_decoder.decode_symbols(coded, index, model, "y"), symbols)
+    second = independent_decoder.Payload(coded, model, "y")
+    assert np.array_equal(second.symbols(index), symbols)
+    second.finish()
     assert np.array_equal(entropy.decode(coded, index, TABLES), symbols)

@@ -43,10 +43,9 @@ def latents(
     codec: Codec, pixels: Array, quality: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8]]:
     """All of y, gathered from the bands, and z."""
-    tables = codecs.symbols.z_tables_of(quality, codec.z_tables)
-    ranges = codec.z_tables.low[tables], codec.z_tables.high[tables]
+    ranges = codec.z_tables.ranges(quality)
     whole = tiles.cells(pixels.shape[1], pixels.shape[0])
-    z = np.zeros((1, len(tables), whole.rows, whole.columns), np.int8)
+    z = np.zeros((1, len(ranges[0]), whole.rows, whole.columns), np.int8)
     bands = [
         rows.view(band.times(4)).copy()
         for band, rows in codec.windows.analysis(pixels, quality, ranges, z, codecs.TILE[1])
@@ -199,17 +198,17 @@ def test_a_region_decodes_no_tile_that_it_does_not_need(
     monkeypatch.setattr(codecs, "TILE", (1, 1))
     data = codec.encode(picture)
     seen = []
-    real = codecs.symbols.entropy.decode
+    real = codecs.entropy.decode
     monkeypatch.setattr(
-        codecs.symbols.entropy,
+        codecs.entropy,
         "decode",
         lambda *a: seen.append(len(a[0])) or real(*a),  # type: ignore[func-returns-value]
     )
     codec.decode(data, region=(70, 70, 10, 10))
-    assert len(seen) == 1 + 4 * 4  # z, the cell and two around it on each side
+    assert len(seen) == 4 * 4  # the cell and two around it on each side
     seen.clear()
     codec.decode(data)
-    assert len(seen) == 1 + 7 * 5  # each once
+    assert len(seen) == 7 * 5  # each once
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from nicodec.prior import ANCHORS
+from nicodec.quantize import MAX_HYPER as Z_MAX
+from nicodec.train.layers import hats
 from nicodec.train.model import Model, Output
 
 
@@ -29,3 +33,19 @@ def each(
             with torch.autocast(device.type, torch.bfloat16, enabled=amp):
                 out = model(x, torch.tensor([anchor * 1000], device=device))
             yield anchor, out
+
+
+@torch.no_grad()
+def hyper(model: Model, pictures: Iterable[Tensor], *, amp: bool = False) -> Iterator[npt.NDArray[np.int8]]:
+    """z (ANCHORS, Z, H/64, W/64) of each picture, at all anchor qualities, without what follows from it.
+
+    pictures: uint8 (H, W, 3), sides multiples of 64. amp: in bf16.
+    """
+    device = model.spread.device
+    hat = hats(torch.linspace(0, 100, ANCHORS, device=device))
+    for picture in pictures:
+        x = picture[None].to(device).float().expand(ANCHORS, -1, -1, -1) / 255 - 0.5
+        with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+            z = model.h_a(model.g_a(x, hat, model.spread) * model.gain(hat), hat)
+        rounded = torch.floor(z.clamp(-Z_MAX, Z_MAX) + 0.5)
+        yield rounded.permute(0, 3, 1, 2).to(torch.int8).cpu().numpy()

@@ -173,6 +173,12 @@ class Patches:
             result.append(picture[y : y + side, x : x + side])
         return torch.stack(result)
 
+    def pictures(self, count: int) -> Iterator[Tensor]:
+        """Pictures (H, W, 3) uint8 spread evenly over the store, cut off to multiples of 64."""
+        for e in self.entries[:: max(1, len(self.entries) // count)][:count]:
+            picture = self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
+            yield picture[: e.height // SMALLEST * SMALLEST, : e.width // SMALLEST * SMALLEST]
+
     def pca_patches(self, count: int) -> Tensor:
         """Random 16x16 patches as rows (count, 768) of pixels in [-1/2, 1/2]."""
         rows = []

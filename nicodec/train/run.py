@@ -34,6 +34,8 @@ from nicodec.train.loop import Options, Step, Trainer, centre, pick_device
 
 # Training pictures whose symbols are counted for the tables.
 COUNTED = 96
+# The same for z, which has hundreds of times fewer symbols.
+COUNTED_Z = 256
 # Training pictures on which the preview is fitted.
 FITTED = 48
 # Held-out pictures, or central squares of them, on which the finished codec is measured.
@@ -108,7 +110,7 @@ def train(
     }
     with trainer.averaged() as model, console.status("counting symbols, writing and checking the model"):
         limits.measure(model, data.squares(FITTED), amp=trainer.amp)
-        counts = tables.count(model, data.squares(COUNTED), amp=trainer.amp)
+        counts = tables.count(model, data.squares(COUNTED), data.pictures(COUNTED_Z), amp=trainer.amp)
         small = preview.fit(model, data.squares(FITTED), amp=trainer.amp)
         made = export.write_model(model, out, out.stem, history, counts, small)
     console.print(f"{shown(out)}: {made.path.stat().st_size / 1e6:.1f} MB, {made.sha256[:16]}")

@@ -6,6 +6,7 @@ Called by `export`. Tables are data: they are made once, here, shipped with the 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nicodec import hyper
 from nicodec.prior import ANCHORS
 from nicodec.quantize import MAX_HYPER as Z_MAX
 from nicodec.train import coded
@@ -29,34 +31,58 @@ TAIL = 2.0**-17
 # Where fewer symbols than this share are not zero, none is: what they cost in bits is about what they save in
 # error, and a quarter to three quarters of all symbols then need no coder (docs/DESIGN.md).
 SETTLED = 2.0**-11
-# How many symbols the trained density is worth beside the counted ones. The counts of y are in the
-# millions; those of z are few for each channel and quality.
-Y_FAITH, Z_FAITH = 1000.0, 200.0
+# How many symbols the trained density is worth beside the counted ones, and all of z beside those of one kind
+# of neighbourhood. The counts of y are in the millions; those of z are few for each channel and quality.
+Y_FAITH, Z_FAITH, SET_FAITH = 1000.0, 200.0, 20.0
+# Where neighbourhoods of z are told apart, in standard deviations of their means.
+BOUNDS = np.linspace(-1.6, 1.6, 8)
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Symbols of real pictures: y (SCALES, 2 WIDTH + 1) by scale index, z (ANCHORS, Z, 2 Z_MAX + 1)."""
+    """Symbols of real pictures: y (SCALES, 2 WIDTH + 1) by scale index; z (sets, ANCHORS * Z, 2 Z_MAX + 1).
+
+    bounds: int16 (ANCHORS * Z, K), what tells the sets of z apart (`nicodec.hyper`).
+    """
 
     y: Array
     z: Array
+    bounds: Array
 
 
-def count(model: Model, pictures: Tensor, *, amp: bool = False) -> Counts:
+def count(model: Model, pictures: Tensor, many: Iterable[Tensor], *, amp: bool = False) -> Counts:
     """Symbols of uint8 pictures (N, H, W, 3), sides multiples of 64, at every anchor quality.
 
-    The Gaussians of training fit residuals only roughly, whose tails are heavier (docs/DESIGN.md).
+    many: more of them (H, W, 3) for z, which has few symbols in each. The Gaussians of training fit residuals
+    only roughly, whose tails are heavier (docs/DESIGN.md).
     """
     y = np.zeros((SCALES, 2 * WIDTH + 1))
-    z = np.zeros((ANCHORS, model.config.z, 2 * Z_MAX + 1))
-    channel = torch.arange(model.config.z, device=model.spread.device) * (2 * Z_MAX + 1)
-    for anchor, out in coded.each(model, pictures, amp=amp):
+    for _, out in coded.each(model, pictures, amp=amp):
         r = out.r.long().clamp(-WIDTH, WIDTH) + WIDTH
         cell = out.index.long() * (2 * WIDTH + 1) + r
         y += torch.bincount(cell.flatten(), minlength=y.size).cpu().numpy().reshape(y.shape)
-        cell = channel + out.z.long() + Z_MAX
-        z[anchor] += torch.bincount(cell.flatten(), minlength=z[0].size).cpu().numpy().reshape(z[0].shape)
-    return Counts(y, z)
+    return Counts(y, *_count_z([z.reshape(-1, *z.shape[2:]) for z in coded.hyper(model, many, amp=amp)]))
+
+
+def _count_z(found: list[npt.NDArray[np.int8]]) -> tuple[Array, Array]:
+    """Counts and bounds of z as in `Counts`, from what pictures have of it (ANCHORS * Z, R, S)."""
+    first: list[Array] = []
+    later: list[Array] = []
+    means: list[Array] = []
+    for z in found:
+        for cells, around in hyper.phases(*z.shape[1:]):
+            (later if around else first).append(z[:, cells])
+            if around:
+                means.append(hyper.neighbourhood(z, cells, around))
+    mean = np.concatenate(means, axis=1)
+    spread = mean.std(axis=1, keepdims=True)
+    bounds = np.ceil(mean.mean(axis=1, keepdims=True) + spread * BOUNDS).astype(np.int16)
+    sets = 1 + sum(mean >= bound[:, None] for bound in bounds.T)
+    counts = np.zeros((len(BOUNDS) + 2, len(mean), 2 * Z_MAX + 1))
+    rows = np.arange(len(mean))[:, None]
+    np.add.at(counts, (sets, rows, np.concatenate(later, axis=1) + Z_MAX), 1)
+    np.add.at(counts[0], (rows, np.concatenate(first, axis=1) + Z_MAX), 1)
+    return counts, bounds
 
 
 def frequencies(probabilities: Array) -> Array:
@@ -100,21 +126,26 @@ def y_tables(counts: Counts | None = None) -> dict[str, Array]:
 
 
 def z_tables(model: Model, counts: Counts | None = None) -> dict[str, Array]:
-    """One table for each anchor quality and channel, over the values that hold nearly all of the mass."""
+    """One table for each anchor quality and channel, over the values that hold nearly all of the mass.
+
+    With counts so many for each set of neighbourhoods, and what tells these apart.
+    """
     values = torch.arange(-Z_MAX, Z_MAX + 1, dtype=torch.float64)
     grid = values[None, None, :, None].expand(ANCHORS, 1, -1, model.config.z)
     prior = copy.deepcopy(model.z_prior).cpu().double()
     p = prior.likelihood(grid, torch.eye(ANCHORS, dtype=torch.float64))[:, 0].detach().numpy()
-    p = p.transpose(0, 2, 1)
+    p = p.transpose(0, 2, 1).reshape(-1, len(values))
     if counts is not None:
-        p = Z_FAITH * p + counts.z
-    tables, low = [], []
-    for pmf in (p / p.sum(2, keepdims=True)).reshape(-1, len(values)):
+        p = Z_FAITH * p + counts.z.sum(0)
+    p = p / p.sum(1, keepdims=True)
+    sets = [p] if counts is None else [p, *(SET_FAITH * p + counts.z[1:])]
+    ranges = []
+    for pmf in p:  # what is coded has to be in whichever table its neighbours ask for
         kept = np.flatnonzero(pmf > 2.0**-16)
-        first, last = min(kept[0], len(values) - 2), max(kept[-1], kept[0] + 1)
-        tables.append(frequencies(pmf[first : last + 1]))
-        low.append(int(first) - Z_MAX)
-    return _joined("z", tables, low)
+        ranges.append((min(kept[0], len(values) - 2), max(kept[-1], kept[0] + 1) + 1))
+    tables = [frequencies(pmf[slice(*kept)]) for p in sets for pmf, kept in zip(p, ranges, strict=True)]
+    made = _joined("z", tables, [int(first) - Z_MAX for first, _ in ranges] * len(sets))
+    return made if counts is None else made | {"tables.z.bounds": counts.bounds}
 
 
 def _joined(name: str, tables: list[Array], low: list[int]) -> dict[str, Array]:
