@@ -11,6 +11,7 @@ floor(C_i * (2^24 - n) / 2^16) + i, where C_i sums the frequencies before i: int
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -86,17 +87,35 @@ class Tables:
         return self._models[table]
 
 
-def _runs(index: Integers, tables: Tables) -> tuple[Integers, list[tuple[int, int, int]]]:
-    """The symbols that are coded, sorted by table, stably; and the run (table, begin, end) of each table."""
-    # In as few bytes as will do: there are millions, and NumPy sorts into eight bytes for each as it is.
-    open_ = np.flatnonzero(~tables.is_settled(index)).astype(np.min_scalar_type(index.size))
-    choices = index[open_]
-    counts = np.bincount(choices, minlength=len(tables.low))
-    if len(counts) > len(tables.low):
-        raise BadModel("the model asks for a table that it does not have")
-    order = open_[np.argsort(choices, kind="stable")]
-    ends = np.cumsum(counts)
-    return order, [(int(t), int(ends[t] - counts[t]), int(ends[t])) for t in np.flatnonzero(counts)]
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """The symbols of a group that are coded, sorted by table, stably. order: their places (N,) in it."""
+
+    order: Integers
+    tables: list[int]
+    sizes: list[int]
+
+    @classmethod
+    def of(cls, index: Integers, tables: Tables) -> _Runs:
+        # In as few bytes as will do: there are millions, and NumPy sorts into eight bytes for each as it is.
+        open_ = np.flatnonzero(~tables.is_settled(index)).astype(np.min_scalar_type(index.size))
+        choices = index[open_]
+        counts = np.bincount(choices, minlength=len(tables.low))
+        if len(counts) > len(tables.low):
+            raise BadModel("the model asks for a table that it does not have")
+        used = np.flatnonzero(counts)
+        return cls(open_[np.argsort(choices, kind="stable")], used.tolist(), counts[used].tolist())
+
+    def __iter__(self) -> Iterator[tuple[int, slice]]:
+        """Each table, and where its symbols stand in `order`."""
+        end = 0
+        for table, size in zip(self.tables, self.sizes, strict=True):
+            begin, end = end, end + size
+            yield table, slice(begin, end)
+
+    def each(self, values: Integers) -> npt.NDArray[np.int16]:
+        """Of something for each table: that of the table of each symbol (N,)."""
+        return np.repeat(values[self.tables].astype(np.int16), self.sizes)
 
 
 class Encoder:
@@ -112,18 +131,17 @@ class Encoder:
 
     def add(self, symbols: Integers, index: Integers) -> None:
         """The next group: symbols (N,) in -32767..32767, settled, and the table of each (N,)."""
-        tables = self._tables
-        order, runs = _runs(index, tables)
-        ordered = symbols[order].astype(np.int32)
-        for table, begin, end in runs:
-            run = ordered[begin:end] - int(tables.low[table])
-            if tables.escape:
-                top = int(tables.high[table]) - int(tables.low[table])
-                outside = (run < 0) | (run > top)
-                for value in ordered[begin:end][outside]:
-                    self._escapes += _varint(_zigzag(int(value)))
-                run[outside] = top + 1
-            self._coder.encode(run, tables.model(table))
+        tables, runs = self._tables, _Runs.of(index, self._tables)
+        ordered, low = symbols[runs.order], runs.each(tables.low)
+        entries = ordered.astype(np.int32) - low
+        if tables.escape:
+            high = runs.each(tables.high)
+            outside = np.flatnonzero((ordered < low) | (ordered > high))
+            for value in ordered[outside].tolist():
+                self._escapes += _varint(_zigzag(value))
+            entries[outside] = high[outside].astype(np.int32) - low[outside] + 1
+        for table, run in runs:
+            self._coder.encode(entries[run], tables.model(table))
 
     def payload(self) -> bytes:
         words: npt.NDArray[np.uint32] = self._coder.get_compressed()
@@ -144,26 +162,27 @@ class Decoder:
 
     def take(self, index: Integers) -> npt.NDArray[np.int16]:
         """The next group: the table of each symbol (N,) -> symbols (N,)."""
-        tables = self._tables
-        order, runs = _runs(index, tables)
-        ordered = np.empty(order.size, np.int16)
-        self._begun |= bool(runs)
-        for table, begin, end in runs:
-            try:
-                run = self._coder.decode(tables.model(table), end - begin) + int(tables.low[table])
-            except AssertionError:  # the coder's word for bytes that no encoder makes
-                raise BadFile("a tile does not decode") from None
-            if tables.escape:
-                low, high = int(tables.low[table]), int(tables.high[table])
-                for i in np.flatnonzero(run > high):
-                    value, self._escape_at = _read_varint(self._escapes, self._escape_at)
-                    symbol = (value >> 1) ^ -(value & 1)
-                    if low <= symbol <= high or abs(symbol) > MAX_SYMBOL:
-                        raise BadFile("a tile holds an impossible symbol")
-                    run[i] = symbol
-            ordered[begin:end] = run
+        tables, runs = self._tables, _Runs.of(index, self._tables)
+        ordered = np.empty(runs.order.size, np.int32)
+        self._begun |= bool(runs.tables)
+        decode, model = self._coder.decode, tables.model
+        try:
+            for table, run in runs:
+                ordered[run] = decode(model(table), run.stop - run.start)
+        except AssertionError:  # the coder's word for bytes that no encoder makes
+            raise BadFile("a tile does not decode") from None
+        low = runs.each(tables.low)
+        ordered += low
+        if tables.escape:
+            high = runs.each(tables.high)
+            for i in np.flatnonzero(ordered > high).tolist():
+                value, self._escape_at = _read_varint(self._escapes, self._escape_at)
+                symbol = (value >> 1) ^ -(value & 1)
+                if low[i] <= symbol <= high[i] or abs(symbol) > MAX_SYMBOL:
+                    raise BadFile("a tile holds an impossible symbol")
+                ordered[i] = symbol
         symbols = np.zeros(index.size, np.int16)
-        symbols[order] = ordered
+        symbols[runs.order] = ordered
         return symbols
 
     def finish(self) -> None:
@@ -191,13 +210,13 @@ def decode(payload: bytes, index: Integers, tables: Tables) -> npt.NDArray[np.in
 def ideal_bits(symbols: Integers, index: Integers, tables: Tables) -> float:
     """Bits that a perfect coder would need for the symbols under their tables; escapes as stored."""
     bits = 0.0
-    order, runs = _runs(index, tables)
-    for table, begin, end in runs:
-        p = tables.probabilities(table)
-        run = symbols[order[begin:end]].astype(np.int64) - int(tables.low[table])
+    runs = _Runs.of(index, tables)
+    for table, part in runs:
+        p, own = tables.probabilities(table), symbols[runs.order[part]]
+        run = own.astype(np.int64) - int(tables.low[table])
         if tables.escape:
             outside = (run < 0) | (run > len(p) - 2)
-            bits += 8 * sum(len(_varint(_zigzag(int(v)))) for v in symbols[order[begin:end]][outside])
+            bits += 8 * sum(len(_varint(_zigzag(int(v)))) for v in own[outside])
             run[outside] = len(p) - 1
         bits -= float(np.log2(p[run]).sum())
     return bits
