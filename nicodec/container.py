@@ -30,8 +30,8 @@ MAX_METADATA = 2**26
 MAX_TILE = 1024
 CELL = 64
 # A file may unfold to so many pixels, and so many more for each of its bytes, unless a limit is set by hand.
-# The emptiest pictures come to about 600 for a byte.
-FREE_PIXELS, PIXELS_PER_BYTE = 2**20, 2**12
+# The emptiest pictures come to about 1000 for a byte.
+FREE_PIXELS, PIXELS_PER_BYTE = 2**20, 2560
 
 
 class Kind(IntEnum):
