@@ -51,7 +51,7 @@ class HyperTables:
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> HyperTables:
         """Those of a model. Raises BadModel if they do not belong together."""
-        tables, channels = prior.tables(checkpoint, "z", quantize.MAX_HYPER, escape=False), 0
+        tables = prior.tables(checkpoint, "z", quantize.MAX_HYPER, escape=False)
         bounds, sets = None, 1
         if "tables.z.bounds" in checkpoint.tensors:
             bounds = checkpoint.array("tables.z.bounds")
@@ -103,10 +103,7 @@ class HyperTables:
             return
         bounds = self.bounds[own[:, 0]]
         for cells, around in phases(rows, columns):
-            sets: Any = 0
-            if around:
-                means = neighbourhood(z[0], cells, around)
-                sets = 1 + sum(means >= bound[:, None] for bound in bounds.T)
+            sets = sets_of(neighbourhood(z[0], cells, around), bounds) if around else 0
             yield cells, np.broadcast_to(own + ANCHORS * self.channels * sets, (len(own), cells.sum()))
 
 
@@ -124,6 +121,11 @@ def phases(rows: int, columns: int) -> Iterator[tuple[npt.NDArray[np.bool_], Off
         down, across = i // step % 2 == 1, j // step % 2 == 1
         for cells, offsets in ((on & down & across, DIAGONAL), (on & (down != across), STRAIGHT)):
             yield cells, tuple((step * m, step * n) for m, n in offsets)
+
+
+def sets_of(means: npt.NDArray[np.int32], bounds: npt.NDArray[np.int16]) -> Any:
+    """The set (Z, N) of each mean (Z, N), in twelfths; bounds: (Z, K), as in `HyperTables`."""
+    return 1 + sum(means >= bound[:, None] for bound in bounds.T)
 
 
 def neighbourhood(

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from nicodec.prior import ANCHORS
-from nicodec.quantize import MAX_HYPER as Z_MAX
-from nicodec.train.layers import hats
+from nicodec.train.layers import hats, round_ste
 from nicodec.train.model import Model, Output
 
 
@@ -46,6 +45,5 @@ def hyper(model: Model, pictures: Iterable[Tensor], *, amp: bool = False) -> Ite
     for picture in pictures:
         x = picture[None].to(device).float().expand(ANCHORS, -1, -1, -1) / 255 - 0.5
         with torch.autocast(device.type, torch.bfloat16, enabled=amp):
-            z = model.h_a(model.g_a(x, hat, model.spread) * model.gain(hat), hat)
-        rounded = torch.floor(z.clamp(-Z_MAX, Z_MAX) + 0.5)
-        yield rounded.permute(0, 3, 1, 2).to(torch.int8).cpu().numpy()
+            _, z = model.latents(x, hat, model.gain(hat))
+        yield round_ste(z).permute(0, 3, 1, 2).to(torch.int8).cpu().numpy()

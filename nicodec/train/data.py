@@ -147,8 +147,7 @@ class Patches:
             e = usable[rng.integers(len(usable))]
             corners = rng.integers((e.height - side + 1, e.width - side + 1), size=(TRIES, 2)).tolist()
             y, x = max(corners, key=lambda corner: _detail(e, corner[0], corner[1], side))
-            picture = self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
-            patch = picture[y : y + side, x : x + side]
+            patch = self._picture(e)[y : y + side, x : x + side]
             if rng.random() < 0.5:
                 patch = patch.flip(1)
             if rng.random() < 0.5:
@@ -167,17 +166,15 @@ class Patches:
         side = next(s for s in (256, 128, SMALLEST) if self.has(s))
         usable = [e for e in self.entries if min(e.height, e.width) >= side]
         result = []
-        for e in usable[:: max(1, len(usable) // count)][:count]:
+        for e in _spread(usable, count):
             y, x = (e.height - side) // 2, (e.width - side) // 2
-            picture = self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
-            result.append(picture[y : y + side, x : x + side])
+            result.append(self._picture(e)[y : y + side, x : x + side])
         return torch.stack(result)
 
     def pictures(self, count: int) -> Iterator[Tensor]:
         """Pictures (H, W, 3) uint8 spread evenly over the store, cut off to multiples of 64."""
-        for e in self.entries[:: max(1, len(self.entries) // count)][:count]:
-            picture = self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
-            yield picture[: e.height // SMALLEST * SMALLEST, : e.width // SMALLEST * SMALLEST]
+        for e in _spread(self.entries, count):
+            yield self._picture(e)[: e.height // SMALLEST * SMALLEST, : e.width // SMALLEST * SMALLEST]
 
     def pca_patches(self, count: int) -> Tensor:
         """Random 16x16 patches as rows (count, 768) of pixels in [-1/2, 1/2]."""
@@ -188,9 +185,17 @@ class Patches:
             rows.append(x.reshape(-1, 768))
         return torch.cat(rows)[:count].float() / 255 - 0.5
 
+    def _picture(self, e: Entry) -> Tensor:
+        return self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
+
     def has(self, side: int) -> bool:
         """Whether any picture is large enough for patches of this side."""
         return any(min(e.height, e.width) >= side for e in self.entries)
+
+
+def _spread(entries: list[Entry], count: int) -> list[Entry]:
+    """So many of them at most, from one end to the other."""
+    return entries[:: max(1, len(entries) // count)][:count]
 
 
 def _reduced(pixels: Pixels, factor: float) -> Pixels:

@@ -320,6 +320,11 @@ class Model(nn.Module):
         """(B, ANCHORS) -> quantiser gain for each sample and channel (B, 1, 1, L)."""
         return torch.exp(hat @ self.log_gain)[:, None, None, :]
 
+    def latents(self, x: Tensor, hat: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels (B, H, W, 3) -> y in quantiser steps and z, neither rounded; z within what tables hold."""
+        y = self.g_a(x, hat, self.spread) * gain
+        return y, bounded(self.h_a(y, hat), -Z_MAX, Z_MAX)
+
     def forward(self, x: Tensor, q: Tensor) -> Output:
         """Pixels (B, H, W, 3), sides multiples of 64; quality (B,) in hundredths, 0..10000.
 
@@ -328,8 +333,7 @@ class Model(nn.Module):
         """
         hat, ihat = hats(q.float() / 100), integer_hats(q)
         gain = self.gain(hat)
-        y = self.g_a(x, hat, self.spread) * gain
-        z = bounded(self.h_a(y, hat), -Z_MAX, Z_MAX)
+        y, z = self.latents(x, hat, gain)
         z_round = round_ste(z)
         z_bits = bits(self.z_prior.likelihood(self.perturb(z, z_round), hat))
 

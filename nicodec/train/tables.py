@@ -77,10 +77,9 @@ def _count_z(found: list[npt.NDArray[np.int8]]) -> tuple[Array, Array]:
     mean = np.concatenate(means, axis=1)
     spread = mean.std(axis=1, keepdims=True)
     bounds = np.ceil(mean.mean(axis=1, keepdims=True) + spread * BOUNDS).astype(np.int16)
-    sets = 1 + sum(mean >= bound[:, None] for bound in bounds.T)
     counts = np.zeros((len(BOUNDS) + 2, len(mean), 2 * Z_MAX + 1))
     rows = np.arange(len(mean))[:, None]
-    np.add.at(counts, (sets, rows, np.concatenate(later, axis=1) + Z_MAX), 1)
+    np.add.at(counts, (hyper.sets_of(mean, bounds), rows, np.concatenate(later, axis=1) + Z_MAX), 1)
     np.add.at(counts[0], (rows, np.concatenate(first, axis=1) + Z_MAX), 1)
     return counts, bounds
 
