@@ -41,14 +41,14 @@ def cost(codec: Codec, pixels: Any, data: bytes) -> float:
 
 
 @needs_torch
-@pytest.mark.parametrize("quality", [10, 50, 90])
-def test_a_photograph_costs_less(codec: Codec, photograph: Any, quality: float) -> None:
-    """At least 1 % of the cost after ten steps, and more after twenty."""
+@pytest.mark.parametrize(("quality", "left"), [(10, 0.98), (50, 0.98), (90, 0.99)])
+def test_a_photograph_costs_less(codec: Codec, photograph: Any, quality: float, left: float) -> None:
+    """So much of the cost is left at most after ten steps, and less after twenty."""
     costs = [
         cost(codec, photograph, codec.encode(photograph, quality=quality, effort=effort))
         for effort in (1, 2, 3)
     ]
-    assert costs[1] < 0.99 * costs[0]
+    assert costs[1] < left * costs[0]
     assert costs[2] < costs[1]
 
 
