@@ -128,7 +128,7 @@ def test_bits_and_their_gradients_are_those_of_autograd() -> None:
 # torch warns of what its own compiler does.
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 def test_a_training_step_compiles() -> None:
-    """torch.compile traces the whole network as one graph; on a GPU the trainer relies on it."""
+    """torch.compile traces the whole network as one graph, its blocks too, which a GPU is given compiled."""
     torch.manual_seed(0)
     model = m.Model(TINY).train()
     model.init_from_patches(smooth(2000), (1.5, 40.0))

@@ -74,7 +74,7 @@ def one_thread() -> Any:
 
 
 def losses(trainer: loop.Trainer, count: int) -> list[float]:
-    return [trainer.train_step()[0] for _ in range(count)]
+    return [float(trainer.train_step()[0]) for _ in range(count)]
 
 
 def test_lambda_is_log_linear_in_quality() -> None:
@@ -133,18 +133,40 @@ def test_a_few_patches_are_drawn(patches: d.Patches, monkeypatch: pytest.MonkeyP
     assert 5 < drawn(0.1) < 40
 
 
-def test_busy_patches_are_preferred() -> None:
+def test_busy_patches_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flat = np.full((256, 256, 3), 90, np.uint8)
     flat[:, 128:] = np.random.default_rng(0).integers(0, 256, (256, 128, 3))
-    table = d.running_detail(flat)
-    entry = d.Entry(0, 256, 256, table)
-    assert d._detail(entry, 0, 128, 64) > 20 * d._detail(entry, 0, 0, 64) + 1
-    # the summed-area table agrees with a plain sum over the same cells
-    luma = flat.astype(np.float64) @ [0.299, 0.587, 0.114]
+    Image.fromarray(flat).save(tmp_path / "half.png")
+    monkeypatch.setattr(d, "DRAWN", 0)
+
+    def busy(tries: int) -> float:
+        monkeypatch.setattr(d, "TRIES", tries)
+        x, _ = d.Patches([tmp_path], torch.device("cpu"), seed=0).batch(0, 200, 64)
+        return float((x != 90).float().mean())
+
+    assert 0.4 < busy(1) < 0.6
+    assert busy(4) > 0.85
+
+
+def test_the_running_sum_of_detail_agrees_with_a_plain_one() -> None:
+    pixels = picture(1, 256, 250)
+    luma = pixels.astype(np.float64) @ [0.299, 0.587, 0.114]
     gradient = np.zeros_like(luma)
     gradient[:, 1:] += np.abs(np.diff(luma, axis=1))
     gradient[1:] += np.abs(np.diff(luma, axis=0))
-    assert d._detail(entry, 64, 96, 64) == pytest.approx(gradient[64:128, 96:160].sum(), rel=1e-4)
+    s = d.running_detail(pixels)
+    found = s[128 // 8, 160 // 8] - s[64 // 8, 160 // 8] - s[128 // 8, 96 // 8] + s[64 // 8, 96 // 8]
+    assert found == pytest.approx(gradient[64:128, 96:160].sum(), rel=1e-4)
+
+
+def test_a_patch_lies_in_one_of_eight_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    square = picture(2, 64, 64)
+    Image.fromarray(square).save(tmp_path / "square.png")
+    monkeypatch.setattr(d, "DRAWN", 0)
+    x, _ = d.Patches([tmp_path], torch.device("cpu"), seed=0).batch(0, 200, 64)
+    turned = [np.rot90(square, k) for k in range(4)]
+    ways = {w.tobytes() for w in [*turned, *(t[:, ::-1] for t in turned)]}
+    assert {patch.tobytes() for patch in x.numpy()} == ways
 
 
 def test_validation_is_split_by_file(folder: Path, tmp_path: Path) -> None:
@@ -196,7 +218,7 @@ def test_replicas_come_to_the_gradients_of_one_network(
         trainer = loop.Trainer(replace(OPTIONS, batch=14), patches)  # shares of 5, 5 and 4
         assert trainer.replicas is not None
         assert len(trainer.replicas.models) == threads
-        loss, _, psnr = trainer.train_step()
+        loss, _, psnr = trainer.train_step().tolist()
         found.append(([p.grad for p in trainer.model.parameters()], loss, psnr))
     (one, *values), (three, *others) = found
     assert others == pytest.approx(values, rel=1e-5)
@@ -263,6 +285,16 @@ def test_a_step_that_is_not_finite_changes_nothing(patches: d.Patches) -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_recorded_step_learns_as_one_that_is_not(folder: Path) -> None:
+    on_gpu = d.Patches([folder], torch.device("cuda"), seed=0)
+    trainer, plain = (loop.Trainer(replace(OPTIONS, rate=5e-3), on_gpu) for _ in range(2))
+    plain._update = plain._one_update
+    for n in range(60):
+        recorded, not_recorded = trainer.train_step().tolist(), plain.train_step().tolist()
+        assert recorded == pytest.approx(not_recorded, rel=0.02), n
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80\x04garbage", b"\x02\x00\x00\x00\x00\x00\x00\x00{}"])
 def test_a_state_that_is_none_is_refused(patches: d.Patches, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "state").write_bytes(content)
@@ -275,6 +307,16 @@ def test_pictures_too_small_for_the_finish_are_trained_on_to_the_end(patches: d.
     losses(trainer, 10)
     assert trainer.progress() == 1
     assert trainer.pixels == 10 * 2 * 128 * 128
+
+
+def test_patches_of_the_finish_grow_to_a_largest_size_only(
+    patches: d.Patches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for largest, at_the_end in ((128, 4 * 128**2), (64, 4 * 4 * 64**2)):
+        monkeypatch.setattr(loop, "LARGEST", largest)
+        trainer = loop.Trainer(replace(OPTIONS, steps=20, batch=4), patches)
+        losses(trainer, 20)
+        assert trainer.pixels == 16 * 4 * 64**2 + at_the_end
 
 
 def test_a_state_of_another_network_is_refused(patches: d.Patches, tmp_path: Path) -> None:
@@ -329,12 +371,14 @@ def test_from_pictures_to_a_model_that_codes(patches: d.Patches, tmp_path: Path)
 def test_a_network_grows_by_blocks_that_change_nothing_at_first(
     patches: d.Patches, tmp_path: Path, blocks: int
 ) -> None:
-    small = replace(TINY, latent_blocks_a=blocks, latent_blocks_s=blocks)
+    small = replace(TINY, blocks_a=blocks, latent_blocks_a=blocks, latent_blocks_s=blocks)
     trainer = loop.Trainer(replace(OPTIONS, model=small), patches)
     losses(trainer, 20)
     made = export.write_model(trainer.model.eval(), tmp_path / "my.nicmodel", "my", {})
-    grown = loop.Trainer(OPTIONS, patches)
+    large = replace(TINY, blocks_a=2)
+    grown = loop.Trainer(replace(OPTIONS, model=large), patches)
     grown.start_from(made)
+    assert len(grown.model.g_a.blocks) == large.blocks_a > blocks
     assert len(grown.model.g_a.latent_blocks) == TINY.latent_blocks_a > blocks
     assert len(grown.model.g_s.latent_blocks) == TINY.latent_blocks_s > blocks
     trainer.start_from(made)

@@ -38,12 +38,11 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture in the store: where it starts, its size, and its running sum of detail."""
+    """One picture in the store: where it starts, and its size."""
 
     offset: int
     height: int
     width: int
-    detail: npt.NDArray[np.float32]
 
 
 def sources(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
@@ -87,8 +86,8 @@ class Patches:
     """All pictures as one uint8 tensor, and patches of them by (seed, step), the same on every run.
 
     Each training picture is stored twice, as it is and reduced to 0.5 to 0.75 of its size, so that
-    patches show fine and coarse detail; each patch is the busiest of `TRIES` random places. A few patches are
-    drawn instead (`patterns`).
+    patches show fine and coarse detail; each patch is the busiest of `TRIES` random places, in one of the
+    eight ways that a square can lie. A few patches are drawn instead (`patterns`).
     """
 
     def __init__(
@@ -103,6 +102,7 @@ class Patches:
         self.validation: list[Pixels] = []
         self.skipped: list[str] = []
         chunks: list[Pixels] = []
+        details: list[npt.NDArray[np.float32]] = []
         self.size = 0
         for name, data in sources(paths):
             try:
@@ -118,8 +118,8 @@ class Patches:
             rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
             for version in (pixels, _reduced(pixels, rng.uniform(0.5, 0.75))):
                 if min(version.shape[:2]) >= SMALLEST:
-                    height, width = version.shape[:2]
-                    self.entries.append(Entry(self.size, height, width, running_detail(version)))
+                    self.entries.append(Entry(self.size, *version.shape[:2]))
+                    details.append(running_detail(version))
                     chunks.append(version.reshape(-1))
                     self.size += version.size
         if not self.entries:
@@ -132,31 +132,59 @@ class Patches:
         for entry in self.entries:
             chunk = chunks.pop(0)
             self.store[entry.offset : entry.offset + chunk.size] = torch.tensor(chunk, device=device)
+        # One row for each picture: offset, height, width, and where its running sum of detail begins.
+        starts = np.cumsum([0] + [d.size for d in details[:-1]])
+        self._table = np.array(
+            [(e.offset, e.height, e.width, start) for e, start in zip(self.entries, starts, strict=True)]
+        )
+        self._details = np.concatenate([d.reshape(-1) for d in details])
 
     def batch(self, step: int, count: int, side: int) -> tuple[Tensor, Tensor]:
         """Patches (count, side, side, 3) uint8, and a quality for each (count,) in hundredths, 0..10000."""
         rng = np.random.default_rng([self.seed, step])
-        usable = [e for e in self.entries if min(e.height, e.width) >= side]
-        if not usable:
+        usable = self._table[(self._table[:, 1:3] >= side).all(1)]
+        if not len(usable):
             raise BadImage(f"no training picture has sides of {side} pixels or more")
-        patches = []
-        for _ in range(count):
-            if rng.random() < DRAWN:
-                patches.append(torch.from_numpy(patterns.draw(rng, side)).to(self.device))
-                continue
-            e = usable[rng.integers(len(usable))]
-            corners = rng.integers((e.height - side + 1, e.width - side + 1), size=(TRIES, 2)).tolist()
-            y, x = max(corners, key=lambda corner: _detail(e, corner[0], corner[1], side))
-            patch = self._picture(e)[y : y + side, x : x + side]
-            if rng.random() < 0.5:
-                patch = patch.flip(1)
-            if rng.random() < 0.5:
-                patch = patch.transpose(0, 1)
-            patches.append(patch)
+        chosen = usable[rng.integers(len(usable), size=count)]
+        offset, width = chosen.T[[0, 2]]
+        y, x = self._busiest(rng, chosen, side)
+        # The first pixel, and the way to the next row and column: a square that lies in another way is read
+        # in another order.
+        start, down, right = offset + (y * width + x) * 3, 3 * width, np.full(count, 3)
+        for turned in (rng.random(count) < 0.5, rng.random(count) < 0.5):
+            start = np.where(turned, start + down * (side - 1), start)
+            down, right = right, np.where(turned, -down, down)
+        swapped = rng.random(count) < 0.5
+        down, right = np.where(swapped, right, down), np.where(swapped, down, right)
         # One quality from each of `count` equal slices of the range: every batch sees all rates.
-        q = (np.arange(count) + rng.random(count)) / count
-        quality = torch.from_numpy(np.rint(rng.permutation(q) * 10000).astype(np.int64))
-        return torch.stack(patches), quality.to(self.device)
+        q = np.rint(rng.permutation((np.arange(count) + rng.random(count)) / count) * 10000).astype(np.int64)
+        numbers = torch.from_numpy(np.stack([start, down, right, q])).to(self.device, non_blocking=True)
+        start, down, right = numbers[:3, :, None, None, None]
+        along = torch.arange(side, device=self.device)
+        colour = torch.arange(3, device=self.device)
+        patches = self.store[start + down * along[:, None, None] + right * along[:, None] + colour]
+        for i in np.flatnonzero(rng.random(count) < DRAWN).tolist():
+            patches[i] = torch.from_numpy(patterns.draw(rng, side)).to(self.device, non_blocking=True)
+        return patches, numbers[3]
+
+    def _busiest(
+        self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int
+    ) -> npt.NDArray[np.int64]:
+        """The corner (2, N) of the busiest of some places in each picture, given their rows of the table."""
+        _, height, width, start = chosen.T[:, :, None]
+        room = np.stack([height, width]) - side + 1
+        corners = rng.integers(room, size=(2, len(chosen), TRIES))
+        (top, left), (bottom, right) = corners // CELL, (corners + side) // CELL
+        row = width // CELL + 1
+        s = self._details
+        detail = (
+            s[start + bottom * row + right]
+            - s[start + top * row + right]
+            - s[start + bottom * row + left]
+            + s[start + top * row + left]
+        )
+        best: npt.NDArray[np.int64] = corners[:, np.arange(len(chosen)), detail.argmax(1)]
+        return best
 
     def squares(self, count: int) -> Tensor:
         """Central squares (<= count, side, side, 3) uint8 of pictures spread evenly over the store.
@@ -201,10 +229,3 @@ def _spread(entries: list[Entry], count: int) -> list[Entry]:
 def _reduced(pixels: Pixels, factor: float) -> Pixels:
     h, w = (max(1, round(n * factor)) for n in pixels.shape[:2])
     return np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.LANCZOS))
-
-
-def _detail(e: Entry, y: int, x: int, side: int) -> float:
-    top, left = y // CELL, x // CELL
-    bottom, right = (y + side) // CELL, (x + side) // CELL
-    s = e.detail
-    return float(s[bottom, right] - s[top, right] - s[bottom, left] + s[top, left])

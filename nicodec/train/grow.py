@@ -19,8 +19,8 @@ RIDGE = 1e-2
 
 
 def fits(smaller: ModelConfig, larger: ModelConfig) -> bool:
-    """Whether one can grow into the other: by more blocks on the latent, and by linear channels."""
-    blocks = ("latent_blocks_a", "latent_blocks_s")
+    """Whether one can grow into the other: by more blocks in the transforms, and by linear channels."""
+    blocks = ("blocks_a", "blocks_s", "latent_blocks_a", "latent_blocks_s")
     grown = {name: max(getattr(smaller, name), getattr(larger, name)) for name in blocks}
     rest = larger.latent - smaller.latent
     if rest > 0:
@@ -38,6 +38,9 @@ def grow(model: Model, state: dict[str, Tensor], pictures: Tensor) -> None:
     """
     old, all_of = len(state["spread"]), model.config.latent
     own = {name: value.clone() for name, value in model.state_dict().items()}
+    for name in own.keys() - state.keys():
+        if ".blocks." in name and ("mix_out" in name or "project" in name):
+            own[name].zero_()
     for name, value in state.items():
         if value.shape == own[name].shape:
             own[name] = value

@@ -26,11 +26,13 @@ from torch import Tensor
 from nicodec.checkpoint import Checkpoint
 from nicodec.errors import BadFile, BadModel, NicError
 from nicodec.train import grow
+from nicodec.train.capture import Captured
 from nicodec.train.data import Patches, Pixels
 from nicodec.train.export import thaw
+from nicodec.train.layers import Block
 from nicodec.train.loss import lambda_of, rate_distortion
 from nicodec.train.model import LIMITS, Model, ModelConfig
-from nicodec.train.replicas import Loss, Replicas
+from nicodec.train.replicas import Replicas
 
 STATE_VERSION = 1
 # Gains at the two ends of the quality scale follow sqrt(lambda); for an orthonormal basis.
@@ -41,11 +43,14 @@ PCA_PATCHES = 40_000
 # Training pictures from which a network learns what new channels are for.
 GROWN = 96
 WARM_UP, EMA, CLIP = 300, 0.999, 1.0
+# Seconds between two reports: reading a number off a GPU waits for all it has to do.
+REPORT_EVERY = 0.2
 # The shortcuts start near their optimum, and every pixel passes through them: with a quarter of the
 # learning rate their jitter alone held PSNR under 37 dB (docs/DESIGN.md).
 SHORTCUT_RATE = 0.02
-# The last part of the schedule sees patches of twice the side, where z has a neighbourhood.
-FINISH = 0.8
+# The last part of the schedule sees patches of twice the side, where z has a neighbourhood, up to 256.
+FINISH, LARGEST = 0.8, 256
+VALIDATION_BATCH = 10
 VALIDATION_QUALITIES = (0, 1250, 2500, 3750, 5000, 6250, 7500, 8750, 10000)
 
 
@@ -106,32 +111,51 @@ class Trainer:
 
     def __init__(self, options: Options, data: Patches) -> None:
         self.options, self.data, self.device = options, data, data.device
+        self.replicas: Replicas | None = None
         torch.manual_seed(options.seed)
         self.model = Model(options.model)
+        if self.device.type == "cuda":
+            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            # Compiled blocks pay on a GPU; on a CPU the eager kernels of oneDNN are faster. Compiled as a
+            # whole, the network learnt the wrong thing (docs/DESIGN.md).
+            for module in self.model.modules():
+                if isinstance(module, Block):
+                    module.compile(dynamic=False)
         self.step = self.schedule_step = self.pixels = 0
         self.spent = self.seconds = 0.0
         self.model.init_from_patches(data.pca_patches(min(PCA_PATCHES, data.size // 768)).cpu(), GAINS)
         self._prepare()
 
     def _prepare(self) -> None:
+        cuda = self.device.type == "cuda"
+        if cuda:
+            # A step is recorded on a stream of its own; what was loaded so far lies on the default one.
+            torch.cuda.synchronize()
+            torch.cuda.set_stream(self._stream)
         self.model.to(self.device).train()
         named = list(self.model.named_parameters())
         self.ema = [p.detach().clone() for _, p in named]
         slow = [p for n, p in named if "shortcut" in n]
         fast = [p for n, p in named if "shortcut" not in n]
+        # Numbers that change from step to step, where a recorded step can read them.
+        self._fresh = torch.zeros((), device=self.device)
+        rates = [torch.zeros((), device=self.device) if cuda else 0.0 for _ in range(2)]
         self.optimiser = torch.optim.Adam(
-            [{"params": fast, "factor": 1.0}, {"params": slow, "factor": SHORTCUT_RATE}],
-            lr=self.options.rate,
+            [
+                {"params": fast, "factor": 1.0, "lr": rates[0]},
+                {"params": slow, "factor": SHORTCUT_RATE, "lr": rates[1]},
+            ],
             betas=(0.9, 0.98),
             fused=True,
+            capturable=cuda,
         )
         self.amp = bf16_pays(self.device)
-        # Compiled code pays on a GPU; on a CPU the eager kernels of oneDNN are faster.
-        if self.device.type == "cuda":
-            self.loss: Loss = torch.compile(self._loss)
-            self.replicas = None
+        if cuda:
+            torch.set_float32_matmul_precision("high")
+            self._update: Callable[[Tensor, Tensor], Tensor] = Captured(self._one_update)
         else:
             self.replicas = Replicas(self.model, self._loss, self.options.batch)
+            self._update = self._one_update
 
     def _loss(self, model: Model, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = patches.float() / 255 - 0.5
@@ -141,14 +165,25 @@ class Trainer:
         return loss.total, loss.bpp, loss.mse
 
     def _gradients(self, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        seeds = np.random.SeedSequence([self.options.seed, self.step])
         if self.replicas is not None:
+            seeds = np.random.SeedSequence([self.options.seed, self.step])
             return self.replicas.gradients(patches, q, seeds)
-        torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
-        self.optimiser.zero_grad(set_to_none=True)
-        total, bpp, mse = self.loss(self.model, patches, q)
+        self.model.zero_grad(set_to_none=True)
+        total, bpp, mse = self._loss(self.model, patches, q)
         total.backward()  # type: ignore[no-untyped-call]
         return total.detach(), bpp, mse
+
+    def _one_update(self, patches: Tensor, q: Tensor) -> Tensor:
+        """Gradients and what they change, with the rates that are set: loss, mean bpp, mean PSNR (3,)."""
+        total, bpp, mse = self._gradients(patches, q)
+        finite = torch.isfinite(torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP))
+        # What torch's gradient scaler tells a fused optimiser: not to take this step.
+        self.optimiser.found_inf = (~finite).float()  # type: ignore[attr-defined]
+        self.optimiser.step()
+        change = torch._foreach_sub([p.detach() for p in self.model.parameters()], self.ema)
+        torch._foreach_mul_(change, self._fresh)
+        torch._foreach_add_(self.ema, change)
+        return torch.stack([total, bpp.mean(), (10 * torch.log10(255**2 / mse)).mean()])
 
     def progress(self) -> float:
         """Share of the schedule that is done, by steps if they are given, else by time."""
@@ -156,26 +191,32 @@ class Trainer:
             return self.schedule_step / self.options.steps
         return self.spent / (60 * self.options.minutes)
 
-    def train_step(self) -> tuple[float, float, float]:
-        """One step; its loss, mean bpp and mean PSNR in dB. Gradients that are not finite change nothing."""
+    def train_step(self) -> Tensor:
+        """One step; its loss, mean bpp and mean PSNR in dB (3,), without waiting for a GPU.
+
+        Gradients that are not finite change nothing.
+        """
         o, progress = self.options, self.progress()
         side, count = o.patch, o.batch
-        if progress >= FINISH and self.data.has(2 * o.patch):
+        if progress >= FINISH and 2 * side <= LARGEST and self.data.has(2 * side):
             side, count = 2 * o.patch, max(1, o.batch // 4)
         patches, q = self.data.batch(self.step, count, side)
-        factor = learning_rate(self.schedule_step, progress)
+        rate = o.rate * learning_rate(self.schedule_step, progress)
+        self._fresh.fill_(1 - min(EMA, (1 + self.step) / (10 + self.step)))
         for group in self.optimiser.param_groups:
-            group["lr"] = o.rate * factor * group["factor"]
-        total, bpp, mse = self._gradients(patches, q)
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
-        if torch.isfinite(norm):
-            self.optimiser.step()
-            decay = min(EMA, (1 + self.step) / (10 + self.step))
-            torch._foreach_lerp_(self.ema, [p.detach() for p in self.model.parameters()], 1 - decay)
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * group["factor"])
+            else:
+                group["lr"] = rate * group["factor"]
+        if self.device.type == "cuda":
+            torch.manual_seed(
+                int(np.random.SeedSequence([o.seed, self.step]).generate_state(1, np.uint64)[0])
+            )
+        values = self._update(patches, q)
         self.step += 1
         self.schedule_step += 1
         self.pixels += count * side * side
-        return float(total), float(bpp.mean()), float((10 * torch.log10(255**2 / mse)).mean())
+        return values
 
     @contextmanager
     def averaged(self) -> Iterator[Model]:
@@ -185,7 +226,9 @@ class Trainer:
         torch._foreach_copy_(parameters, self.ema)
         self.model.eval()
         try:
-            yield self.model
+            # Each picture may have another size: none is worth compiling for.
+            with torch.compiler.set_stance("force_eager"):
+                yield self.model
         finally:
             torch._foreach_copy_(parameters, kept)
             self.model.train()
@@ -193,19 +236,24 @@ class Trainer:
     def validate(self, side: int = 256) -> list[dict[str, float]]:
         """Rate (estimated from likelihoods) and PSNR of the averaged weights on the held-out pictures."""
         crops = [c for c in (centre(p, side) for p in self.data.validation) if c is not None]
+        batches = [
+            torch.tensor(np.stack(same[i : i + VALIDATION_BATCH]))
+            for same in ([c for c in crops if c.shape == shape] for shape in {c.shape: None for c in crops})
+            for i in range(0, len(same), VALIDATION_BATCH)
+        ]
         points = []
         with self.averaged() as model, torch.no_grad():
             for quality in VALIDATION_QUALITIES:
                 bpp, psnr = [], []
-                for crop in crops:
-                    x = torch.tensor(crop, device=self.device)[None].float() / 255 - 0.5
-                    q = torch.tensor([quality], device=self.device)
+                for batch in batches:
+                    x = batch.to(self.device).float() / 255 - 0.5
+                    q = torch.full((len(x),), quality, device=self.device)
                     with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
                         output = model(x, q)
                     pixels = torch.round((output.pixels.clamp(-0.5, 0.5) + 0.5) * 255)
-                    mse = (pixels - (x + 0.5) * 255).square().mean()
-                    bpp.append(float(output.y_bits + output.z_bits) / (x.shape[1] * x.shape[2]))
-                    psnr.append(float(10 * torch.log10(255**2 / mse.clamp(min=1e-3))))
+                    mse = (pixels - (x + 0.5) * 255).square().mean((1, 2, 3))
+                    bpp += ((output.y_bits + output.z_bits) / (x.shape[1] * x.shape[2])).tolist()
+                    psnr += (10 * torch.log10(255**2 / mse.clamp(min=1e-3))).tolist()
                 points.append(
                     {
                         "quality": quality / 100,
@@ -284,21 +332,23 @@ class Trainer:
         state, log = out / "state.safetensors", out / "log.jsonl"
         stopped: list[bool] = []
         previous = signal.signal(signal.SIGINT, lambda *_: stopped.append(True))
-        smooth: list[float] = []
-        last = logged = validated = saved = time.monotonic()
+        smooth: Tensor | None = None
+        last = reported = logged = validated = saved = time.monotonic()
+        before = self.pixels
         try:
             while self.progress() < 1 and not stopped:
-                before = self.pixels
-                values = list(self.train_step())
+                values = self.train_step()
+                smooth = values if smooth is None else torch.lerp(smooth, values, 0.02)
                 now = time.monotonic()
                 self.spent += now - last
                 self.seconds += now - last
-                smooth = [0.98 * s + 0.02 * v for s, v in zip(smooth or values, values, strict=True)]
-                loss, bpp, psnr = smooth
-                report(
-                    Step(self.step, self.progress(), loss, bpp, psnr, (self.pixels - before) / (now - last))
-                )
+                if now - reported > REPORT_EVERY:
+                    loss, bpp, psnr = smooth.tolist()
+                    speed = (self.pixels - before) / (now - reported)
+                    report(Step(self.step, self.progress(), loss, bpp, psnr, speed))
+                    reported, before = now, self.pixels
                 if now - logged > LOG_EVERY:
+                    loss, bpp, psnr = smooth.tolist()
                     self._log(log, loss=loss, bpp=bpp, psnr=psnr)
                     logged = now
                 if now - validated > self.options.validate_every:

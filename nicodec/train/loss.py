@@ -5,6 +5,7 @@ One model serves all rates: each sample carries its own quality q, and with it i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -21,8 +22,7 @@ BALANCE = 0.45
 
 def lambda_of(q: Tensor) -> Tensor:
     """Quality (B,) in hundredths, 0..10000 -> lambda (B,), log-linear."""
-    ratio = LAMBDA_MAX / LAMBDA_MIN
-    return LAMBDA_MIN * torch.pow(torch.tensor(ratio, device=q.device), q.float() / 10000)
+    return LAMBDA_MIN * torch.exp(q.float() * (math.log(LAMBDA_MAX / LAMBDA_MIN) / 10000))
 
 
 @dataclass

@@ -49,13 +49,13 @@ class ModelConfig:
 
     latent: int = 768
     width: int = 128
-    blocks_a: int = 4
+    blocks_a: int = 12
     blocks_s: int = 4
     hyper: int = 96
     z: int = 64
     context: int = 192
     context_blocks: int = 1
-    latent_blocks_a: int = 6
+    latent_blocks_a: int = 10
     latent_blocks_s: int = 4
     linear: int = 448
 
