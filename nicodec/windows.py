@@ -23,9 +23,9 @@ from nicodec.symbols import Symbols
 from nicodec.tiles import Y_CELL, Box, Rows
 from nicodec.transform import Networks, Planes
 
-# Most cells of 64 pixels in a window: 0.4 megapixels, and about 0.5 at work with the halo. Larger ones are
-# hardly faster, since less of them stays in the caches, and take more memory.
-WINDOW = 100
+# Most cells of 64 pixels in a window: 0.4 megapixels, just a photograph of 768 x 512, and about 0.5 at work
+# with the halo. Larger ones are hardly faster, since less of them stays in the caches, and take more memory.
+WINDOW = 96
 # The same for previews, whose halo is a whole cell too but whose features are small, all at /16.
 PREVIEW_WINDOW = 400
 # Pixels for each latent position.
