@@ -214,7 +214,7 @@ def train(
         int, typer.Option(min=1, help="Patches in a step; a CPU is busiest with 8 for each core.")
     ] = 8,
     patch: Annotated[
-        int, typer.Option(min=64, help="Side of a patch, a multiple of 64; twice that at the end.")
+        int, typer.Option(min=64, help="Side of a patch, a multiple of 64; twice that at the end, up to 256.")
     ] = 128,
     rate: Annotated[float, typer.Option(help="Learning rate.")] = 2e-3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nicodec.train.layers import hats, space_to_depth
+from nicodec.train.layers import ends_branch, hats, space_to_depth
 from nicodec.train.likelihood import SCALE_STEP
 from nicodec.train.model import Model, ModelConfig
 
@@ -39,7 +39,7 @@ def grow(model: Model, state: dict[str, Tensor], pictures: Tensor) -> None:
     old, all_of = len(state["spread"]), model.config.latent
     own = {name: value.clone() for name, value in model.state_dict().items()}
     for name in own.keys() - state.keys():
-        if ".blocks." in name and ("mix_out" in name or "project" in name):
+        if ends_branch(name):
             own[name].zero_()
     for name, value in state.items():
         if value.shape == own[name].shape:

@@ -133,11 +133,16 @@ class Block(nn.Module):
         return x + folded
 
 
+def ends_branch(name: str) -> bool:
+    """Whether a weight of a block belongs to the last layer before a sum: at zero they leave x as it is."""
+    return "mix_out" in name or "project" in name
+
+
 def still_blocks(c: int, count: int) -> nn.ModuleList:
     """Blocks that change nothing until they are trained: a network can grow by them and go on as it was."""
     blocks = nn.ModuleList(Block(c) for _ in range(count))
     for name, parameter in blocks.named_parameters():
-        if "mix_out" in name or "project" in name:
+        if ends_branch(name):
             nn.init.zeros_(parameter)
     return blocks
 

@@ -235,10 +235,14 @@ class Trainer:
 
     def validate(self, side: int = 256) -> list[dict[str, float]]:
         """Rate (estimated from likelihoods) and PSNR of the averaged weights on the held-out pictures."""
-        crops = [c for c in (centre(p, side) for p in self.data.validation) if c is not None]
+        by_shape: dict[tuple[int, ...], list[Pixels]] = {}
+        for picture in self.data.validation:
+            crop = centre(picture, side)
+            if crop is not None:
+                by_shape.setdefault(crop.shape, []).append(crop)
         batches = [
             torch.tensor(np.stack(same[i : i + VALIDATION_BATCH]))
-            for same in ([c for c in crops if c.shape == shape] for shape in {c.shape: None for c in crops})
+            for same in by_shape.values()
             for i in range(0, len(same), VALIDATION_BATCH)
         ]
         points = []
