@@ -41,7 +41,7 @@ from nicodec.image import Picture, Source
 from nicodec.symbols import Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box, Rows
 from nicodec.transform import Networks, Planes
-from nicodec.windows import PREVIEW_WINDOW, WINDOW, Windows
+from nicodec.windows import PREVIEW_WINDOW, Windows, pieces
 from nicodec.workers import Apart, cores, in_order
 
 Item = TypeVar("Item")
@@ -50,7 +50,7 @@ Result = TypeVar("Result")
 
 # Width and height, in cells of 64 pixels, of an entropy-coded tile. A row of tiles is in memory at once, so
 # those of wide pictures are lower: no more than BAND cells in a row, but not lower than LOWEST.
-TILE = (16, 16)
+TILE = (16, 8)
 BAND, LOWEST = 1536, 4
 # A preview shows one sample for so many pixels each way.
 PREVIEW = 8
@@ -77,7 +77,7 @@ class Codec:
         self.networks = Networks(found, threads) if device == "cpu" else _torch_networks(found, device)
         self.y_tables = prior.tables(self.checkpoint, "y", quantize.MAX_SYMBOL, escape=True)
         self.z_tables = HyperTables.of(found)
-        self.windows = Windows(self.checkpoint, self.networks)
+        self.windows = Windows(found, self.networks)
         self._refines: Any = None
 
     def encode(
@@ -178,27 +178,14 @@ class Codec:
         """The steps, at one quality in hundredths. refine: changes the latent of a band."""
         height, width, channels = picture.pixels.shape
         whole, ranges = tiles.cells(width, height), self.z_tables.ranges(q)
-        size, crc = _tile(whole), SymbolsCrc()
+        size, crc, windows = _tile(whole), SymbolsCrc(), self._windows(pieces(whole))
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
 
-        def residuals() -> Iterator[tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]]:
-            """What is coded of each tile, and the table of each symbol; fills `z` and `crc`."""
-            for band, y in self.windows.analysis(picture.pixels, q, ranges, z, size[1]):
-                here = band.times(Y_CELL)
-                r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
-                if refine is not None:
-                    refine(band, y, z)
-                for tile in tiles.grid(band, size):
-                    part, index = self.windows.residual(tile, y, z, q, self.y_tables)
-                    tiles.crop(r, here, tile.times(Y_CELL))[...] = part
-                    yield part, index
-                crc.add(r)
-
-        def payload(tile: tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]) -> Chunk:
-            r, index = (plane.reshape(-1) for plane in tile)
-            return Chunk(Kind.Y, entropy.encode(r, index, self.y_tables))
-
-        payloads = list(self._beside(payload, residuals()))
+        payloads: list[Chunk] = []
+        for band, y in windows.analysis(picture.pixels, q, ranges, z, size[1]):
+            if refine is not None:
+                refine(band, y, z)
+            payloads += self._coded(windows, band, y, z, q, size, crc)
         header = Header(width, height, channels, q, size, self.checkpoint.id, crc.value(z))
         chunks = [Chunk(Kind.Z, self.z_tables.write(z, q))]
         chunks += payloads
@@ -208,6 +195,29 @@ class Codec:
             if blob and not strip:
                 chunks.append(Chunk(kind, container.deflate(blob)))
         return container.pack(header, chunks)
+
+    def _coded(
+        self,
+        windows: Windows,
+        band: Box,
+        y: Rows,
+        z: npt.NDArray[np.int8],
+        q: int,
+        size: tuple[int, int],
+        crc: SymbolsCrc,
+    ) -> list[Chunk]:
+        """The tiles of a band of cells, each a chunk of the file; adds their symbols to the checksum."""
+        here = band.times(Y_CELL)
+        r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
+
+        def coded(tile: Box) -> Chunk:
+            part, index = windows.residual(tile, y, z, q, self.y_tables)
+            tiles.crop(r, here, tile.times(Y_CELL))[...] = part
+            return Chunk(Kind.Y, entropy.encode(part.reshape(-1), index.reshape(-1), self.y_tables))
+
+        chunks = list(windows.beside(coded, tiles.grid(band, size)))
+        crc.add(r)
+        return chunks
 
     def decode(
         self,
@@ -220,7 +230,8 @@ class Codec:
         """The bytes of a .nic file -> a Pillow image, mode L, LA, RGB or RGBA, with its metadata in `info`.
 
         region: (x, y, width, height) in pixels, inside the picture: only that, at the cost of that. It is the
-        crop of the whole, but only the whole is held against the checksum of all symbols.
+        crop of the whole, each sample within 1, if an encoder made the file; but only the whole is held
+        against the checksum of all symbols.
         scale: 1, or 1/8 for a preview: about what the whole comes to when reduced, without making it.
         max_pixels: the largest picture, however few its bytes. None: NICODEC_MAX_PIXELS in the environment,
         or 2^27 and no more than the bytes of the file make credible.
@@ -232,9 +243,11 @@ class Codec:
             if scale != 1 / PREVIEW or region is not None:
                 raise NicError(f"scale must be 1 or 1/{PREVIEW}, and does not go with a region")
             return self._preview(data, header, chunks)
-        found = self.symbols_of(header, chunks)
         area = _area(header, region)
-        canvas = self._paint(header, found, area, CELL, WINDOW, self.windows.synthesis)
+        wanted = pieces(area.over(CELL))
+        windows = self._windows(wanted)
+        found = self.symbols_of(header, chunks, windows.networks)
+        canvas = _paint(header, found, area, CELL, wanted, windows, windows.synthesis)
         if region is None:
             found.check()
 
@@ -248,10 +261,12 @@ class Codec:
         """A picture at an eighth of its size, its sides rounded up."""
         if not self.networks.has_preview:
             return self.decode(data, max_pixels=header.width * header.height).reduce(PREVIEW)
-        found = self.symbols_of(header, chunks)
         whole = Box(0, 0, -(-header.height // PREVIEW), -(-header.width // PREVIEW))
         cell = CELL // PREVIEW
-        canvas = self._paint(header, found, whole, cell, PREVIEW_WINDOW, self.windows.preview)
+        wanted = list(tiles.windows(whole.over(cell), PREVIEW_WINDOW))
+        windows = self._windows(wanted)
+        found = self.symbols_of(header, chunks, windows.networks)
+        canvas = _paint(header, found, whole, cell, wanted, windows, windows.preview)
         found.check()
         extra = {c.kind: c.payload for c in chunks}
         clear = None
@@ -259,39 +274,16 @@ class Codec:
             clear = image.reduced(alpha.decode(extra[Kind.ALPHA], header.width, header.height), PREVIEW)
         return canvas.finish(clear, *_metadata(extra))
 
-    def _paint(
-        self,
-        header: Header,
-        found: Symbols,
-        area: Box,
-        cell: int,
-        most: int,
-        render: Callable[[Box, Symbols, int], Callable[[], Planes]],
-    ) -> image.Canvas:
-        """An area of samples in windows of at most `most` cells. cell: samples for each in `render`'s."""
-        canvas = image.Canvas(area.columns, area.rows, header.channels)
+    def _windows(self, wanted: list[Box]) -> Windows:
+        """What computes so many windows: one with all threads at each layer, several with one each."""
+        return self.windows if len(wanted) == 1 else self._crew
 
-        def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:
-            for window in tiles.windows(area.over(cell), most):
-                found.forget(window.top - self.windows.halo)
-                yield window.times(cell), render(window, found, header.quality)
-
-        def painted(job: tuple[Box, Callable[[], Planes]]) -> tuple[Box, npt.NDArray[np.uint8]]:
-            seen, paint = job
-            part = seen.cut(area)
-            return part, quantize.samples(tiles.crop(paint(), seen, part), header.channels)
-
-        for part, pixels in self._beside(painted, decoded()):
-            canvas.paste(pixels, part.left - area.left, part.top - area.top)
-        return canvas
-
-    def _beside(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """work(item) for each, in order; given several threads, in one while the next item is made.
-
-        What NumPy and the range coder do takes one thread alone. Beside it the networks keep the others busy.
-        """
-        alone = (self.threads or cores()) == 1
-        return map(work, items) if alone else in_order(work, items, 1)
+    @cached_property
+    def _crew(self) -> Windows:
+        """As `windows`, for several at once: threads that share a layer wait for each other at its end."""
+        threads = self.threads or cores()
+        networks = Networks(self.checkpoint, 1) if self.device == "cpu" and threads > 1 else self.networks
+        return Windows(self.checkpoint, networks, threads)
 
     def encode_many(
         self,
@@ -365,8 +357,10 @@ class Codec:
         alone = self.device != "cpu" or self.threads == 1
         return self if alone else Codec(self.checkpoint, threads=1)
 
-    def symbols_of(self, header: Header, chunks: list[Chunk]) -> Symbols:
+    def symbols_of(self, header: Header, chunks: list[Chunk], networks: Networks | None = None) -> Symbols:
         """The integers of a file that `container.unpack` took apart, decoded as they are asked for.
+
+        networks: what computes their tables, unless it is those of this codec.
 
         Raises ModelNotFound if the file was made with another model.
         """
@@ -375,7 +369,34 @@ class Codec:
                 f"the file was made with the model {header.model.hex()},"
                 f" not with {shown(self.checkpoint.name)} ({self.checkpoint.id.hex()})"
             )
-        return Symbols(header, chunks, self.networks, self.y_tables, self.z_tables)
+        return Symbols(header, chunks, networks or self.networks, self.y_tables, self.z_tables)
+
+
+def _paint(
+    header: Header,
+    found: Symbols,
+    area: Box,
+    cell: int,
+    wanted: list[Box],
+    windows: Windows,
+    render: Callable[[Box, Symbols, int], Callable[[], Planes]],
+) -> image.Canvas:
+    """An area of samples, made of the windows that cover it. cell: samples for each cell of `render`'s."""
+    canvas = image.Canvas(area.columns, area.rows, header.channels)
+
+    def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:
+        for window in wanted:
+            found.forget(window.top - windows.halo)
+            yield window.times(cell), render(window, found, header.quality)
+
+    def painted(job: tuple[Box, Callable[[], Planes]]) -> tuple[Box, npt.NDArray[np.uint8]]:
+        seen, paint = job
+        part = seen.cut(area)
+        return part, quantize.samples(tiles.crop(paint(), seen, part), header.channels)
+
+    for part, pixels in windows.beside(painted, decoded()):
+        canvas.paste(pixels, part.left - area.left, part.top - area.top)
+    return canvas
 
 
 def _torch_networks(found: Checkpoint, device: str) -> Networks:

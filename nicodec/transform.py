@@ -110,6 +110,7 @@ class Networks:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads or 0
         options.inter_op_num_threads = 1
+        options.enable_mem_pattern = False
         options.log_severity_level = 4  # what goes wrong is raised
         # Threads sleep between two layers: on busy cores that takes less than half of the processor time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

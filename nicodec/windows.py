@@ -7,8 +7,8 @@ sees as far around itself as the networks reach, it comes out as if all had been
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +22,25 @@ from nicodec.files import shown
 from nicodec.symbols import Symbols
 from nicodec.tiles import Y_CELL, Box, Rows
 from nicodec.transform import Networks, Planes
+from nicodec.workers import in_order
 
-# Most cells of 64 pixels in a window: 0.4 megapixels, just a photograph of 768 x 512, and about 0.5 at work
-# with the halo. Larger ones are hardly faster, since less of them stays in the caches, and take more memory.
-WINDOW = 96
-# The same for previews, whose halo is a whole cell too but whose features are small, all at /16.
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Most cells of 64 pixels that are one window: 0.4 megapixels, just a photograph of 768 x 512. What is larger
+# comes in pieces, of which each thread has one at work: smaller ones, which hardly take longer.
+WINDOW, PIECE = 96, 72
+# The most for previews, whose halo is a whole cell too but whose features are small, all at /16.
 PREVIEW_WINDOW = 400
 # Pixels for each latent position.
 STRIDE = CELL // Y_CELL
 # Nobody trains a network with more channels, or more blocks in a row.
 MAX_WIDTH, MAX_BLOCKS = 2**14, 64
+
+
+def pieces(area: Box) -> list[Box]:
+    """An area of cells as one window, or as several if it is too large for that."""
+    return list(tiles.windows(area, WINDOW if area.rows * area.columns <= WINDOW else PIECE))
 
 
 class Windows:
@@ -40,17 +49,17 @@ class Windows:
     How far a network sees: each block one position further, at /8 in g_a and g_s, at /16 on the latent of
     both, in h_a, in the context and in the 3x3 layer of h_mu. Little comes from the end of that reach, so
     a model file may name smaller halos around g_a and g_s, measured when it was exported. `halo` is in cells,
-    enough for every pixel.
+    enough for every pixel. crew: how many windows are worked on at once.
     """
 
-    def __init__(self, checkpoint: Checkpoint, networks: Networks) -> None:
+    def __init__(self, checkpoint: Checkpoint, networks: Networks, crew: int = 1) -> None:
         def size(name: str, least: int, most: int, default: int | None = None) -> int:
             value = checkpoint.config.get(name, default)
             if type(value) is not int or not least <= value <= most:
                 raise BadModel(f"{shown(checkpoint.path)}: the model has an impossible config")
             return value
 
-        self.networks = networks
+        self.networks, self.crew = networks, crew
         self._channels = size("latent", 1, MAX_WIDTH)
         self._deep = self._channels - size("linear", 0, self._channels - 1, 0)
         # What an encoder makes zero of the other channels; by table.
@@ -69,6 +78,10 @@ class Windows:
         # The means of a tile need the symbols around it, and those their tables, from a 3x3 layer.
         self._around_mean = -(-(reach + 1) // Y_CELL)
         self.halo = -(-(reach + self._around_s) // Y_CELL)
+
+    def beside(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """work(item) for each, in order, by the crew, while this thread makes the items."""
+        return map(work, items) if self.crew == 1 else in_order(work, items, self.crew, ahead=1)
 
     def analysis(
         self,
@@ -92,10 +105,14 @@ class Windows:
             ahead = band.bottom + 2 * self._around_mean
             fresh = Box(y.box.bottom // Y_CELL, 0, ahead, whole.right).cut(whole)
             y.grow(fresh.rows * Y_CELL)
-            for window in tiles.windows(fresh, WINDOW):
-                y.view(window.times(Y_CELL))[...] = self._latent(pixels, window, whole, q)
+
+            def latent(window: Box) -> tuple[Box, Planes]:
+                return window, self._latent(pixels, window, whole, q)
+
+            for window, part in self.beside(latent, pieces(fresh)):
+                y.view(window.times(Y_CELL))[...] = part
             last = fresh.bottom if fresh.bottom == whole.bottom else fresh.bottom - self._around_mean
-            for window in tiles.windows(Box(z_bottom, 0, last, whole.right), WINDOW):
+            for window in pieces(Box(z_bottom, 0, last, whole.right)):
                 seen = window.grown(1, whole)
                 floats = self.networks.h_a(y.view(seen.times(Y_CELL)), q / 100)
                 floats = tiles.crop(floats, seen, window)
@@ -148,9 +165,9 @@ class Windows:
         """
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
         deep, rare = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
-        latent = np.concatenate([deep, rare], axis=1, dtype=np.float32)
 
         def paint() -> Planes:
+            latent = np.concatenate([deep, rare], axis=1, dtype=np.float32)
             x = self.networks.g_s(latent, q / 100)
             return tiles.crop(x, inner.times(STRIDE), window.times(CELL))
 

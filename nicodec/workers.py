@@ -1,7 +1,7 @@
 """One function over many items: processes or threads that work ahead, results in order, bounded memory.
 
-Under `codec` and `console`. What NumPy and the range coder do holds the interpreter's lock, so two processes
-do nearly twice what one does, two threads half as much again (docs/DESIGN.md).
+Under `codec` and `console`. Threads share a picture's windows, processes whole pictures: what NumPy and the
+range coder do between the networks holds the interpreter's lock (docs/DESIGN.md).
 """
 
 from __future__ import annotations
@@ -35,18 +35,21 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int, *, ahead: int | None = None
+) -> Iterator[Result]:
     """work(item) for each, in threads, in the order of the items; what `work` raises is raised in its place.
 
-    At most two items for each worker are taken and not yet given back. When the caller stops, what has begun
-    is finished and nothing more is begun.
+    At most one item for each worker and `ahead` more (None: as many) are taken and not yet given back. When
+    the caller stops, what has begun is finished and nothing more is begun.
     """
+    most = workers + (workers if ahead is None else ahead)
     pending: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="nicodec")
     try:
         for item in items:
             pending.append(pool.submit(work, item))
-            if len(pending) >= 2 * workers:
+            if len(pending) >= most:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

@@ -35,8 +35,8 @@ def picture() -> Array:
 
 
 def small_windows(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
-    monkeypatch.setattr(windows, "WINDOW", side**2)
-    monkeypatch.setattr(codecs, "WINDOW", side**2)
+    for name in ("WINDOW", "PIECE"):
+        monkeypatch.setattr(windows, name, side**2)
 
 
 def latents(
