@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -147,15 +148,33 @@ def peak_mb(*command: str) -> float:
     return int(done.stdout) / 1024
 
 
+def import_compressai() -> Any:
+    """The library, also beside a torchvision that was built for another torch; None without it."""
+    if find_spec("compressai") is None:
+        return None
+    import torch
+
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        for name in [n for n in sys.modules if n.startswith("torchvision")]:
+            del sys.modules[name]
+        for name in ("nms", "qnms"):
+            torch.library.define(f"torchvision::{name}", "(Tensor dets, Tensor scores, float most) -> Tensor")
+    import compressai.zoo
+
+    return compressai
+
+
 def hyperprior_seconds(picture: Image.Image, threads: int) -> float | None:
     """Decoding by compressai's mbt2018-mean at the widths of its quality 4, untrained; None without it."""
-    try:
-        import torch
-        from compressai.zoo import mbt2018_mean
-    except (ImportError, RuntimeError):  # the latter from a torchvision that was built for another torch
+    library = import_compressai()
+    if library is None:
         return None
+    import torch
+
     torch.set_num_threads(threads)
-    network = mbt2018_mean(4, pretrained=False).eval()
+    network = library.zoo.mbt2018_mean(4, pretrained=False).eval()
     network.update()
     width, height = (side // 64 * 64 for side in picture.size)
     pixels = np.asarray(picture)[:height, :width]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
 import warnings
 from typing import Any
 
 import numpy as np
 import pytest
+import speed
 
 torch = pytest.importorskip("torch")
 
@@ -205,29 +204,13 @@ def test_bits_grow_with_quality_and_distortion_falls(tiny: Any) -> None:
     assert errors == sorted(errors, reverse=True)
 
 
-def import_compressai() -> Any:
-    """The library, also beside a torchvision whose compiled operators were built for another torch."""
-    if importlib.util.find_spec("compressai") is None:
-        pytest.skip("compressai is not installed")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            import torchvision  # noqa: F401
-        except RuntimeError:
-            for name in [n for n in sys.modules if n.startswith("torchvision")]:
-                del sys.modules[name]
-            operators = torch.library.Library("torchvision", "DEF")
-            for name in ("nms", "qnms"):
-                operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-            globals()["keep_alive"] = operators
-        import compressai
-
-        return compressai
-
-
 @pytest.mark.slow
 def test_likelihoods_and_bounds_agree_with_compressai() -> None:
-    library = import_compressai()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        library = speed.import_compressai()
+    if library is None:
+        pytest.skip("compressai is not installed")
     generator = torch.Generator().manual_seed(0)
     sigma = torch.exp(torch.rand(4, 3, 5, 5, generator=generator) * 6 - 2)
     values = torch.round(torch.randn(4, 3, 5, 5, generator=generator) * sigma)
