@@ -1,6 +1,7 @@
 """What all tests share: Hypothesis draws the same examples every time; the program run in this process."""
 
 import io
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,11 @@ from PIL import Image
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
+
+# A shell without a terminal lets what it starts in the background ignore Ctrl-C, and that is inherited by the
+# processes on which tests try it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Run = Callable[..., tuple[int, bytes, str]]
 
