@@ -15,6 +15,9 @@ from nicodec.errors import NicError
 # Symbols travel as int16; z as int8, in the range for which the scale decoder is proven exact.
 MAX_SYMBOL = 2**15 - 1
 MAX_HYPER = 63
+# The share of what thresholds are above one half that counts for the deep channels: they have learnt to leave
+# out nearly all of what is not worth its bits (docs/DESIGN.md).
+LEFT = 1 / 16
 
 
 def quality_index(quality: float) -> int:
@@ -41,23 +44,43 @@ def phase0(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     return mask
 
 
-def residual(y: npt.NDArray[np.float32], mu: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    """Latent and its mean, both in quantiser steps (1, L, h, w) -> symbols, -32767..32767."""
-    clipped: npt.NDArray[np.float32] = np.clip(np.floor(y - mu + 0.5), -MAX_SYMBOL, MAX_SYMBOL)
+def residual(difference: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+    """A latent less its mean, in quantiser steps -> symbols of the same shape, -32767..32767."""
+    clipped: npt.NDArray[np.float32] = np.clip(np.floor(difference + 0.5), -MAX_SYMBOL, MAX_SYMBOL)
     return clipped.astype(np.int16)
+
+
+def worthwhile(
+    difference: npt.NDArray[np.float32], index: npt.NDArray[np.uint8], thresholds: npt.NDArray[np.float32]
+) -> npt.NDArray[np.int16]:
+    """As `residual`, but a one that is smaller than the threshold of its table becomes zero.
+
+    difference, index: (1, L, h, w). thresholds: by table, in quantiser steps.
+    """
+    symbols = residual(difference)
+    flat, sizes, tables = symbols.reshape(-1), np.abs(difference).reshape(-1), index.reshape(-1)
+    ones = np.flatnonzero(np.abs(flat) == 1)
+    flat[ones[sizes[ones] < thresholds.take(tables[ones], mode="clip")]] = 0
+    return symbols
+
+
+def learnt(thresholds: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What is left of thresholds, by table, for the deep channels."""
+    lower: npt.NDArray[np.float32] = np.float32(0.5) + np.float32(LEFT) * (thresholds - np.float32(0.5))
+    return lower
 
 
 def sparse(
     y: npt.NDArray[np.float32], index: npt.NDArray[np.uint8], thresholds: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.int16]:
-    """As `residual` for a mean of zero; but what is smaller than the threshold of its table becomes zero.
+    """As `worthwhile`, for whatever is smaller than its threshold, and quick where little is not zero.
 
     y, index: (1, L, h, w). thresholds: by table. Few are expected to be one half and more.
     """
     symbols = np.zeros(y.shape, np.int16)
     large = np.abs(y) >= 0.5
     values = y[large]
-    rounded = residual(values, np.zeros_like(values))
+    rounded = residual(values)
     rounded[np.abs(values) < thresholds.take(index[large], mode="clip")] = 0
     symbols[large] = rounded
     return symbols

@@ -62,10 +62,13 @@ class Windows:
         self.networks, self.crew = networks, crew
         self._channels = size("latent", 1, MAX_WIDTH)
         self._deep = self._channels - size("linear", 0, self._channels - 1, 0)
-        # What an encoder makes zero of the other channels; by table.
+        # What an encoder makes zero, by table: of the other channels, and of the deep ones.
         self._thresholds = checkpoint.tensors.get("thresholds", np.full(2**8, 0.5, np.float32))
         if self._thresholds.dtype != np.float32 or self._thresholds.ndim != 1 or not len(self._thresholds):
             raise BadModel(f"{shown(checkpoint.path)}: the model has impossible thresholds")
+        self._thresholds_deep = np.float32(0.5) + np.float32(quantize.LEFT) * (
+            self._thresholds - np.float32(0.5)
+        )
         # The first models had no blocks on the latent, and say nothing of them.
         on_latent_a, on_latent_s = (size(f"latent_blocks_{g}", 0, MAX_BLOCKS, 0) for g in "as")
         self.reach_a = on_latent_a + -(-size("blocks_a", 0, MAX_BLOCKS) // 2)
@@ -139,7 +142,7 @@ class Windows:
         start, deep, rare = latent[:, : self._deep], index[:, : self._deep], index[:, self._deep :]
 
         def symbols(mu: Planes) -> npt.NDArray[np.int16]:
-            return tables.settle(quantize.residual(start, mu), deep)
+            return tables.settle(quantize.worthwhile(start - mu, deep, self._thresholds_deep), deep)
 
         r = np.empty(latent.shape, np.int16)
         r[:, : self._deep] = symbols(self._mean(near, q, symbols))

@@ -16,6 +16,7 @@ from nicodec.quantize import (
     residual,
     samples,
     sparse,
+    worthwhile,
 )
 
 
@@ -34,10 +35,17 @@ def test_any_other_quality_is_refused(quality: Any) -> None:
 
 def test_residuals_round_halves_up_and_stay_in_range() -> None:
     y = np.array([-1.5, -0.5, 0.49, 0.5, 1.5, 1e9, -1e9], np.float32)
-    symbols = residual(y, np.zeros_like(y))
+    symbols = residual(y)
     assert symbols.dtype == np.int16
     assert symbols.tolist() == [-1, 0, 0, 1, 2, MAX_SYMBOL, -MAX_SYMBOL]
-    assert residual(y, y).tolist() == [0] * 7
+
+
+def test_ones_that_are_not_worth_it_become_zero() -> None:
+    y = np.array([-0.52, -0.6, 0.5, 0.79, 0.8, 1.5, -2.5, 1e9], np.float32)
+    thresholds = np.array([0.55, 0.8, 3], np.float32)
+    symbols = worthwhile(y, np.array([0, 0, 0, 1, 1, 2, 2, 9], np.uint8), thresholds)
+    assert symbols.dtype == np.int16
+    assert symbols.tolist() == [0, -1, 0, 0, 1, 2, -2, MAX_SYMBOL]
 
 
 def test_sparse_symbols_are_zero_under_their_threshold() -> None:

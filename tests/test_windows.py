@@ -11,7 +11,7 @@ from PIL import Image
 
 import nicodec
 from nicodec import codec as codecs
-from nicodec import container, quantize, tiles, windows
+from nicodec import container, metrics, quantize, tiles, windows
 from nicodec.codec import Codec
 from nicodec.errors import BadModel, ChecksumMismatch, LimitExceeded, NicError
 from nicodec.symbols import SymbolsCrc
@@ -82,6 +82,22 @@ def test_symbols_in_small_tiles_are_those_in_one(
     many = codec.symbols_of(*container.unpack(data))
     assert (one.z != many.z).mean() < 1e-3
     assert (one.whole() != many.whole()).mean() < 1e-3
+
+
+def test_deep_ones_that_are_not_worth_their_bits_are_left_out(
+    codec: Codec, picture: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A little more than rounding would: fewer bytes, by more than the error that is added is worth."""
+    trials = []
+    for left in (0, 1 / 16):
+        monkeypatch.setattr(quantize, "LEFT", left)
+        fresh = Codec(codec.checkpoint, threads=1)
+        for quality in (20, 22) if left == 0 else (20,):
+            data = fresh.encode(picture, quality=quality)
+            trials.append((np.log(len(data)), metrics.psnr(picture, np.asarray(fresh.decode(data)))))
+    (size, psnr), (larger, better), (smaller, worse) = trials
+    assert smaller < size - 0.01
+    assert size - smaller > (psnr - worse) * (larger - size) / (better - psnr)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

@@ -96,8 +96,7 @@ def freeze(
         tensors[f"h_sigma.layers.{i}.bias"] = bias.numpy().astype(np.int32)
         tensors[f"h_sigma.layers.{i}.scale"] = torch.exp2(-shift)[None].numpy().astype(np.float32)
     prove_exact(tensors)
-    if model.config.linear:
-        tensors["thresholds"] = model.thresholds.cpu().numpy()
+    tensors["thresholds"] = model.thresholds.cpu().numpy()
     tensors |= tables.y_tables(counts) | tables.z_tables(model, counts)
     shapes = {name: array.shape for name, array in tensors.items()}
     for name in graphs.PARTS.keys() - (set() if preview else {"preview"}):

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nicodec.prior import ANCHORS
+from nicodec.quantize import LEFT
 from nicodec.quantize import MAX_HYPER as Z_MAX
 from nicodec.train.layers import (
     Block,
@@ -344,13 +345,19 @@ class Model(nn.Module):
         start, rare = torch.split(y, parts, dim=-1)
         even = phase0(start)
         mu0 = full(self.context.mean0(features)) * unit
-        y0 = torch.where(even, start + (torch.floor(start - mu0 + 0.5) + mu0 - start).detach(), 0)
+        # The deep channels learn from plain rounding; an encoder leaves out a little more.
+        left = 0 if self.training else LEFT
+        r0 = self._symbols(start - mu0, index[..., :deep], left)
+        y0 = torch.where(even, start + (r0 + mu0 - start).detach(), 0)
         mu1 = self.context.phase1(y0 / unit, features) * unit
         r = torch.cat([start - torch.where(even, mu0, mu1), rare], dim=-1)
-        with torch.no_grad():
-            r_round = torch.floor(r + 0.5)
-            dead = rare.abs() < self.thresholds[index[..., deep:].long()]
-            r_round[..., deep:].masked_fill_(dead, 0)
+        r_round = torch.cat(
+            [
+                self._symbols(r[..., :deep], index[..., :deep], left),
+                self._symbols(rare, index[..., deep:], 1),
+            ],
+            dim=-1,
+        )
         y_hat = y + (r_round - r).detach()
         # Scales learn from the symbols that will be coded; the noisy rate, which has a gradient at zero too,
         # teaches the transforms and the means.
@@ -369,6 +376,14 @@ class Model(nn.Module):
             index=index.detach(),
             y_hat=y_hat.detach(),
         )
+
+    @torch.no_grad()
+    def _symbols(self, r: Tensor, index: Tensor, share: float) -> Tensor:
+        """r rounded, or zero under its threshold. share: how much of that counts beyond one half."""
+        rounded = torch.floor(r + 0.5)
+        if share == 0:
+            return rounded
+        return rounded.masked_fill_(r.abs() < 0.5 + share * (self.thresholds[index.long()] - 0.5), 0)
 
     def perturb(self, x: Tensor, rounded: Tensor) -> Tensor:
         """What the rate is measured on: x with uniform noise in training, the rounded value otherwise."""
