@@ -27,9 +27,9 @@ from nicodec.workers import in_order
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Most cells of 64 pixels that are one window: 0.4 megapixels, just a photograph of 768 x 512. What is larger
-# comes in pieces, of which each thread has one at work: smaller ones, which hardly take longer.
-WINDOW, PIECE = 96, 72
+# Most cells of 64 pixels in a window, of which each thread has one at work: just a photograph of 768 x 512.
+# Of what is over WIDE cells wide, which takes memory by the row, they are smaller, though that takes longer.
+WINDOW, WIDE, SMALLER = 96, 128, 72
 # The most for previews, whose halo is a whole cell too but whose features are small, all at /16.
 PREVIEW_WINDOW = 400
 # Pixels for each latent position.
@@ -39,8 +39,8 @@ MAX_WIDTH, MAX_BLOCKS = 2**14, 64
 
 
 def pieces(area: Box) -> list[Box]:
-    """An area of cells as one window, or as several if it is too large for that."""
-    return list(tiles.windows(area, WINDOW if area.rows * area.columns <= WINDOW else PIECE))
+    """The windows of an area of cells."""
+    return list(tiles.windows(area, WINDOW if area.columns <= WIDE else SMALLER))
 
 
 class Windows:

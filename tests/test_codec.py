@@ -266,7 +266,6 @@ def test_several_windows_are_worked_on_at_once(codec: Codec, monkeypatch: pytest
     """By threads that each have the networks to themselves; to the same bytes and samples as one by one."""
     picture = photograph((340, 270))
     monkeypatch.setattr(windows, "WINDOW", 4)
-    monkeypatch.setattr(windows, "PIECE", 4)
     several = len(windows.pieces(tiles.cells(*picture.size)))
     assert several > 3
     data = codec.encode(picture, quality=40)

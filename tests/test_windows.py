@@ -35,8 +35,7 @@ def picture() -> Array:
 
 
 def small_windows(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
-    for name in ("WINDOW", "PIECE"):
-        monkeypatch.setattr(windows, name, side**2)
+    monkeypatch.setattr(windows, "WINDOW", side**2)
 
 
 def latents(
