@@ -162,15 +162,15 @@ class Windows:
         return mean
 
     def synthesis(self, window: Box, symbols: Symbols, q: int) -> Callable[[], Planes]:
-        """Decodes what a window of cells needs; the result paints it, in whatever thread.
+        """Reads the symbols that a window of cells needs; the result paints it, in whatever thread.
 
         It gives planes (1, 3, 64h, 64w), about [-1/2, 1/2].
         """
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
-        deep, rare = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
+        decoded = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
 
         def paint() -> Planes:
-            latent = np.concatenate([deep, rare], axis=1, dtype=np.float32)
+            latent = np.concatenate(decoded(), axis=1, dtype=np.float32)
             x = self.networks.g_s(latent, q / 100)
             return tiles.crop(x, inner.times(STRIDE), window.times(CELL))
 
@@ -179,18 +179,21 @@ class Windows:
     def preview(self, window: Box, symbols: Symbols, q: int) -> Callable[[], Planes]:
         """As `synthesis`, at an eighth of the size: planes (1, 3, 8h, 8w)."""
         seen = window.grown(self._around_mean, symbols.cells)
-        deep, _ = self._decoded(seen, window.times(Y_CELL), symbols, q)
-        return lambda: self.networks.preview(deep, q / 100)
+        decoded = self._decoded(seen, window.times(Y_CELL), symbols, q)
+        return lambda: self.networks.preview(decoded()[0], q / 100)
 
     def _decoded(
         self, seen: Box, inner: Box, symbols: Symbols, q: int
-    ) -> tuple[Planes, npt.NDArray[np.int16]]:
+    ) -> Callable[[], tuple[Planes, npt.NDArray[np.int16]]]:
         """The decoded latent of a box of positions, from a box of cells with what it needs around it.
 
         Its deep channels, and the others, which are their symbols.
         """
-        r = symbols.residual(seen)
-        start, rare = r[:, : self._deep], r[:, self._deep :]
-        mu = self._mean(tiles.crop(symbols.z, symbols.cells, seen), q, lambda _: start)
-        outer = seen.times(Y_CELL)
-        return tiles.crop(start + mu, outer, inner), tiles.crop(rare, outer, inner)
+        r, z = symbols.residual(seen), tiles.crop(symbols.z, symbols.cells, seen)
+
+        def decoded() -> tuple[Planes, npt.NDArray[np.int16]]:
+            start, rare = r[:, : self._deep], r[:, self._deep :]
+            mu, outer = self._mean(z, q, lambda _: start), seen.times(Y_CELL)
+            return tiles.crop(start + mu, outer, inner), tiles.crop(rare, outer, inner)
+
+        return decoded
