@@ -52,6 +52,8 @@ Result = TypeVar("Result")
 # those of wide pictures are lower: no more than BAND cells in a row, but not lower than LOWEST.
 TILE = (16, 8)
 BAND, LOWEST = 1536, 4
+# The most windows at once, each of which takes about 50 MB; of more threads several share one.
+CREW = 8
 # A preview shows one sample for so many pixels each way.
 PREVIEW = 8
 
@@ -282,8 +284,10 @@ class Codec:
     def _crew(self) -> Windows:
         """As `windows`, for several at once: threads that share a layer wait for each other at its end."""
         threads = self.threads or cores()
-        networks = Networks(self.checkpoint, 1) if self.device == "cpu" and threads > 1 else self.networks
-        return Windows(self.checkpoint, networks, threads)
+        crew = min(threads, CREW)
+        apart = self.device == "cpu" and crew > 1
+        networks = Networks(self.checkpoint, threads // crew) if apart else self.networks
+        return Windows(self.checkpoint, networks, crew)
 
     def encode_many(
         self,

@@ -290,6 +290,12 @@ def test_several_windows_are_worked_on_at_once(codec: Codec, monkeypatch: pytest
     assert not three.networks._sessions
 
 
+@pytest.mark.parametrize(("threads", "at_once", "each"), [(1, 1, 1), (8, 8, 1), (20, 8, 2)])
+def test_windows_at_once_are_bounded(threads: int, at_once: int, each: int) -> None:
+    crew = Codec(threads=threads)._crew
+    assert (crew.crew, crew.networks.threads) == (at_once, each)
+
+
 def test_one_codec_serves_many_threads(codec: Codec) -> None:
     fresh = Codec(threads=1)  # so that the threads race for its graphs and tables too
     pictures = [smooth(50 + 20 * i, 80, seed=i) for i in range(4)]
