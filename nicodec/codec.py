@@ -247,11 +247,7 @@ class Codec:
             return self._preview(data, header, chunks)
         area = _area(header, region)
         wanted = pieces(area.over(CELL))
-        windows = self._windows(wanted)
-        found = self.symbols_of(header, chunks, windows.networks)
-        canvas = _paint(header, found, area, CELL, wanted, windows, windows.synthesis)
-        if region is None:
-            found.check()
+        canvas = self._paint(header, chunks, area, CELL, wanted, Windows.synthesis, check=region is None)
 
         extra = {c.kind: c.payload for c in chunks}
         plane = extra.get(Kind.ALPHA)
@@ -266,15 +262,48 @@ class Codec:
         whole = Box(0, 0, -(-header.height // PREVIEW), -(-header.width // PREVIEW))
         cell = CELL // PREVIEW
         wanted = list(tiles.windows(whole.over(cell), PREVIEW_WINDOW))
-        windows = self._windows(wanted)
-        found = self.symbols_of(header, chunks, windows.networks)
-        canvas = _paint(header, found, whole, cell, wanted, windows, windows.preview)
-        found.check()
+        canvas = self._paint(header, chunks, whole, cell, wanted, Windows.preview, check=True)
         extra = {c.kind: c.payload for c in chunks}
         clear = None
         if Kind.ALPHA in extra:
             clear = image.reduced(alpha.decode(extra[Kind.ALPHA], header.width, header.height), PREVIEW)
         return canvas.finish(clear, *_metadata(extra))
+
+    def _paint(
+        self,
+        header: Header,
+        chunks: list[Chunk],
+        area: Box,
+        cell: int,
+        wanted: list[Box],
+        render: Callable[[Windows, Box, Symbols, int], Callable[[], Planes]],
+        *,
+        check: bool,
+    ) -> image.Canvas:
+        """An area of samples, made of the windows of cells that cover it.
+
+        cell: samples for each cell of what `render` makes. check: all symbols are read; hold them against
+        their checksum.
+        """
+        windows = self._windows(wanted)
+        found = self.symbols_of(header, chunks, windows.networks)
+        canvas = image.Canvas(area.columns, area.rows, header.channels)
+
+        def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:
+            for window in wanted:
+                found.forget(window.top - windows.halo)
+                yield window.times(cell), render(windows, window, found, header.quality)
+
+        def painted(job: tuple[Box, Callable[[], Planes]]) -> tuple[Box, npt.NDArray[np.uint8]]:
+            seen, paint = job
+            part = seen.cut(area)
+            return part, quantize.samples(tiles.crop(paint(), seen, part), header.channels)
+
+        for part, pixels in windows.beside(painted, decoded()):
+            canvas.paste(pixels, part.left - area.left, part.top - area.top)
+        if check:
+            found.check()
+        return canvas
 
     def _windows(self, wanted: list[Box]) -> Windows:
         """What computes so many windows: one with all threads at each layer, several with one each."""
@@ -374,33 +403,6 @@ class Codec:
                 f" not with {shown(self.checkpoint.name)} ({self.checkpoint.id.hex()})"
             )
         return Symbols(header, chunks, networks or self.networks, self.y_tables, self.z_tables)
-
-
-def _paint(
-    header: Header,
-    found: Symbols,
-    area: Box,
-    cell: int,
-    wanted: list[Box],
-    windows: Windows,
-    render: Callable[[Box, Symbols, int], Callable[[], Planes]],
-) -> image.Canvas:
-    """An area of samples, made of the windows that cover it. cell: samples for each cell of `render`'s."""
-    canvas = image.Canvas(area.columns, area.rows, header.channels)
-
-    def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:
-        for window in wanted:
-            found.forget(window.top - windows.halo)
-            yield window.times(cell), render(window, found, header.quality)
-
-    def painted(job: tuple[Box, Callable[[], Planes]]) -> tuple[Box, npt.NDArray[np.uint8]]:
-        seen, paint = job
-        part = seen.cut(area)
-        return part, quantize.samples(tiles.crop(paint(), seen, part), header.channels)
-
-    for part, pixels in windows.beside(painted, decoded()):
-        canvas.paste(pixels, part.left - area.left, part.top - area.top)
-    return canvas
 
 
 def _torch_networks(found: Checkpoint, device: str) -> Networks:

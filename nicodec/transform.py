@@ -110,6 +110,7 @@ class Networks:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self.threads or 0
         options.inter_op_num_threads = 1
+        # A pattern is one piece as large as all that lives at once, which fits into no gap of the arena.
         options.enable_mem_pattern = False
         options.log_severity_level = 4  # what goes wrong is raised
         # Threads sleep between two layers: on busy cores that takes less than half of the processor time.

@@ -66,9 +66,7 @@ class Windows:
         self._thresholds = checkpoint.tensors.get("thresholds", np.full(2**8, 0.5, np.float32))
         if self._thresholds.dtype != np.float32 or self._thresholds.ndim != 1 or not len(self._thresholds):
             raise BadModel(f"{shown(checkpoint.path)}: the model has impossible thresholds")
-        self._thresholds_deep = np.float32(0.5) + np.float32(quantize.LEFT) * (
-            self._thresholds - np.float32(0.5)
-        )
+        self._thresholds_deep = quantize.learnt(self._thresholds)
         # The first models had no blocks on the latent, and say nothing of them.
         on_latent_a, on_latent_s = (size(f"latent_blocks_{g}", 0, MAX_BLOCKS, 0) for g in "as")
         self.reach_a = on_latent_a + -(-size("blocks_a", 0, MAX_BLOCKS) // 2)
