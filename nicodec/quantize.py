@@ -18,6 +18,8 @@ MAX_HYPER = 63
 # The share of what thresholds are above one half that counts for the deep channels: they have learnt to leave
 # out nearly all of what is not worth its bits (docs/DESIGN.md).
 LEFT = 1 / 16
+# Rows of samples that are made at a time: few enough for all steps to find them in the cache.
+IN_CACHE = 64
 
 
 def quality_index(quality: float) -> int:
@@ -98,7 +100,11 @@ def planes(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 def samples(x: npt.NDArray[np.float32], channels: int) -> npt.NDArray[np.uint8]:
     """Planes (1, 3, H, W), about [-1/2, 1/2] -> samples (H, W, channels); gray is their mean."""
     planes: npt.NDArray[np.float32] = x[0] if channels == 3 else x[0].mean(0, keepdims=True)
-    scaled = planes * np.float32(255)
-    scaled += 127.5
-    np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled)
-    return scaled.transpose(1, 2, 0).astype(np.uint8, order="C")
+    result = np.empty((*planes.shape[1:], channels), np.uint8)
+    for c, top in np.ndindex(channels, -(-planes.shape[1] // IN_CACHE)):
+        rows = slice(top * IN_CACHE, (top + 1) * IN_CACHE)
+        scaled = planes[c, rows] * np.float32(255)
+        scaled += 127.5
+        np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled)
+        result[rows, :, c] = scaled.astype(np.uint8)
+    return result
