@@ -1,6 +1,6 @@
 """How fast: nicodec beside AVIF and JPEG XL at equal PSNR, and beside itself, as ratios from one process.
 
-    python bench/speed.py [IMAGES] [-o FOLDER]       medians of three, on an idle machine; five minutes
+    python bench/speed.py [IMAGES] [-m MODEL] [-o FOLDER]     medians of three, idle machine; five minutes
 
 Writes speed.json and speed.txt. Every bar is what the project asks of itself; a missed one is shown as such.
 """
@@ -88,12 +88,12 @@ def at_psnr(coder: Coder, picture: Image.Image, wanted: float) -> float:
     return low
 
 
-def beside(pictures: list[Image.Image], threads: int) -> dict[str, tuple[float, float]]:
+def beside(pictures: list[Image.Image], model: str, threads: int) -> dict[str, tuple[float, float]]:
     """Seconds to encode and to decode all pictures, by codec, at the PSNR of nicodec's quality 50.
 
     The settings for that PSNR are found on the top left 1024 pixels square.
     """
-    table = {c.name: c for c in coders(threads=threads) if not c.missing}
+    table = {c.name: c for c in coders(model, threads) if not c.missing}
     seconds = {name: [0.0, 0.0] for name in ("nicodec", "avif", "jxl") if name in table}
     for picture in pictures:
         part = picture.crop((0, 0, min(picture.width, 1024), min(picture.height, 1024)))
@@ -184,14 +184,14 @@ def hyperprior_seconds(picture: Image.Image, threads: int) -> float | None:
         return median(lambda: network.decompress(made["strings"], made["shape"]))
 
 
-def measure(images: list[Path], threads: int, say: Callable[[str], None]) -> list[Row]:
+def measure(images: list[Path], model: str, threads: int, say: Callable[[str], None]) -> list[Row]:
     pictures = [load(path)[0] for path in (find_images(images) if images else photographs())]
     rows: list[Row] = []
     large = mosaic(pictures, 12)
     both = 0.0
     for name, group in (("photographs", pictures), ("12 megapixels", [large])):
         say(f"beside other codecs: {name}")
-        times = beside(group, threads)
+        times = beside(group, model, threads)
         ours = times["nicodec"]
         both = sum(ours)  # of the last, in all threads
         if "avif" in times:
@@ -201,7 +201,7 @@ def measure(images: list[Path], threads: int, say: Callable[[str], None]) -> lis
             rows.append(Row(f"encode / JPEG XL's, {name}", ours[0] / times["jxl"][0], "×", 0.6))
     say("beside mbt2018-mean")
     one = min(pictures, key=lambda p: abs(p.width * p.height - 393_216))
-    codec = nicodec.Codec(threads=threads)
+    codec = nicodec.Codec(model, threads=threads)
     data = codec.encode(one, quality=QUALITY)
     slow = hyperprior_seconds(one, threads)
     if slow is not None:
@@ -214,7 +214,7 @@ def measure(images: list[Path], threads: int, say: Callable[[str], None]) -> lis
     for way, share in zip(("encode", "decode"), entropy_share(codec, large), strict=True):
         rows.append(Row(f"range coding's share of {way}", 100 * share, "%", 20))
     say("threads")
-    single, big = nicodec.Codec(threads=1), codec.encode(large, quality=QUALITY)
+    single, big = nicodec.Codec(model, threads=1), codec.encode(large, quality=QUALITY)
     single.encode(one, quality=QUALITY)
     alone = median(lambda: single.encode(large, quality=QUALITY), warm=True)
     alone += median(lambda: single.decode(big), warm=True)
@@ -224,13 +224,13 @@ def measure(images: list[Path], threads: int, say: Callable[[str], None]) -> lis
         small, file, out = Path(folder, "a.nic"), Path(folder, "b.nic"), Path(folder, "c.ppm")
         small.write_bytes(data)
         file.write_bytes(big)
-        options = ("-m", "nicodec", "decode", "-f", "-j", str(threads))
+        options = ("-m", "nicodec", "decode", "-f", "-m", model, "-j", str(threads))
         rows.append(
             Row(
                 "process, decode of one photograph", process_seconds(*options, str(small), str(out)), "s", 0.8
             )
         )
-        loading = process_seconds("-c", "import nicodec; nicodec.Codec()")
+        loading = process_seconds("-c", f"import nicodec; nicodec.Codec({model!r})")
         rows.append(Row("process, importing and loading", loading, "s", 0.4))
         pixels = large.width * large.height * 3 / 2**20
         rows.append(
@@ -259,12 +259,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("images", nargs="*", type=Path, help="pictures and folders; default: scikit-image's")
+    parser.add_argument("-m", "--model", default="photo", help="name, hash or .nicmodel file")
     parser.add_argument("-o", "--out", type=Path, default=Path("bench/results/speed"))
     parser.add_argument("-j", "--threads", type=int, default=2)
     arguments = parser.parse_args()
     console = Console(width=100)
     with console.status("") as status:
-        rows = measure(arguments.images, arguments.threads, status.update)
+        rows = measure(arguments.images, arguments.model, arguments.threads, status.update)
     table = Table("", "measured", "bar", "")
     for row in rows:
         bar = f"{'≥' if row.least else '≤'} {row.bar:g} {row.unit}"
@@ -274,7 +275,7 @@ def main() -> None:
         "images": [str(p.name) for p in arguments.images] or ["scikit-image"],
         "machine": f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
         "nicodec": nicodec.__version__,
-        "model": nicodec.Codec().checkpoint.id.hex(),
+        "model": nicodec.Codec(arguments.model).checkpoint.id.hex(),
     }
     arguments.out.mkdir(parents=True, exist_ok=True)
     results = [asdict(row) | {"met": row.met} for row in rows]
