@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -210,6 +210,13 @@ def train(
         str | None,
         typer.Option("--from", help="Start from this model instead of from nothing.", show_default=False),
     ] = None,
+    network: Annotated[
+        Literal["full", "fast"] | None,
+        typer.Option(
+            help="full: the smallest files; fast: encodes four and decodes two times as fast.",
+            show_default="that of --from or --resume, else full",
+        ),
+    ] = None,
     batch: Annotated[
         int, typer.Option(min=1, help="Patches in a step; a CPU is busiest with 8 for each core.")
     ] = 8,
@@ -241,4 +248,4 @@ def train(
         threads=threads,
         device=device,
     )
-    run(images, out, options, resume=resume, again=again, start=start, force=force)
+    run(images, out, options, resume=resume, again=again, start=start, force=force, network=network)

@@ -19,7 +19,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 import nicodec  # noqa: E402
-from nicodec.errors import BadFile, BadImage, BadModel, NicError  # noqa: E402
+from nicodec.errors import BadFile, BadImage, BadModel, ModelNotFound, NicError  # noqa: E402
 from nicodec.train import data as d  # noqa: E402
 from nicodec.train import export, grow, loop, loss, patterns  # noqa: E402
 from nicodec.train.layers import hats  # noqa: E402
@@ -468,4 +468,48 @@ def test_training_from_the_command_line_refuses_what_would_be_lost(tmp_path: Pat
         call("other.nicmodel", again=True)
     with pytest.raises(NicError, match="--from"):
         call("other.nicmodel", resume=True, start="photo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "nicodec.train.run._read", lambda *arguments: pytest.fail("minutes of reading for nothing")
+        )
+        with pytest.raises(ModelNotFound):
+            call("other.nicmodel", start="nothing")
     assert (tmp_path / "my.nicmodel").read_bytes() == b"precious"
+
+
+def test_the_network_is_the_one_asked_for_or_that_of_the_start(
+    patches: d.Patches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nicodec.train import run
+
+    small = replace(TINY, width=24)
+    trainer = loop.Trainer(replace(OPTIONS, model=small), patches)
+    made = export.write_model(trainer.model.eval(), tmp_path / "small.nicmodel", "small", {})
+    (tmp_path / "my.run").mkdir()
+    trainer.save(tmp_path / "my.run" / "state.safetensors")
+    monkeypatch.setattr(run, "_read", lambda *arguments: patches)
+
+    def chosen(**changes: Any) -> Any:
+        """The config that would be trained."""
+        seen: list[loop.Options] = []
+
+        def trainer(options: loop.Options, data: d.Patches) -> None:
+            seen.append(options)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(run, "Trainer", trainer)
+        arguments: dict[str, Any] = {"resume": False, "again": False, "start": None, "force": True}
+        with pytest.raises(KeyboardInterrupt):
+            run.train([], tmp_path / "my.nicmodel", OPTIONS, **(arguments | changes))
+        return seen[0].model
+
+    assert chosen() == TINY
+    assert chosen(start=str(made.path)) == small
+    assert chosen(resume=True) == small
+    assert chosen(network="fast").width == 96
+    assert chosen(network="full", start=str(made.path)) == ModelConfig()
+    for change in ({"latent": 2**14}, {"latent": "24"}, {"odd": 1}, {"linear": 99}):
+        strange = replace(made, config=made.config | change)
+        monkeypatch.setattr(run.checkpoint, "load", lambda path, strange=strange: strange)
+        with pytest.raises(BadModel, match="widths"):
+            chosen(start=str(made.path))

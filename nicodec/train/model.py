@@ -71,6 +71,24 @@ class ModelConfig:
         return self.latent - self.linear
 
 
+# What can be trained by name: the smallest files, or a quarter of the work for a little more bytes.
+NETWORKS = {
+    "full": ModelConfig(),
+    "fast": ModelConfig(
+        latent=512,
+        width=96,
+        blocks_a=3,
+        blocks_s=2,
+        hyper=64,
+        z=48,
+        context=96,
+        latent_blocks_a=0,
+        latent_blocks_s=1,
+        linear=272,
+    ),
+}
+
+
 class Analysis(nn.Module):
     """g_a: pixels (B, H, W, 3) -> latent (B, H/16, W/16, L), in the units of an orthonormal transform."""
 

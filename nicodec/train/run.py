@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ from rich.progress import (
 )
 
 from nicodec import bench, checkpoint, image
-from nicodec.errors import NicError
+from nicodec.errors import BadModel, NicError
 from nicodec.files import shown
 from nicodec.train import export, limits, preview, tables
 from nicodec.train.data import Patches, Pixels
-from nicodec.train.loop import Options, Step, Trainer, centre, pick_device
+from nicodec.train.loop import Options, Step, Trainer, centre, pick_device, read_state
+from nicodec.train.model import NETWORKS, Model, ModelConfig
 
 # Training pictures whose symbols are counted for the tables.
 COUNTED = 96
@@ -51,10 +52,12 @@ def train(
     again: bool,
     start: str | None,
     force: bool,
+    network: str | None = None,
 ) -> None:
     """Train as `options` say and write `out`; the run's state, log and report lie in the folder `out`.run.
 
     resume: go on from the state there; again: but under a new schedule. start: a model to start from.
+    network: one of `model.NETWORKS`; None: that of the state or the model, else that of the options.
     Raises NicError for unusable pictures, states and models, and if something would be overwritten.
     """
     console = Console(stderr=True)
@@ -68,17 +71,25 @@ def train(
     if resume and start is not None:
         raise NicError("--from starts a run; it does not go with --resume")
     device = pick_device(options.device)
+    # Before minutes of reading, as all that can be wrong with the arguments.
+    begin = None if start is None else checkpoint.load(checkpoint.find(start))
+    state = folder / "state.safetensors"
+    if network is not None:
+        options = replace(options, model=NETWORKS[network])
+    elif resume:
+        options = replace(options, model=_widths(state, read_state(state)[0]["options"]["model"]))
+    elif begin is not None:
+        options = replace(options, model=_widths(begin.path, begin.config))
     if options.threads:
         torch.set_num_threads(options.threads)
 
     began = time.monotonic()
     data = _read(images, device, options.seed, console)
     trainer = Trainer(options, data)
-    state = folder / "state.safetensors"
     if resume:
         trainer.load(state, restart=again)
-    elif start is not None:
-        trainer.start_from(checkpoint.load(checkpoint.find(start)))
+    elif begin is not None:
+        trainer.start_from(begin)
     if not resume:
         (folder / "log.jsonl").unlink(missing_ok=True)
     console.print(
@@ -115,6 +126,19 @@ def train(
         made = export.write_model(model, out, out.stem, history, counts, small)
     console.print(f"{shown(out)}: {made.path.stat().st_size / 1e6:.1f} MB, {made.sha256[:16]}")
     measure(data.validation, out, folder, console)
+
+
+def _widths(path: Path, saved: dict[str, Any]) -> ModelConfig:
+    """The config that a file names, if it can hold that network. Raises BadModel."""
+    try:
+        config = ModelConfig.of(saved)
+        with torch.device("meta"):  # no memory yet
+            parameters = sum(p.numel() for p in Model(config).parameters())
+        if parameters <= path.stat().st_size:
+            return config
+    except (TypeError, ValueError, RuntimeError):
+        pass
+    raise BadModel(f"{shown(path)}: not a network of these widths, {saved}")
 
 
 def measure(pictures: list[Pixels], model: Path, folder: Path, console: Console) -> None:
