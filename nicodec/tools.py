@@ -19,7 +19,7 @@ from nicodec.console import SOME_FAILED, about, label, say
 from nicodec.errors import MissingExtra, NicError
 from nicodec.files import is_nic, shown
 from nicodec.jobs import read_bytes
-from nicodec.options import Force, Json, Model, ModelOfFile, Quiet, Threads
+from nicodec.options import Force, Json, ModelOfFile, Quiet, Threads
 
 NIC_FILES = ".nic files, folders, patterns, URLs as for decode; - is stdin."
 
@@ -146,7 +146,15 @@ def bench(
         typer.Option("-c", "--codec", help="Only this codec; may be repeated.", show_default="all"),
     ] = None,
     points: Annotated[int, typer.Option(min=4, help="Settings for each codec.")] = 11,
-    model: Model = "photo",
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-m",
+            "--model",
+            help="Name, hash or .nicmodel file; of several the first is compared with all others.",
+            show_default="photo",
+        ),
+    ] = None,
     threads: Annotated[
         int, typer.Option("-j", "--threads", min=1, help="Threads for every codec that can be told.")
     ] = 1,
@@ -166,9 +174,17 @@ def bench(
 
     from nicodec import bench as benchmark
 
+    model, *further = models or ["photo"]
     if crops is not None:
         try:
-            benchmark.crops(images or None, out / "crops.png", target_bpp=crops, codecs=codecs, model=model)
+            benchmark.crops(
+                images or None,
+                out / "crops.png",
+                target_bpp=crops,
+                codecs=codecs,
+                model=model,
+                further=further,
+            )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         typer.echo(shown(out / "crops.png"))
@@ -180,6 +196,7 @@ def bench(
             codecs=codecs or None,
             points=points,
             model=model,
+            further=further,
             threads=threads,
             anchors=anchors,
         )

@@ -143,6 +143,21 @@ def test_a_whole_run(fake: None, folder: Path, tmp_path: Path) -> None:
         assert plot.size == (1950, 900)
 
 
+def test_several_models_in_one_run(fake: None, folder: Path, tmp_path: Path) -> None:
+    """The first is compared with all others, each of which is a row of its own."""
+    found = bench.run(
+        [folder], tmp_path, codecs=["nicodec"], points=4, model="mine", further=["my/other.nicmodel"],
+        progress=False,
+    )  # fmt: skip
+    assert [curve.label for curve in found.curves] == ["nicodec", "nicodec other"]
+    assert FakeCodec.opened == [("mine", 1), ("my/other.nicmodel", 1)]
+    made = found.comparison("nicodec", "nicodec:my/other.nicmodel")
+    assert made is not None
+    assert made.rate is not None
+    assert made.rate.percent == pytest.approx(0)
+    assert found.conditions["further"] == {"nicodec:my/other.nicmodel": None}
+
+
 def test_bd_rates_are_of_mean_curves_and_of_each_image() -> None:
     found = report.Report({}, images=[{"name": n, "width": 1000, "height": 1000} for n in ("a", "b", "c")])
     saving = {"a": 0.5, "b": 0.8, "c": 0.9}

@@ -61,6 +61,20 @@ def test_a_release_is_found_by_name_and_by_the_files_it_made(
         release(made.path, "mine", found, folder, vectors)
 
 
+def test_results_may_be_those_of_a_further_model(made: checkpoint.Checkpoint, tmp_path: Path) -> None:
+    found = results(tmp_path / "set", "0" * 64)
+    report = json.loads(found.read_text())
+    report["conditions"]["further"] = {"nicodec:my": made.sha256}
+    report["curves"].append(
+        {"name": "nicodec:my", "points": [report["curves"][1]["points"][0] | {"psnr": 31}]}
+    )
+    found.write_text(json.dumps(report))
+    (tmp_path / "checkpoints").mkdir()
+    release(made.path, "mine", found, tmp_path / "checkpoints", tmp_path / "v")
+    (entry,) = json.loads((tmp_path / "checkpoints" / "manifest.json").read_text())["models"]
+    assert entry["rd"]["points"][0]["psnr"] == 31
+
+
 def test_results_of_another_model_are_refused(made: checkpoint.Checkpoint, tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(NicError, match="another model"):

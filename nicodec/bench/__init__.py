@@ -36,6 +36,7 @@ def run(
     codecs: Sequence[str] | None = None,
     points: int = 11,
     model: str = "photo",
+    further: Sequence[str] = (),
     threads: int = 1,
     anchors: Path | None = None,
     anchor_names: Sequence[str] | None = None,
@@ -46,6 +47,7 @@ def run(
     images: files and folders; None for the photographs of scikit-image.
     codecs: names of rows of `coders.coders`, None for all; one that this installation lacks is left out.
     points: settings per codec, at least 4.
+    model: the one of nicodec that is compared with every other codec; further: more of them, as other codecs.
     threads: for every codec that can be told.
     anchors: a JSON file of published curves, {name: {"description", "source", "points": [{"bpp", "psnr",
         "msssim"}]}}; anchor_names chooses among them, by default all with the source "published".
@@ -59,10 +61,10 @@ def run(
     metrics.import_extra("bjontegaard")
     if out.exists() and not out.is_dir():
         raise NicError(f"{shown(out)}: not a folder")
-    rows, left_out = _choose(coders.coders(model, threads), codecs)
+    rows, left_out = _choose(coders.coders(model, threads, further), codecs)
     published = read_anchors(anchors, anchor_names) if anchors else []
     paths = find_images(images) if images is not None else photographs.photographs()
-    report = Report(_conditions(model, points, threads), left_out=left_out)
+    report = Report(_conditions(model, further, points, threads), left_out=left_out)
     names = [_name(path, paths) for path in paths]
     for path, name in zip(paths, names, strict=True):
         # Reading all of them first finds a bad picture before the long work, not in it.
@@ -92,6 +94,7 @@ def crops(
     side: int = 128,
     codecs: Sequence[str] | None = None,
     model: str = "photo",
+    further: Sequence[str] = (),
     progress: bool = True,
 ) -> list[dict[str, Point]]:
     """Write one PNG to `out`: for each picture the same square of the original and of what each codec makes.
@@ -99,7 +102,7 @@ def crops(
     images: as for `run`. target_bpp: each codec runs at the setting whose file of the whole picture comes
         closest to it; the labels state the true rate.
     side: of the square, in pixels, cut to the picture. It lies where the picture has most detail.
-    codecs: in this order; None for JPEG, AVIF and nicodec.
+    codecs: in this order; None for JPEG, AVIF and nicodec. model, further: as for `run`.
 
     Returns the measurements behind each row. Raises ValueError for an impossible rate, BadImage, and
     NicError where none of the codecs is here.
@@ -109,8 +112,8 @@ def crops(
     if out.parent.exists() and not out.parent.is_dir():
         raise NicError(f"{shown(out.parent)}: not a folder")
     codecs = codecs or ("jpeg", "avif", "nicodec")
-    rows, _ = _choose(coders.coders(model), codecs)
-    rows.sort(key=lambda row: list(codecs).index(row.name))
+    rows, _ = _choose(coders.coders(model, further=further), codecs)
+    rows.sort(key=lambda row: list(codecs).index(row.name.split(":")[0]))
     paths = find_images(images) if images is not None else photographs.photographs()
     sheet: list[list[tuple[str, Image.Image]]] = []
     found: list[dict[str, Point]] = []
@@ -149,7 +152,7 @@ def _choose(rows: list[Coder], names: Sequence[str] | None) -> tuple[list[Coder]
     for name in names or ():
         if name not in known:
             raise ValueError(f"no codec {name!r}; there are {', '.join(sorted(known))}")
-    asked = [row for row in rows if names is None or row.name in names]
+    asked = [row for row in rows if names is None or row.name in names or row.name.split(":")[0] in names]
     usable = [row for row in asked if not row.missing]
     left_out = {row.name: row.missing for row in asked if row.missing}
     if not usable:
@@ -178,7 +181,7 @@ def _name(path: Path, paths: Sequence[Path]) -> str:
     return path.name if sum(other.name == path.name for other in paths) == 1 else str(path)
 
 
-def _conditions(model: str, points: int, threads: int) -> dict[str, Any]:
+def _conditions(model: str, further: Sequence[str], points: int, threads: int) -> dict[str, Any]:
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -191,6 +194,7 @@ def _conditions(model: str, points: int, threads: int) -> dict[str, Any]:
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "model": model,
         "model_sha256": _sha256(model),
+        "further": {coders.FURTHER + other: _sha256(other) for other in further},
         "points_per_codec": points,
         "threads": threads,
         "bd_rate": f"bjontegaard, Akima; window {WINDOW[0]:g} to {WINDOW[1]:g} bpp of the tested codec",

@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from PIL import Image, features
 
 from nicodec import metrics
 from nicodec.errors import BadModel, ModelNotFound, NicError
+
+# Names of rows: of the model that is judged, and of further ones beside it.
+OURS, FURTHER = "nicodec", "nicodec:"
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,8 @@ class Coder:
         return list(dict.fromkeys(self.setting(i / (points - 1)) for i in range(points)))
 
 
-def coders(model: str = "photo", threads: int = 1) -> list[Coder]:
-    """The table of codecs. nicodec's model is loaded at its first use."""
-    avif, jxl = _plugin("PIL.AvifImagePlugin"), _plugin("pillow_jxl.JpegXLImagePlugin")
+def nicodec(model: str, threads: int, *, further: bool = False) -> Coder:
+    """The row of one model, which is loaded at its first use. further: beside the one that is judged."""
     ours: list[Any] = []
 
     def codec() -> Any:
@@ -62,13 +65,21 @@ def coders(model: str = "photo", threads: int = 1) -> list[Coder]:
             ours.append(Codec(model, threads=threads))
         return ours[0]
 
-    def nicodec_encode(image: Image.Image, quality: float) -> bytes:
+    def encode(image: Image.Image, quality: float) -> bytes:
         data: bytes = codec().encode(image, quality=quality)
         return data
 
-    def nicodec_decode(data: bytes) -> Image.Image:
+    def decode(data: bytes) -> Image.Image:
         image: Image.Image = codec().decode(data)
         return image
+
+    name, label = (FURTHER + model, f"nicodec {Path(model).stem}") if further else (OURS, "nicodec")
+    return Coder(name, label, f"model {model}", (0, 100), encode, decode)
+
+
+def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) -> list[Coder]:
+    """The table of codecs. further: more models, each a row of its own after that of `model`."""
+    avif, jxl = _plugin("PIL.AvifImagePlugin"), _plugin("pillow_jxl.JpegXLImagePlugin")
 
     def pillow(kind: str, **options: Any) -> Callable[[Image.Image, float], bytes]:
         return lambda image, quality: _save(image, kind, quality=quality, **options)
@@ -135,10 +146,8 @@ def coders(model: str = "photo", threads: int = 1) -> list[Coder]:
             (1, 5, 10, 20, 35, 50, 62, 72, 80, 87, 93), pillow("JXL", effort=7, num_threads=threads),
             jxl_decode, missing="" if jxl else "pip install pillow-jxl-plugin",
         ),
-        Coder(
-            "nicodec", "nicodec", f"model {model}",
-            (0, 100), nicodec_encode, nicodec_decode,
-        ),
+        nicodec(model, threads),
+        *(nicodec(other, threads, further=True) for other in further),
     ]  # fmt: skip
 
 

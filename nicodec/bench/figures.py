@@ -64,7 +64,7 @@ def rd_plot(curves: Sequence[_Curve], title: str) -> bytes:
             if not line:
                 continue
             own, published = curve.name == "nicodec", curve.source == "published"
-            colour = _COLOURS.get(curve.name, _FAINT)
+            colour = _COLOURS.get(curve.name.split(":")[0], _FAINT)
             axes.plot(
                 *zip(*line, strict=True), color=colour, zorder=3 if own else 2,
                 linewidth=2.6 if own else 1.4, linestyle=(0, (5, 3)) if published else "-",

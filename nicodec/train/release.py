@@ -33,9 +33,12 @@ def release(model: Path, name: str, results: Path, folder: Path, vector_folder: 
     if any(entry["sha256"] == made.sha256 for entry in entries):
         raise NicError(f"{model}: released already")
     report = json.loads(results.read_text("utf-8"))
-    if report["conditions"]["model_sha256"] != made.sha256:
+    conditions = report["conditions"]
+    models = {"nicodec": conditions["model_sha256"]} | conditions.get("further", {})
+    curves = {models[c["name"]]: c for c in report["curves"] if c["name"] in models}
+    if made.sha256 not in curves:
         raise NicError(f"{results}: these are results of another model")
-    (curve,) = (c for c in report["curves"] if c["name"] == "nicodec")
+    curve = curves[made.sha256]
     network = Model(ModelConfig.of(made.config))
     network.load_state_dict(export.thaw(made.tensors, network.config))
     metadata, _ = checkpoint.parse(model.read_bytes(), str(model))
