@@ -33,11 +33,14 @@ def seconds(*works: Callable[[], Any]) -> list[float]:
     return [min(mine) for mine in times]
 
 
-def test_beside_avif_and_the_share_of_range_coding(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("model", "most"), [("photo", (1.2, 1.0)), ("photo-fast", (0.45, 0.45))])
+def test_beside_avif_and_the_share_of_range_coding(
+    model: str, most: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("skimage")
     picture = load(next(path for path in photographs() if "astronaut" in path.stem))[0]
     avif = next(c for c in coders(threads=1) if c.name == "avif")
-    codec = nicodec.Codec(threads=1)
+    codec = nicodec.Codec(model, threads=1)
     data = codec.encode(picture, quality=50)
     spent = {"encode": 0.0, "decode": 0.0}
 
@@ -61,7 +64,7 @@ def test_beside_avif_and_the_share_of_range_coding(monkeypatch: pytest.MonkeyPat
     )
     print(f"encode {encode / other:.2f}, decode {decode / other:.2f} of AVIF's encode; range coding", end=" ")
     print(f"{spent['encode'] / encode:.3f}, {spent['decode'] / decode:.3f}")
-    assert encode < 1.2 * other
-    assert decode < 1.0 * other
+    assert encode < most[0] * other
+    assert decode < most[1] * other
     assert spent["encode"] < 0.2 * encode
     assert spent["decode"] < 0.2 * decode

@@ -166,8 +166,7 @@ class Trainer:
 
     def _gradients(self, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.replicas is not None:
-            seeds = np.random.SeedSequence([self.options.seed, self.step])
-            return self.replicas.gradients(patches, q, seeds)
+            return self.replicas.gradients(patches, q, self._seeds)
         self.model.zero_grad(set_to_none=True)
         total, bpp, mse = self._loss(self.model, patches, q)
         total.backward()  # type: ignore[no-untyped-call]
@@ -184,6 +183,11 @@ class Trainer:
         torch._foreach_mul_(change, self._fresh)
         torch._foreach_add_(self.ema, change)
         return torch.stack([total, bpp.mean(), (10 * torch.log10(255**2 / mse)).mean()])
+
+    @property
+    def _seeds(self) -> np.random.SeedSequence:
+        """Of the noise of this step."""
+        return np.random.SeedSequence([self.options.seed, self.step])
 
     def progress(self) -> float:
         """Share of the schedule that is done, by steps if they are given, else by time."""
@@ -209,9 +213,7 @@ class Trainer:
             else:
                 group["lr"] = rate * group["factor"]
         if self.device.type == "cuda":
-            torch.manual_seed(
-                int(np.random.SeedSequence([o.seed, self.step]).generate_state(1, np.uint64)[0])
-            )
+            torch.manual_seed(int(self._seeds.generate_state(1, np.uint64)[0]))
         values = self._update(patches, q)
         self.step += 1
         self.schedule_step += 1
