@@ -52,6 +52,8 @@ Result = TypeVar("Result")
 # those of wide pictures are lower: no more than BAND cells in a row, but not lower than LOWEST.
 TILE = (16, 8)
 BAND, LOWEST = 1536, 4
+# So many cells are analysed and coded at a time where rows of tiles are shorter: more for threads to share.
+SHARED = 768
 # The most windows at once, each of which takes about 50 MB; of more threads several share one.
 CREW = 8
 # A preview shows one sample for so many pixels each way.
@@ -182,9 +184,10 @@ class Codec:
         whole, ranges = tiles.cells(width, height), self.z_tables.ranges(q)
         size, crc, windows = _tile(whole), SymbolsCrc(), self._windows(pieces(whole))
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
+        rows = size[1] * max(1, SHARED // (size[1] * whole.columns))
 
         payloads: list[Chunk] = []
-        for band, y in windows.analysis(picture.pixels, q, ranges, z, size[1]):
+        for band, y in windows.analysis(picture.pixels, q, ranges, z, rows):
             if refine is not None:
                 refine(band, y, z)
             payloads += self._coded(windows, band, y, z, q, size, crc)

@@ -113,11 +113,14 @@ class Windows:
             for window, part in self.beside(latent, pieces(fresh)):
                 y.view(window.times(Y_CELL))[...] = part
             last = fresh.bottom if fresh.bottom == whole.bottom else fresh.bottom - self._around_mean
-            for window in pieces(Box(z_bottom, 0, last, whole.right)):
+
+            def hyper(window: Box) -> tuple[Box, npt.NDArray[np.int8]]:
                 seen = window.grown(1, whole)
                 floats = self.networks.h_a(y.view(seen.times(Y_CELL)), q / 100)
-                floats = tiles.crop(floats, seen, window)
-                tiles.crop(z, whole, window)[...] = quantize.hyper_symbols(floats, *ranges)
+                return window, quantize.hyper_symbols(tiles.crop(floats, seen, window), *ranges)
+
+            for window, symbols in self.beside(hyper, pieces(Box(z_bottom, 0, last, whole.right))):
+                tiles.crop(z, whole, window)[...] = symbols
             z_bottom = last
             yield band, y
             y.forget((band.bottom - self._around_mean) * Y_CELL)
