@@ -158,7 +158,8 @@ def encode(
 
     plan = _plan(sources, out, ".nic", image.is_picture, manner)
 
-    from nicodec.codec import Codec, check_effort
+    from nicodec.codec import Codec
+    from nicodec.extras import check_effort
 
     if engine == "local":
         check_effort(effort)

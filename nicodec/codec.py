@@ -10,10 +10,7 @@ import operator
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from functools import cached_property, partial
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,7 +31,8 @@ from nicodec import (
 )
 from nicodec.checkpoint import Checkpoint
 from nicodec.container import CELL, Chunk, Header, Kind
-from nicodec.errors import MissingExtra, ModelNotFound, NicError, TargetMissed
+from nicodec.errors import ModelNotFound, NicError
+from nicodec.extras import from_torch
 from nicodec.files import read_bytes, shown
 from nicodec.hyper import HyperTables
 from nicodec.image import Picture, Source
@@ -42,7 +40,7 @@ from nicodec.symbols import Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box, Rows
 from nicodec.transform import Networks, Planes
 from nicodec.windows import PREVIEW_WINDOW, Windows, pieces
-from nicodec.workers import Apart, cores, in_order
+from nicodec.workers import attempts, cores
 
 Item = TypeVar("Item")
 Ready = TypeVar("Ready")
@@ -78,11 +76,17 @@ class Codec:
     ) -> None:
         found = model if isinstance(model, Checkpoint) else checkpoint.load(checkpoint.find(model))
         self.checkpoint, self.threads, self.device = found, threads, device
-        self.networks = Networks(found, threads) if device == "cpu" else _torch_networks(found, device)
+        self.networks = Networks(found, threads) if device == "cpu" else self._torch_networks()
         self.y_tables = prior.tables(self.checkpoint, "y", quantize.MAX_SYMBOL, escape=True)
         self.z_tables = HyperTables.of(found)
         self.windows = Windows(found, self.networks)
         self._refines: Any = None
+
+    def _torch_networks(self) -> Networks:
+        """The same networks through torch."""
+        module = from_torch("networks", f"device={self.device!r}")
+        networks: Networks = module.TorchNetworks(self.checkpoint, self.device.removesuffix("-torch"))
+        return networks
 
     def encode(
         self,
@@ -133,7 +137,7 @@ class Codec:
         q, hit = rate.search(trial, target)
         data, value = trials[q]
         if not hit:
-            _explain(target, q, value, 8 * len(data) / (height * width))
+            rate.explain(target, q, value, 8 * len(data) / (height * width))
         return data
 
     def _psnr(self, picture: Picture, data: bytes) -> float:
@@ -167,7 +171,7 @@ class Codec:
     def _refiner(self, effort: int) -> Any:
         """The `train.refine.Refiner` of this codec, kept for the next picture."""
         if self._refines is None:
-            module = _from_torch("refine", f"effort={effort}")
+            module = from_torch("refine", f"effort={effort}")
             device = self.device.removesuffix("-torch")
             self._refines = module.Refiner(self.checkpoint, self.networks, self.y_tables, device)
         return self._refines
@@ -381,7 +385,7 @@ class Codec:
         crew = workers or cores()
         # On a device of torch threads meet in one batch; processes would each need their share of its memory.
         apart = crew > 1 and self.device == "cpu"
-        return _attempts(work, ready, items, crew, apart, progress or (lambda done: None))
+        return attempts(work, ready, items, crew, apart, progress or (lambda done: None))
 
     def __reduce__(self) -> tuple[Callable[..., Codec], tuple[Checkpoint]]:
         """Pickled as its model: sessions and locks are made anew where it is unpickled."""
@@ -408,71 +412,9 @@ class Codec:
         return Symbols(header, chunks, networks or self.networks, self.y_tables, self.z_tables)
 
 
-def _torch_networks(found: Checkpoint, device: str) -> Networks:
-    """The same networks through torch."""
-    module = _from_torch("networks", f"device={device!r}")
-    networks: Networks = module.TorchNetworks(found, device.removesuffix("-torch"))
-    return networks
-
-
-def _from_torch(name: str, wish: str) -> Any:
-    """A module that needs torch, which is not a part of the runtime. wish: what it is for."""
-    try:
-        return import_module(f"nicodec.train.{name}")
-    except ImportError as error:
-        raise _missing(wish, error.name) from None
-
-
-def _missing(wish: str, name: str | None) -> MissingExtra:
-    return MissingExtra(f"{wish} needs {name}: pip install 'nicodec[train]'")
-
-
-def check_effort(effort: int) -> None:
-    """Raises the MissingExtra that `Codec.encode` would, before any picture is read; loads nothing."""
-    try:
-        found = effort == 1 or find_spec("torch")
-    except ValueError:  # its place among the modules was taken by something else
-        found = None
-    if not found:
-        raise _missing(f"effort={effort}", "torch")
-
-
 def _tile(whole: Box) -> tuple[int, int]:
     """Width and height of the tiles of a picture: the wider it is, the lower."""
     return TILE[0], min(TILE[1], max(LOWEST, BAND // whole.columns))
-
-
-def _attempts(
-    work: Callable[[Ready], Result],
-    ready: Callable[[Item], Ready],
-    items: Iterable[Item],
-    crew: int,
-    apart: bool,
-    progress: Callable[[int], None],
-) -> Iterator[Result | NicError]:
-    with Apart(work) if apart else nullcontext(work) as do:
-
-        def attempt(item: Item) -> Result | NicError:
-            try:
-                return do(ready(item))
-            except NicError as error:
-                return error
-
-        for done, result in enumerate(in_order(attempt, items, crew), 1):
-            progress(done)
-            yield result
-
-
-def _explain(target: rate.Target, q: int, value: float, bpp: float) -> None:
-    """Says how near a target that is not met can be: an error where it is not even kept to."""
-    if target.size:
-        text, kept = f"{math.exp(value):,.0f} bytes ({bpp:.4f} bpp)", value <= target.high
-    else:
-        text, kept = f"{value:.2f} dB", value >= target.low
-    text += f", at quality {q / 100:g}"
-    if not kept:
-        raise TargetMissed(f"no quality keeps to the target; the nearest is {text}")
-    warnings.warn(f"no quality meets the target closely; the nearest is {text}", stacklevel=3)
 
 
 def _ready(source: Source | Picture) -> Source | Picture:

@@ -6,10 +6,11 @@ Around the steps of `codec`, which makes one trial file for each quality that is
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nicodec.errors import NicError
+from nicodec.errors import NicError, TargetMissed
 
 BEST = 10_000  # quality in hundredths
 # What a photograph gives at quality 0, and what each hundredth of quality adds: where a search begins.
@@ -87,3 +88,18 @@ def search(trial: Callable[[int], float], wanted: Target) -> tuple[int, bool]:
             q = (below + above) // 2
         q = min(max(q, below + 1), above - 1)
     return min(max(below if wanted.size else above, 0), BEST), False
+
+
+def explain(target: Target, q: int, value: float, bpp: float) -> None:
+    """Says how near a target that is not met can be: an error where it is not even kept to.
+
+    q: quality in hundredths, and the value and the bits for each pixel that it gives.
+    """
+    if target.size:
+        text, kept = f"{math.exp(value):,.0f} bytes ({bpp:.4f} bpp)", value <= target.high
+    else:
+        text, kept = f"{value:.2f} dB", value >= target.low
+    text += f", at quality {q / 100:g}"
+    if not kept:
+        raise TargetMissed(f"no quality keeps to the target; the nearest is {text}")
+    warnings.warn(f"no quality meets the target closely; the nearest is {text}", stacklevel=3)

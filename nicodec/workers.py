@@ -17,7 +17,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeVar
@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 from nicodec.errors import NicError
 
 Item = TypeVar("Item")
+Ready = TypeVar("Ready")
 Result = TypeVar("Result")
 
 
@@ -191,3 +192,29 @@ def serve() -> None:
             answers.flush()
         except OSError:  # nobody is there any more
             os._exit(1)
+
+
+def attempts(
+    work: Callable[[Ready], Result],
+    ready: Callable[[Item], Ready],
+    items: Iterable[Item],
+    crew: int,
+    apart: bool,
+    progress: Callable[[int], None],
+) -> Iterator[Result | NicError]:
+    """work(ready(item)) for each, in order, in processes or in threads; a NicError is a result.
+
+    ready: made of an item here, before it goes into a process. crew: how many at once; apart: in processes of
+    their own. progress: called with the number that is done.
+    """
+    with Apart(work) if apart else nullcontext(work) as do:
+
+        def attempt(item: Item) -> Result | NicError:
+            try:
+                return do(ready(item))
+            except NicError as error:
+                return error
+
+        for done, result in enumerate(in_order(attempt, items, crew), 1):
+            progress(done)
+            yield result
