@@ -113,7 +113,7 @@ def crops(
         raise NicError(f"{shown(out.parent)}: not a folder")
     codecs = codecs or ("jpeg", "avif", "nicodec")
     rows, _ = _choose(coders.coders(model, further=further), codecs)
-    rows.sort(key=lambda row: list(codecs).index(row.name.split(":")[0]))
+    rows.sort(key=lambda row: list(codecs).index(row.codec))
     paths = find_images(images) if images is not None else photographs.photographs()
     sheet: list[list[tuple[str, Image.Image]]] = []
     found: list[dict[str, Point]] = []
@@ -148,11 +148,11 @@ def _busiest(image: Image.Image, side: int) -> tuple[int, int, int, int]:
 
 def _choose(rows: list[Coder], names: Sequence[str] | None) -> tuple[list[Coder], dict[str, str]]:
     """The rows asked for that can run, and of the others why not."""
-    known = {row.name for row in rows}
+    known = {row.codec for row in rows}
     for name in names or ():
         if name not in known:
             raise ValueError(f"no codec {name!r}; there are {', '.join(sorted(known))}")
-    asked = [row for row in rows if names is None or row.name in names or row.name.split(":")[0] in names]
+    asked = [row for row in rows if names is None or row.codec in names]
     usable = [row for row in asked if not row.missing]
     left_out = {row.name: row.missing for row in asked if row.missing}
     if not usable:

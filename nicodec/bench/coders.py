@@ -22,8 +22,8 @@ from PIL import Image, features
 from nicodec import metrics
 from nicodec.errors import BadModel, ModelNotFound, NicError
 
-# Names of rows: of the model that is judged, and of further ones beside it.
-OURS, FURTHER = "nicodec", "nicodec:"
+# How the names of rows begin whose model is not the one that is judged.
+FURTHER = "nicodec:"
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Coder:
     """Only whole numbers are settings."""
     missing: str = ""
     """Why it cannot run here; empty where it can."""
+
+    @property
+    def codec(self) -> str:
+        """The name by which the row is asked for: that of all models of nicodec is the same."""
+        return self.name.split(":")[0]
 
     def setting(self, position: float) -> float:
         """The setting at a position from 0 (smallest files) to 1 (largest)."""
@@ -73,7 +78,7 @@ def nicodec(model: str, threads: int, *, further: bool = False) -> Coder:
         image: Image.Image = codec().decode(data)
         return image
 
-    name, label = (FURTHER + model, f"nicodec {Path(model).stem}") if further else (OURS, "nicodec")
+    name, label = (FURTHER + model, f"nicodec {Path(model).stem}") if further else ("nicodec", "nicodec")
     return Coder(name, label, f"model {model}", (0, 100), encode, decode)
 
 
