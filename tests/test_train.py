@@ -508,7 +508,7 @@ def test_the_network_is_the_one_asked_for_or_that_of_the_start(
     assert chosen(resume=True) == small
     assert chosen(network="fast").width == 96
     assert chosen(network="full", start=str(made.path)) == ModelConfig()
-    for change in ({"latent": 2**14}, {"latent": "24"}, {"odd": 1}, {"linear": 99}):
+    for change in ({"latent": 2**14}, {"latent": "24"}, {"odd": 1}, {"linear": 99}, {"blocks_a": 10**9}):
         strange = replace(made, config=made.config | change)
         monkeypatch.setattr(run.checkpoint, "load", lambda path, strange=strange: strange)
         with pytest.raises(BadModel, match="widths"):

@@ -376,17 +376,26 @@ class Trainer:
             file.write(json.dumps(entry) + "\n")
 
 
-def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Metadata and tensors of a state file; raises BadFile if it is not one."""
+def read_meta(path: Path) -> dict[str, Any]:
+    """Metadata of a state file, without reading the rest; raises BadFile if it is not one."""
     try:
         with safe_open(path, "pt") as f:
-            meta = json.loads((f.metadata() or {})["nicodec"])
-            tensors = {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
+            meta: dict[str, Any] = json.loads((f.metadata() or {})["nicodec"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise BadFile(f"{path}: not a training state ({error})") from None
     if meta.get("version") != STATE_VERSION:
         raise BadFile(f"{path}: a training state of version {meta.get('version')}, not {STATE_VERSION}")
-    return meta, tensors
+    return meta
+
+
+def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Metadata and tensors of a state file; raises BadFile if it is not one."""
+    meta = read_meta(path)
+    try:
+        with safe_open(path, "pt") as f:
+            return meta, {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError) as error:
+        raise BadFile(f"{path}: not a training state ({error})") from None
 
 
 def centre(picture: Pixels, side: int) -> Pixels | None:

@@ -38,6 +38,7 @@ from nicodec.train.layers import (
     still_blocks,
 )
 from nicodec.train.likelihood import SCALE_MIN, SCALE_STEP, SCALES, bits, gaussian_bits, thresholds
+from nicodec.windows import MAX_BLOCKS, MAX_WIDTH
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,15 @@ class ModelConfig:
 
     @classmethod
     def of(cls, saved: dict[str, Any]) -> ModelConfig:
-        """The config of a model file, of which the first lack what came later. Raises TypeError."""
-        return cls(**({"latent_blocks_a": 0, "latent_blocks_s": 0, "linear": 0} | saved))
+        """The config of a model file, of which the first lack what came later.
+
+        Raises TypeError for names that it does not have, and for what no network is made of.
+        """
+        config = cls(**({"latent_blocks_a": 0, "latent_blocks_s": 0, "linear": 0} | saved))
+        for name, value in vars(config).items():
+            if type(value) is not int or not 0 <= value <= (MAX_BLOCKS if "blocks" in name else MAX_WIDTH):
+                raise TypeError(f"{name} cannot be {value!r}")
+        return config
 
     @property
     def deep(self) -> int:

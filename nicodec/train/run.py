@@ -30,7 +30,7 @@ from nicodec.errors import BadModel, NicError
 from nicodec.files import shown
 from nicodec.train import export, limits, preview, tables
 from nicodec.train.data import Patches, Pixels
-from nicodec.train.loop import Options, Step, Trainer, centre, pick_device, read_state
+from nicodec.train.loop import Options, Step, Trainer, centre, pick_device, read_meta
 from nicodec.train.model import NETWORKS, Model, ModelConfig
 
 # Training pictures whose symbols are counted for the tables.
@@ -77,7 +77,7 @@ def train(
     if network is not None:
         options = replace(options, model=NETWORKS[network])
     elif resume:
-        options = replace(options, model=_widths(state, read_state(state)[0]["options"]["model"]))
+        options = replace(options, model=_widths(state, read_meta(state).get("options", {}).get("model")))
     elif begin is not None:
         options = replace(options, model=_widths(begin.path, begin.config))
     if options.threads:
@@ -128,7 +128,7 @@ def train(
     measure(data.validation, out, folder, console)
 
 
-def _widths(path: Path, saved: dict[str, Any]) -> ModelConfig:
+def _widths(path: Path, saved: Any) -> ModelConfig:
     """The config that a file names, if it can hold that network. Raises BadModel."""
     try:
         config = ModelConfig.of(saved)
