@@ -273,11 +273,13 @@ def _img(kind: str, alt: str, uri: str) -> str:
 
 def _row(index: int, original: Version, version: Version) -> str:
     height, width = original.picture.pixels.shape[:2]
-    psnr = msssim = "–"
+    psnr = worst = msssim = "–"
     if version is not original:
         pair = _colours_of_both(original, version, np.s_[:, :])
-        decibels = metrics.psnr(*pair)
-        psnr = "∞" if math.isinf(decibels) else f"{decibels:.2f}"
+        psnr, cell = _decibels(metrics.psnr(*pair)), metrics.worst_cell(*pair)
+        worst = _decibels(cell.psnr)
+        if math.isfinite(cell.psnr):
+            worst += f" <small>at {cell.x},{cell.y}</small>"
         if min(width, height) >= metrics.MSSSIM_MIN_SIDE:
             msssim = f"{metrics.msssim(*pair):.4f}"
     cells = (
@@ -285,11 +287,16 @@ def _row(index: int, original: Version, version: Version) -> str:
         f"{100 * version.n_bytes / original.n_bytes:.1f} %",
         f"{metrics.bpp(version.n_bytes, width, height):.3f}",
         psnr,
+        worst,
         msssim,
     )
     note = f" <small>{html.escape(version.note or ('' if index else 'original'))}</small>"
     name = f'<th scope="row" role="rowheader">{html.escape(shown(version.name))}{note}</th>'
     return f'<tr role="row">{name}{"".join(f"<td role=cell>{cell}</td>" for cell in cells)}</tr>'
+
+
+def _decibels(db: float) -> str:
+    return "∞" if math.isinf(db) else f"{db:.2f}"
 
 
 def _fill(**values: str) -> str:

@@ -1,4 +1,4 @@
-"""What a coded picture costs and what it lost: PSNR, MS-SSIM, bits per pixel, BD-rate.
+"""What a coded picture costs and what it lost: PSNR, worst cell, MS-SSIM, bits per pixel, BD-rate.
 
 Decoded pixels and file lengths come in from the benchmark and the trainer, plain numbers go out.
 """
@@ -9,7 +9,7 @@ import importlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from nicodec.errors import MissingExtra
 
 MSSSIM_MIN_SIDE = 161
 """Shortest side that MS-SSIM can measure: five scales, each at least as wide as the 11-tap window."""
+
+CELL_SIDE = 16
+"""Width and height in pixels of the cells that `cell_errors` looks at: one position of a latent."""
 
 Curve = Sequence[tuple[float, float]]
 """A rate-distortion curve: (bits per pixel, decibels), in any order."""
@@ -46,8 +49,53 @@ def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     """
     _check_pair(a, b)
     difference = a.astype(np.float32) - b  # squares are at most 65025: exact
-    mse = float(np.mean(np.square(difference), dtype=np.float64))
+    return decibels(float(np.mean(np.square(difference), dtype=np.float64)))
+
+
+def decibels(mse: float) -> float:
+    """The PSNR that a mean squared error of 8-bit samples comes to; inf for none."""
     return 10 * math.log10(255**2 / mse) if mse else math.inf
+
+
+def cell_errors(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Mean squared error of each cell of 16 x 16 pixels, over its own samples; (rows, columns) of cells.
+
+    The grid starts at the top left; cells that the right or the bottom edge cuts off count as they are.
+    a, b: as for `psnr`. Sums are exact. Beside the result, no more than 16 rows are held at a time.
+    """
+    _check_pair(a, b)
+    height, width = a.shape[:2]
+    lefts, tops = np.arange(0, width, CELL_SIDE), np.arange(0, height, CELL_SIDE)
+    samples = np.minimum(width - lefts, CELL_SIDE) * (a.size // (height * width))  # in a row of each cell
+    errors = np.empty((len(tops), len(lefts)), np.float64)
+    for row, top in enumerate(tops):
+        strip = slice(top, top + CELL_SIDE)
+        difference = a[strip].astype(np.int32) - b[strip]
+        squares = np.square(difference).reshape(len(difference), width, -1).sum(axis=(0, 2), dtype=np.int64)
+        errors[row] = np.add.reduceat(squares, lefts) / (len(difference) * samples)
+    return errors
+
+
+class Cell(NamedTuple):
+    """One cell of 16 x 16 pixels: its PSNR in dB, and its top left corner in pixels."""
+
+    psnr: float
+    x: int
+    y: int
+
+
+def worst_cell(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Cell:
+    """The cell with the largest of `cell_errors`, the first of several; inf where the pictures are equal.
+
+    A mean over the whole picture hides a small part that is destroyed; this shows it.
+    """
+    return worst_of(cell_errors(a, b))
+
+
+def worst_of(errors: NDArray[np.float64]) -> Cell:
+    """The worst cell, given the errors of all; those that are NaN are not known, and at least one is."""
+    row, column = np.unravel_index(int(np.nanargmax(errors)), errors.shape)
+    return Cell(decibels(float(errors[row, column])), CELL_SIDE * int(column), CELL_SIDE * int(row))
 
 
 def msssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:

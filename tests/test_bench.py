@@ -114,6 +114,12 @@ def test_a_whole_run(fake: None, folder: Path, tmp_path: Path) -> None:
             10 * math.log10(255**2 / np.mean((x - y) ** 2)), abs=1e-5
         )
         assert 0.1 < float(point["msssim"]) < 1
+        left, top = int(point["worst_x"]), int(point["worst_y"])
+        errors = ((x - y) ** 2)[top : top + 16, left : left + 16]
+        assert float(point["worst_psnr"]) == pytest.approx(
+            10 * math.log10(255**2 / np.mean(errors)), abs=1e-5
+        )
+        assert float(point["worst_psnr"]) < float(point["psnr"])
         assert float(point["encode_s"]) > 0
         assert float(point["decode_s"]) > 0
 
@@ -133,6 +139,10 @@ def test_a_whole_run(fake: None, folder: Path, tmp_path: Path) -> None:
             assert mean["bpp"] == pytest.approx(fmean(p.bpp for p in same), abs=1e-6)
             assert mean["psnr"] == pytest.approx(fmean(p.psnr for p in same), abs=1e-6)
             assert mean["msssim"] == pytest.approx(fmean(p.msssim or 0 for p in same), abs=1e-6)
+            worst = min(same, key=lambda p: p.worst_psnr)
+            assert mean["worst"]["psnr"] == pytest.approx(worst.worst_psnr, abs=1e-6)
+            place = (mean["worst"][key] for key in ("image", "x", "y"))
+            assert tuple(place) == (worst.image, worst.worst_x, worst.worst_y)
         assert curves[name]["encode_s_per_mp"] > 0
 
     compared = {(c["codec"], c["reference"], c["metric"], bool(c["window"])): c for c in results["bd_rates"]}
@@ -158,6 +168,28 @@ def test_several_models_in_one_run(fake: None, folder: Path, tmp_path: Path) -> 
     assert found.conditions["further"] == {"nicodec:my/other.nicmodel": None}
 
 
+def test_the_report_names_the_worst_cell_of_each_codec() -> None:
+    found = report.Report({}, images=[{"name": n, "width": 99, "height": 99} for n in ("a[b].png", "c")])
+    for image, quality, db in (
+        ("a[b].png", 20, 25.0),
+        ("c", 20, 24.0),
+        ("a[b].png", 65, 3.25),
+        ("c", 65, 30),
+    ):
+        found.points.append(coders.Point("nicodec", quality, image, 1, 0.1, 32, 0.9, db, 48, 160, 1, 1))
+    curve = report.mean_curve(ROWS["nicodec"], found)
+    assert [point.worst for point in curve.points] == [
+        report.WorstCell("c", 24.0, 48, 160),
+        report.WorstCell("a[b].png", 3.25, 48, 160),
+    ]
+    found.curves = [curve, report.Curve("pub:x", "x", "", "published", (report.MeanPoint(None, 1, 30, 0.9),))]
+    text = io.StringIO()
+    found.print(Console(file=text, width=80))
+    assert [line.split() for line in text.getvalue().splitlines() if "48, 160" in line] == [
+        ["nicodec", "3.2", "65", "48,", "160", "a[b].png"]
+    ]
+
+
 def test_bd_rates_are_of_mean_curves_and_of_each_image() -> None:
     found = report.Report({}, images=[{"name": n, "width": 1000, "height": 1000} for n in ("a", "b", "c")])
     saving = {"a": 0.5, "b": 0.8, "c": 0.9}
@@ -165,8 +197,8 @@ def test_bd_rates_are_of_mean_curves_and_of_each_image() -> None:
         for k in range(6):
             rate, db, similarity = 0.1 * 2**k, 25.0 + 3 * k, 1 - 0.2 / 2**k
             found.points += [
-                coders.Point("jpeg", k, image, 1, rate, db, similarity, 0.1 * (k + 1), 0.2),
-                coders.Point("nicodec", k, image, 1, rate * factor, db, similarity, 3.0, 0.4),
+                coders.Point("jpeg", k, image, 1, rate, db, similarity, db - 9, 0, 0, 0.1 * (k + 1), 0.2),
+                coders.Point("nicodec", k, image, 1, rate * factor, db, similarity, db, 0, 0, 3.0, 0.4),
             ]
     rows = [row for row in ROWS.values() if row.name in ("jpeg", "nicodec")]
     found.curves = [report.mean_curve(row, found) for row in rows]

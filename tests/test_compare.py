@@ -111,15 +111,17 @@ def test_the_table_has_the_numbers(run: Run, here: Path) -> None:
     assert err == f"a.png -> a.compare.html: 3 pictures, {os.path.getsize('a.compare.html'):,} bytes\n"
 
     size = os.path.getsize("a.png")
-    expected = [["a.png original", f"{size:,}", "100.0 %", f"{8 * size / 256 / 192:.3f}", "–", "–"]]
+    expected = [["a.png original", f"{size:,}", "100.0 %", f"{8 * size / 256 / 192:.3f}", *"–––"]]
     original = np.asarray(Image.open("a.png"))
     with Image.open("a.jpg") as jpeg:
         backs = {"a.nic": nicodec.decode(Path("a.nic").read_bytes()), "a.jpg": jpeg.convert("RGB")}
     for name, back in backs.items():
         n_bytes, pixels = os.path.getsize(name), np.asarray(back)
+        worst = metrics.worst_cell(original, pixels)
         expected.append([
             f"{name} ", f"{n_bytes:,}", f"{100 * n_bytes / size:.1f} %", f"{8 * n_bytes / 256 / 192:.3f}",
-            f"{metrics.psnr(original, pixels):.2f}", f"{metrics.msssim(original, pixels):.4f}",
+            f"{metrics.psnr(original, pixels):.2f}", f"{worst.psnr:.2f} at {worst.x},{worst.y}",
+            f"{metrics.msssim(original, pixels):.4f}",
         ])  # fmt: skip
     assert Page(text).rows[1:] == expected
 
@@ -160,7 +162,7 @@ def test_a_region_is_shown_and_the_whole_is_measured() -> None:
 def test_gray_alpha_equal_and_small_pictures() -> None:
     gray, rgba = photo(40, 32, "L"), photo(40, 32, "RGBA")
     page = Page(compare.page(version("g.png", gray), [version("rgb.png", gray.convert("RGB"))]))
-    assert page.rows[2][4:] == ["∞", "–"]
+    assert page.rows[2][4:] == ["∞", "∞", "–"]
     assert [image.mode for image in page.images("picture")] == ["L", "RGB"]
 
     page = Page(compare.page(version("a.png", rgba), [version("b.webp", rgba, "WEBP", quality=50)]))

@@ -4,6 +4,7 @@ import importlib.util
 import math
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -33,7 +34,40 @@ def test_psnr_of_a_known_error() -> None:
     assert metrics.psnr(a, a) == math.inf
 
 
-@pytest.mark.parametrize("measure", [metrics.psnr, metrics.msssim])
+def test_errors_of_cells_are_means_over_their_own_samples() -> None:
+    for shape in ((37, 50, 3), (16, 16), (5, 3, 3), (32, 1), (1, 33, 4)):
+        rng = np.random.default_rng(len(shape))
+        a, b = (rng.integers(256, size=shape, dtype=np.uint8) for _ in range(2))
+        squares = (a.astype(float) - b) ** 2
+        expected = [
+            [squares[top : top + 16, left : left + 16].mean() for left in range(0, shape[1], 16)]
+            for top in range(0, shape[0], 16)
+        ]
+        assert metrics.cell_errors(a, b) == pytest.approx(np.array(expected), rel=1e-12)
+
+
+def test_the_worst_cell_is_found_where_it_is() -> None:
+    a = np.full((40, 60, 3), 100, np.uint8)
+    assert metrics.worst_cell(a, a) == (math.inf, 0, 0)
+    b = a.copy()
+    b[20, 17, 1] = 110
+    assert metrics.worst_cell(a, b) == (pytest.approx(10 * math.log10(255**2 * 16 * 16 * 3 / 100)), 16, 16)
+    b[39, 59, 1] = 109  # less, but over the 8 x 12 pixels that the edges leave
+    assert metrics.worst_cell(a, b) == (pytest.approx(10 * math.log10(255**2 * 8 * 12 * 3 / 81)), 48, 32)
+    black, white = np.zeros((4, 4), np.uint8), np.full((4, 4), 255, np.uint8)
+    assert metrics.worst_cell(black, white) == (0, 0, 0)
+
+
+def test_a_worst_cell_takes_memory_for_a_strip_alone() -> None:
+    a = np.zeros((4000, 1000, 3), np.uint8)
+    tracemalloc.start()
+    metrics.worst_cell(a, a)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < a.nbytes / 8
+
+
+@pytest.mark.parametrize("measure", [metrics.psnr, metrics.msssim, metrics.worst_cell])
 def test_unlike_pictures_are_refused(measure: object) -> None:
     assert callable(measure)
     a = np.zeros((200, 200, 3), np.uint8)

@@ -198,6 +198,11 @@ class Point:
     """dB, RGB; inf where the picture came back unchanged."""
     msssim: float | None
     """0 to 1; None for a picture too small for it."""
+    worst_psnr: float
+    """Of the worst cell of 16 x 16 pixels."""
+    worst_x: int
+    worst_y: int
+    """Its top left corner, in pixels."""
     encode_s: float
     decode_s: float
 
@@ -223,10 +228,12 @@ def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Poin
             f"{name}: {coder.name} at {setting:g} gave back {back.mode} {back.size}, not {image.size}"
         )
     before, after = np.asarray(image), np.asarray(back)
+    worst = metrics.worst_cell(before, after)
     return Point(
         coder.name, setting, name, len(data),
         bpp=metrics.bpp(len(data), *image.size),
         psnr=metrics.psnr(before, after),
         msssim=metrics.msssim(before, after) if min(image.size) >= metrics.MSSSIM_MIN_SIDE else None,
+        worst_psnr=worst.psnr, worst_x=worst.x, worst_y=worst.y,
         encode_s=between - start, decode_s=end - between,
     )  # fmt: skip

@@ -32,13 +32,24 @@ _MAX_ANCHOR_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
+class WorstCell:
+    """The cell of 16 x 16 pixels with the least PSNR, of all pictures; x, y: its top left corner."""
+
+    image: str
+    psnr: float
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
 class MeanPoint:
-    """Means over the pictures at one setting; `setting` is None on published curves."""
+    """Means over the pictures at one setting; published curves have neither a setting nor a worst cell."""
 
     setting: float | None
     bpp: float
     psnr: float
     msssim: float | None
+    worst: WorstCell | None = None
 
 
 @dataclass(frozen=True)
@@ -118,8 +129,11 @@ class Report:
         return f"{count} photograph{'s' * (count != 1)}, real files, mean over images"
 
     def print(self, console: Console) -> None:
-        """Two tables for 80 columns: every codec against JPEG; nicodec against every codec, and the times."""
+        """Three tables for 80 columns: every codec against JPEG; nicodec against every codec, and the times;
+        the worst cell of every codec.
+        """
         from rich import box
+        from rich.markup import escape
         from rich.table import Table
 
         window = f"{WINDOW[0]:g}-{WINDOW[1]:g}"
@@ -129,11 +143,12 @@ class Report:
         for title, headings in (
             (f"{self._title()}\nBD-rate against JPEG, %, over all rates and {window} bpp", against_jpeg),
             ("BD-rate of nicodec against each, %; wall time", ours_and_times),
+            ("worst cell of 16x16 pixels, of all files", ("dB", "setting", "x, y", "image")),
         ):
             table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
             table.add_column("codec", no_wrap=True)
             for heading in headings:
-                table.add_column(heading, justify="right")
+                table.add_column(heading, justify="right", overflow="fold")
             tables.append(table)
         for curve in self.curves:
             label = f"{curve.label} (published)" if curve.source == "published" else curve.label
@@ -145,6 +160,13 @@ class Report:
             tables[0].add_row(label, *cells, style=style)
             times = [_milliseconds(t) for t in (curve.encode_s_per_mp, curve.decode_s_per_mp)]
             tables[1].add_row(label, *map(_percent, self._four("nicodec", curve.name)), *times, style=style)
+            found = [(point.worst, point.setting) for point in curve.points if point.worst]
+            if found:
+                cell, setting = min(found, key=lambda one: one[0].psnr)
+                place = f"{cell.x}, {cell.y}"
+                tables[2].add_row(
+                    label, f"{cell.psnr:.1f}", f"{setting:g}", place, escape(cell.image), style=style
+                )
         console.print(*tables, sep="\n")
         for name, reason in self.left_out.items():
             console.print(f"left out: {name}: {reason}", markup=False)
@@ -192,12 +214,14 @@ def mean_curve(row: Coder, report: Report) -> Curve:
     for setting in dict.fromkeys(point.setting for point in own):
         at = [point for point in own if point.setting == setting]
         similar = [point.msssim for point in at if point.msssim is not None]
+        worst = min(at, key=lambda point: point.worst_psnr)
         means.append(
             MeanPoint(
                 setting,
                 fmean(p.bpp for p in at),
                 fmean(p.psnr for p in at),
                 fmean(similar) if similar else None,
+                WorstCell(worst.image, worst.worst_psnr, worst.worst_x, worst.worst_y),
             )
         )
     return Curve(
