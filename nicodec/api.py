@@ -13,7 +13,7 @@ from functools import lru_cache
 from PIL import Image
 
 from nicodec import checkpoint, container, tiles
-from nicodec.codec import Codec, read
+from nicodec.codec import Codec, Encoded, read
 from nicodec.container import Kind
 from nicodec.image import Picture, Source
 
@@ -73,9 +73,10 @@ def encode(
     effort: int = 1,
     model: str | os.PathLike[str] = "photo",
     strip: bool = False,
+    check: bool = False,
     max_pixels: int | None = None,
     progress: Callable[[float, float], None] | None = None,
-) -> bytes:
+) -> Encoded:
     """A picture -> the bytes of a .nic file; see `Codec.encode` and `Codec`."""
     codec = _shared(checkpoint.load(checkpoint.find(model)), threads=None)
     return codec.encode(
@@ -86,6 +87,7 @@ def encode(
         target_psnr=target_psnr,
         effort=effort,
         strip=strip,
+        check=check,
         max_pixels=max_pixels,
         progress=progress,
     )

@@ -62,15 +62,11 @@ class Checkpoint:
 
 
 def folders() -> list[Path]:
-    """Where models are looked for, in this order: NICODEC_MODELS (as PATH), then those of the package.
-
-    A checkout has earlier ones too, from before the first release of the package.
-    """
+    """Where models are looked for, in this order: NICODEC_MODELS (as PATH), then those of the package."""
     package = Path(os.path.realpath(__file__)).parent
     extra = [Path(os.path.realpath(p)) for p in os.environ.get("NICODEC_MODELS", "").split(os.pathsep) if p]
     inside, around = package / "checkpoints", package.parent / "checkpoints"  # a wheel's, a checkout's
-    ours = inside if inside.is_dir() else around
-    return [f for f in (*extra, ours, ours / "earlier") if f.is_dir()]
+    return [f for f in (*extra, inside if inside.is_dir() else around) if f.is_dir()]
 
 
 def released(folder: Path) -> list[tuple[dict[str, Any], Path]]:

@@ -132,6 +132,14 @@ def encode(
     force: Force = False,
     skip_existing: SkipExisting = False,
     strip: Annotated[bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP.")] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Decode all of the file and compare: prints PSNR and the worst cell of 16 x 16 pixels; cells"
+            " that came out badly are mended. Without it only what is unlike photographs is compared.",
+        ),
+    ] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
     as_json: Json = False,
@@ -172,6 +180,7 @@ def encode(
             "target_psnr": psnr,
             "effort": effort,
             "strip": strip,
+            "check": check,
         },
         force,
         again=engine == "ray",

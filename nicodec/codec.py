@@ -23,7 +23,9 @@ from nicodec import (
     container,
     entropy,
     image,
+    look,
     metrics,
+    patches,
     prior,
     quantize,
     rate,
@@ -56,6 +58,17 @@ SHARED = 768
 CREW = 8
 # A preview shows one sample for so many pixels each way.
 PREVIEW = 8
+
+
+class Encoded(bytes):
+    """The bytes of a .nic file, and what the encoder saw of the picture that they decode to.
+
+    worst_cell: the worst cell of 16 x 16 pixels among those that it looked at; None if it did not have to.
+    psnr: in dB, over all samples without alpha; None unless the encoder was to check.
+    """
+
+    worst_cell: metrics.Cell | None = None
+    psnr: float | None = None
 
 
 class Codec:
@@ -98,13 +111,15 @@ class Codec:
         target_psnr: float | None = None,
         effort: int = 1,
         strip: bool = False,
+        check: bool = False,
         max_pixels: int | None = None,
         progress: Callable[[float, float], None] | None = None,
-    ) -> bytes:
+    ) -> Encoded:
         """A picture -> the bytes of a .nic file.
 
         source: a path, a Pillow image, a uint8 array (H, W), (H, W, 3) or (H, W, 4), or what
-        `image.read` made of one. strip: leave out ICC, EXIF and XMP. max_pixels: as for `decode`.
+        `image.read` made of one. strip: leave out ICC, EXIF and XMP. check: decode all of it and compare, not
+        only what is unlike photographs; what comes out badly is sent as patches. max_pixels: as for `decode`.
         At most one of: quality, 0..100, else 50; target_bytes, the most that the file may take, met within
         2 %; target_bpp, the same for each pixel, met within 1 %; target_psnr, the least in dB over the
         samples without alpha, met within 0.1 dB. For a target the picture is coded about three times.
@@ -120,13 +135,13 @@ class Codec:
         height, width, _ = picture.pixels.shape
         container.check_size(width, height, max_pixels)
         target = rate.target(height * width, size=target_bytes, bpp=target_bpp, psnr=target_psnr)
-        code = self._coder(picture, strip, effort, progress)
+        code = self._coder(picture, strip, check, effort, progress)
         if target is None:
             return code(quantize.quality_index(50 if quality is None else quality))
         if quality is not None:
             raise NicError("quality and a target exclude each other")
 
-        trials: dict[int, tuple[bytes, float]] = {}
+        trials: dict[int, tuple[Encoded, float]] = {}
 
         def trial(q: int) -> float:
             data = code(q)
@@ -150,20 +165,21 @@ class Codec:
         self,
         picture: Picture,
         strip: bool,
+        check: bool,
         effort: int,
         progress: Callable[[float, float], None] | None,
-    ) -> Callable[[int], bytes]:
+    ) -> Callable[[int], Encoded]:
         """What makes a file of a picture, given a quality in hundredths."""
         whole = isinstance(effort, int | np.integer) and not isinstance(effort, bool)
         if not whole or not 1 <= effort <= 9:
             raise NicError(f"effort must be a whole number from 1 to 9, not {effort!r}")
         if effort == 1:
-            return lambda q: self._encode(picture, q, strip)
+            return lambda q: self._encode(picture, q, strip, check)
         refiner = self._refiner(effort)
 
-        def refined(q: int) -> bytes:
+        def refined(q: int) -> Encoded:
             refine = refiner.picture(picture.pixels, q, effort, progress)
-            files = self._encode(picture, q, strip), self._encode(picture, q, strip, refine)
+            files = (self._encode(picture, q, strip, check, r) for r in (None, refine))
             return min(files, key=lambda data: refine.cost(len(data), self._psnr(picture, data)))
 
         return refined
@@ -181,29 +197,57 @@ class Codec:
         picture: Picture,
         q: int,
         strip: bool,
+        check: bool,
         refine: Callable[[Box, Rows, npt.NDArray[np.int8]], None] | None = None,
-    ) -> bytes:
+    ) -> Encoded:
         """The steps, at one quality in hundredths. refine: changes the latent of a band."""
         height, width, channels = picture.pixels.shape
         whole, ranges = tiles.cells(width, height), self.z_tables.ranges(q)
         size, crc, windows = _tile(whole), SymbolsCrc(), self._windows(pieces(whole))
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
         rows = size[1] * max(1, SHARED // (size[1] * whole.columns))
+        strange = np.full((whole.rows, whole.columns), check)
 
         payloads: list[Chunk] = []
         for band, y in windows.analysis(picture.pixels, q, ranges, z, rows):
             if refine is not None:
                 refine(band, y, z)
+            drawn = look.drawn(tiles.cut(picture.pixels, band.times(CELL)))
+            tiles.crop(strange[None, None], whole, band)[...] |= windows.strange(band, y, q) | drawn
             payloads += self._coded(windows, band, y, z, q, size, crc)
         header = Header(width, height, channels, q, size, self.checkpoint.id, crc.value(z))
         chunks = [Chunk(Kind.Z, self.z_tables.write(z, q))]
         chunks += payloads
+        seen = self._look(picture.pixels, header, chunks, strange)
+        mended = seen.mend()
         if picture.alpha is not None:
             chunks.append(Chunk(Kind.ALPHA, alpha.encode(picture.alpha)))
+        if mended is not None:
+            chunks.append(Chunk(Kind.PATCHES, patches.encode(mended)))
         for kind, blob in ((Kind.ICC, picture.icc), (Kind.EXIF, picture.exif), (Kind.XMP, picture.xmp)):
             if blob and not strip:
                 chunks.append(Chunk(kind, container.deflate(blob)))
-        return container.pack(header, chunks)
+        data = Encoded(container.pack(header, chunks))
+        data.worst_cell, data.psnr = seen.worst, seen.psnr
+        return data
+
+    def _look(
+        self,
+        pixels: npt.NDArray[np.uint8],
+        header: Header,
+        chunks: list[Chunk],
+        strange: npt.NDArray[np.bool_],
+    ) -> look.Look:
+        """Decodes the strange cells of a picture and compares them."""
+        seen = look.Look(pixels, header.quality)
+        whole = tiles.cells(header.width, header.height)
+        wanted = list(look.boxes(strange, pieces(whole)))
+        area = Box(0, 0, header.height, header.width)
+        for part, painted in self._painted(
+            header, chunks, area, CELL, wanted, Windows.synthesis, check=False
+        ):
+            seen.see(part, painted)
+        return seen
 
     def _coded(
         self,
@@ -251,7 +295,7 @@ class Codec:
         if scale != 1:
             if scale != 1 / PREVIEW or region is not None:
                 raise NicError(f"scale must be 1 or 1/{PREVIEW}, and does not go with a region")
-            return self._preview(data, header, chunks)
+            return self._preview(header, chunks)
         area = _area(header, region)
         wanted = pieces(area.over(CELL))
         canvas = self._paint(header, chunks, area, CELL, wanted, Windows.synthesis, check=region is None)
@@ -262,10 +306,8 @@ class Codec:
         clear = None if clear is None else clear[area.top : area.bottom, area.left : area.right]
         return canvas.finish(clear, *_metadata(extra))
 
-    def _preview(self, data: bytes, header: Header, chunks: list[Chunk]) -> Image.Image:
+    def _preview(self, header: Header, chunks: list[Chunk]) -> Image.Image:
         """A picture at an eighth of its size, its sides rounded up."""
-        if not self.networks.has_preview:
-            return self.decode(data, max_pixels=header.width * header.height).reduce(PREVIEW)
         whole = Box(0, 0, -(-header.height // PREVIEW), -(-header.width // PREVIEW))
         cell = CELL // PREVIEW
         wanted = list(tiles.windows(whole.over(cell), PREVIEW_WINDOW))
@@ -287,14 +329,34 @@ class Codec:
         *,
         check: bool,
     ) -> image.Canvas:
-        """An area of samples, made of the windows of cells that cover it.
+        """An area of samples, made of the windows of cells that cover it; arguments as of `_painted`."""
+        canvas = image.Canvas(area.columns, area.rows, header.channels)
+        for part, pixels in self._painted(header, chunks, area, cell, wanted, render, check=check):
+            canvas.paste(pixels, part.left - area.left, part.top - area.top)
+        return canvas
+
+    def _painted(
+        self,
+        header: Header,
+        chunks: list[Chunk],
+        area: Box,
+        cell: int,
+        wanted: list[Box],
+        render: Callable[[Windows, Box, Symbols, int], Callable[[], Planes]],
+        *,
+        check: bool,
+    ) -> Iterator[tuple[Box, npt.NDArray[np.uint8]]]:
+        """Samples of windows of cells, as far as they lie in an area, each with its place.
 
         cell: samples for each cell of what `render` makes. check: all symbols are read; hold them against
         their checksum.
         """
+        if not wanted:
+            return
         windows = self._windows(wanted)
         found = self.symbols_of(header, chunks, windows.networks)
-        canvas = image.Canvas(area.columns, area.rows, header.channels)
+        sent = [c.payload for c in chunks if c.kind == Kind.PATCHES]
+        over = [patches.decode(p, header.width, header.height, header.channels) for p in sent]
 
         def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:
             for window in wanted:
@@ -304,13 +366,14 @@ class Codec:
         def painted(job: tuple[Box, Callable[[], Planes]]) -> tuple[Box, npt.NDArray[np.uint8]]:
             seen, paint = job
             part = seen.cut(area)
-            return part, quantize.samples(tiles.crop(paint(), seen, part), header.channels)
+            pixels = quantize.samples(tiles.crop(paint(), seen, part), header.channels)
+            for laid in over:
+                laid.lay(pixels, part, shrink=CELL // cell)
+            return part, pixels
 
-        for part, pixels in windows.beside(painted, decoded()):
-            canvas.paste(pixels, part.left - area.left, part.top - area.top)
+        yield from windows.beside(painted, decoded())
         if check:
             found.check()
-        return canvas
 
     def _windows(self, wanted: list[Box]) -> Windows:
         """What computes so many windows: one with all threads at each layer, several with one each."""
@@ -335,9 +398,10 @@ class Codec:
         target_psnr: float | None = None,
         effort: int = 1,
         strip: bool = False,
+        check: bool = False,
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
-    ) -> Iterator[bytes | NicError]:
+    ) -> Iterator[Encoded | NicError]:
         """Pictures -> for each, in order, the bytes of its file, or the NicError that stands in its way.
 
         As `encode`, on several pictures at once: workers, None for all cores, are processes of one thread
@@ -353,6 +417,7 @@ class Codec:
             target_psnr=target_psnr,
             effort=effort,
             strip=strip,
+            check=check,
         )
         return self._many(work, _ready, sources, workers, progress)
 

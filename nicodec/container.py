@@ -40,6 +40,7 @@ class Kind(IntEnum):
     Z = 1
     Y = 2
     ALPHA = 3
+    PATCHES = 4
     ICC = 0x81
     EXIF = 0x82
     XMP = 0x83

@@ -1,8 +1,8 @@
 """The hyper latent z <-> its payload: which table each of its symbols has, and in what order they are coded.
 
-Between the container and `symbols`. Neighbouring cells of z are much alike, so a model may have a table for
-each thing that the neighbours can say; then few cells are coded first, and the others in between them, in
-ever finer grids. Whole numbers throughout.
+Between the container and `symbols`. Neighbouring cells of z are much alike, so a model has a table for each
+thing that the neighbours can say; few cells are coded first, and the others in between them, in ever finer
+grids. Whole numbers throughout.
 """
 
 from __future__ import annotations
@@ -40,31 +40,29 @@ class HyperTables:
     """Tables of z: for each anchor quality and channel (ANCHORS * Z), and that as often as there are sets.
 
     bounds: int16 (ANCHORS * Z, K). A neighbourhood is of set 1 if its mean, in twelfths, reaches none of
-    them, of set K + 1 if it reaches all; without neighbours it is of set 0. None: there is set 0 alone, and
-    no order. All sets have the same range of symbols.
+    them, of set K + 1 if it reaches all; without neighbours it is of set 0. All sets have the same range of
+    symbols.
     """
 
     tables: Tables
-    bounds: npt.NDArray[np.int16] | None
+    bounds: npt.NDArray[np.int16]
     channels: int
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> HyperTables:
         """Those of a model. Raises BadModel if they do not belong together."""
         tables = prior.tables(checkpoint, "z", quantize.MAX_HYPER, escape=False)
-        bounds, sets = None, 1
-        if "tables.z.bounds" in checkpoint.tensors:
-            bounds = checkpoint.array("tables.z.bounds")
-            if bounds.dtype != np.int16 or bounds.ndim != 2 or not 1 <= bounds.shape[1] <= MAX_BOUNDS:
-                raise BadModel(f"{shown(checkpoint.path)}: tables.z.bounds are not bounds")
-            sets = bounds.shape[1] + 2
+        bounds = checkpoint.array("tables.z.bounds")
+        if bounds.dtype != np.int16 or bounds.ndim != 2 or not 1 <= bounds.shape[1] <= MAX_BOUNDS:
+            raise BadModel(f"{shown(checkpoint.path)}: tables.z.bounds are not bounds")
+        sets = bounds.shape[1] + 2
         count = len(tables.low) // sets
         channels = count // ANCHORS
         if (
             channels < 1
             or checkpoint.config.get("z") != channels
             or len(tables.low) != sets * ANCHORS * channels
-            or (bounds is not None and len(bounds) != count)
+            or len(bounds) != count
             or any((edge.reshape(sets, -1) != edge[:count]).any() for edge in (tables.low, tables.high))
         ):
             raise BadModel(f"{shown(checkpoint.path)}: the model has tables for another z than its own")
@@ -97,12 +95,8 @@ class HyperTables:
         z is looked at as each group is asked for: what the groups before it hold has to be known by then.
         """
         own = prior.hyper_index(quality, self.channels)[:, None]
-        rows, columns = z.shape[2:]
-        if self.bounds is None:
-            yield np.ones((rows, columns), bool), np.repeat(own, rows * columns, axis=1)
-            return
         bounds = self.bounds[own[:, 0]]
-        for cells, around in phases(rows, columns):
+        for cells, around in phases(*z.shape[2:]):
             sets = sets_of(neighbourhood(z[0], cells, around), bounds) if around else 0
             yield cells, np.broadcast_to(own + ANCHORS * self.channels * sets, (len(own), cells.sum()))
 

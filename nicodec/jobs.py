@@ -5,6 +5,7 @@ Between `console`, which runs jobs, and `codec`. Jobs can be pickled, so that th
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from dataclasses import dataclass, field
@@ -52,8 +53,13 @@ class Encode:
         write_bytes(job.target, data, self.force, self.again)
         made, _ = container.unpack(data)
         coded_at = made.quality / 100
-        facts = {"quality": coded_at, "bpp": 8 * len(data) / (made.width * made.height)}
-        said = f"{made.width}x{made.height}, {len(data):,} bytes, {facts['bpp']:.3f} bpp"
+        bpp, worst = 8 * len(data) / (made.width * made.height), data.worst_cell
+        facts: dict[str, Any] = {"quality": coded_at, "bpp": bpp}
+        facts["worst_cell"] = None if worst is None else {**worst._asdict(), "psnr": finite(worst.psnr)}
+        said = f"{made.width}x{made.height}, {len(data):,} bytes, {bpp:.3f} bpp"
+        if data.psnr is not None and worst is not None:
+            facts["psnr"] = finite(data.psnr)
+            said += f", {data.psnr:.2f} dB, worst cell {worst.psnr:.1f} dB at {worst.x},{worst.y}"
         if any(value for option, value in self.options.items() if option.startswith("target")):
             said += f", quality {coded_at:g}"
         taken = _size_of(read) if isinstance(read, str) else len(read)
@@ -85,6 +91,11 @@ class Decode:
         write_bytes(job.target, made, self.force, self.again)
         said = f"{picture.width}x{picture.height} {picture.mode}"
         return Done(picture.width, picture.height, len(data), len(made), said, {"mode": picture.mode})
+
+
+def finite(decibels: float) -> float | None:
+    """Decibels as JSON has them, which knows no infinity: None where nothing was lost."""
+    return decibels if math.isfinite(decibels) else None
 
 
 def read_bytes(path: str) -> bytes:

@@ -5,6 +5,7 @@ Between the float networks of `transform` and the integers of `prior` and `entro
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ MAX_HYPER = 63
 # The share of what thresholds are above one half that counts for the deep channels: they have learnt to leave
 # out nearly all of what is not worth its bits (docs/DESIGN.md).
 LEFT = 1 / 16
+# lambda, in bits per pixel for each unit of squared error on the 0..255 scale, at quality 0 and 100.
+# This pair defines what a quality number means, and so stays from release to release.
+LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.4
 # Rows of samples that are made at a time: few enough for all steps to find them in the cache.
 IN_CACHE = 64
 
@@ -28,6 +32,20 @@ def quality_index(quality: float) -> int:
     if not number or not 0 <= quality <= 100:  # said so that NaN is refused too
         raise NicError(f"quality must be a number from 0 to 100, not {quality!r}")
     return round(float(quality) * 100)
+
+
+def lambda_of(q: int) -> float:
+    """Quality in hundredths, 0..10000 -> lambda, log-linear."""
+    return LAMBDA_MIN * math.exp(q * math.log(LAMBDA_MAX / LAMBDA_MIN) / 10000)
+
+
+def patch_steps(q: int) -> int:
+    """Quality in hundredths -> how many steps of a patch there are from 0 to 255.
+
+    Twice as many as are best for bits and squared error of dense samples: patches are seldom dense, and a
+    finer step costs a flat or a sharp edge nothing.
+    """
+    return max(1, round(255 * math.sqrt(lambda_of(q) / 6)))
 
 
 def hyper_symbols(

@@ -241,6 +241,9 @@ def train(
         int, typer.Option(min=64, help="Side of a patch, a multiple of 64; twice that at the end, up to 256.")
     ] = 128,
     rate: Annotated[float, typer.Option(help="Learning rate.")] = 2e-3,
+    drawn: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of patches that are drawn: shapes, letters, noise.")
+    ] = 1 / 32,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     threads: Annotated[
         int | None, typer.Option("-j", "--threads", min=1, help="CPU threads.", show_default="all")
@@ -261,6 +264,7 @@ def train(
         batch=batch,
         patch=patch,
         rate=rate,
+        drawn=drawn,
         seed=seed,
         threads=threads,
         device=device,

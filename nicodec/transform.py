@@ -72,11 +72,6 @@ class Networks:
         """Decoded latent (1, L, h, w) -> pixels (1, 3, 16h, 16w), about [-1/2, 1/2]."""
         return self._run("g_s", _times(y, 16, 3), y=y, q=_scalar(quality))[0]
 
-    @property
-    def has_preview(self) -> bool:
-        """Whether the model can make previews; the first ones cannot."""
-        return "graph.preview" in self.checkpoint.tensors
-
     def preview(self, y: Planes, quality: float) -> Planes:
         """Deep channels of it (1, D, h, w) -> pixels at an eighth of their size, (1, 3, 2h, 2w)."""
         return self._run("preview", _times(y, 2, 3), y=y, q=_scalar(quality))[0]
@@ -150,7 +145,7 @@ def _share_arena() -> None:
 
 def deep_channels(config: dict[str, object]) -> object:
     """How many of a latent's channels are deep; None if the config does not say."""
-    latent, linear = config.get("latent"), config.get("linear", 0)
+    latent, linear = config.get("latent"), config.get("linear")
     return latent - linear if isinstance(latent, int) and isinstance(linear, int) else None
 
 

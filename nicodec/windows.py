@@ -43,42 +43,54 @@ def pieces(area: Box) -> list[Box]:
     return list(tiles.windows(area, WINDOW if area.columns <= WIDE else SMALLER))
 
 
+def reach(config: dict[str, Any], g: str) -> int:
+    """How many latent positions around each g_a ("a") or g_s ("s") sees: its blocks, those at /8 half."""
+    positions: int = config[f"latent_blocks_{g}"] + -(-config[f"blocks_{g}"] // 2)
+    return positions
+
+
 class Windows:
     """The networks of one checkpoint, run over windows. Raises BadModel if its config is impossible.
 
     How far a network sees: each block one position further, at /8 in g_a and g_s, at /16 on the latent of
     both, in h_a, in the context and in the 3x3 layer of h_mu. Little comes from the end of that reach, so
-    a model file may name smaller halos around g_a and g_s, measured when it was exported. `halo` is in cells,
+    a model file names the halos that g_a and g_s need, measured when it was exported. `halo` is in cells,
     enough for every pixel. crew: how many windows are worked on at once.
     """
 
     def __init__(self, checkpoint: Checkpoint, networks: Networks, crew: int = 1) -> None:
-        def size(name: str, least: int, most: int, default: int | None = None) -> int:
-            value = checkpoint.config.get(name, default)
+        def size(name: str, least: int, most: int) -> int:
+            value = checkpoint.config.get(name)
             if type(value) is not int or not least <= value <= most:
-                raise BadModel(f"{shown(checkpoint.path)}: the model has an impossible config")
+                raise BadModel(
+                    f"{shown(checkpoint.path)}: the config of the model needs {name}, from {least} to {most}"
+                )
             return value
 
         self.networks, self.crew = networks, crew
         self._channels = size("latent", 1, MAX_WIDTH)
-        self._deep = self._channels - size("linear", 0, self._channels - 1, 0)
+        self._deep = self._channels - size("linear", 0, self._channels - 1)
         # What an encoder makes zero, by table: of the other channels, and of the deep ones.
-        self._thresholds = checkpoint.tensors.get("thresholds", np.full(2**8, 0.5, np.float32))
+        self._thresholds = checkpoint.array("thresholds")
         if self._thresholds.dtype != np.float32 or self._thresholds.ndim != 1 or not len(self._thresholds):
             raise BadModel(f"{shown(checkpoint.path)}: the model has impossible thresholds")
         self._thresholds_deep = quantize.learnt(self._thresholds)
-        # The first models had no blocks on the latent, and say nothing of them.
-        on_latent_a, on_latent_s = (size(f"latent_blocks_{g}", 0, MAX_BLOCKS, 0) for g in "as")
-        self.reach_a = on_latent_a + -(-size("blocks_a", 0, MAX_BLOCKS) // 2)
-        self.reach_s = on_latent_s + -(-size("blocks_s", 0, MAX_BLOCKS) // 2)
-        halos = checkpoint.tensors.get("halos", np.array([self.reach_a, self.reach_s])).tolist()
-        if halos not in [[a, s] for a in range(self.reach_a + 1) for s in range(self.reach_s + 1)]:
+        self._log_gain, self._spread = (checkpoint.array(name) for name in ("log_gain", "spread"))
+        self._familiar = checkpoint.array("familiar")
+        shapes = (prior.ANCHORS, self._channels), (self._channels,), (1,)
+        if [a.shape for a in (self._log_gain, self._spread, self._familiar)] != list(shapes):
+            raise BadModel(f"{shown(checkpoint.path)}: the model has impossible gains")
+        for name in ("latent_blocks_a", "latent_blocks_s", "blocks_a", "blocks_s"):
+            size(name, 0, MAX_BLOCKS)
+        reach_a, reach_s = reach(checkpoint.config, "a"), reach(checkpoint.config, "s")
+        halos = checkpoint.array("halos").tolist()
+        if halos not in [[a, s] for a in range(reach_a + 1) for s in range(reach_s + 1)]:
             raise BadModel(f"{shown(checkpoint.path)}: the model has impossible halos")
         self._around_a, self._around_s = map(int, halos)
-        reach = 1 + size("context_blocks", 0, MAX_BLOCKS)
+        deciding = 1 + size("context_blocks", 0, MAX_BLOCKS)
         # The means of a tile need the symbols around it, and those their tables, from a 3x3 layer.
-        self._around_mean = -(-(reach + 1) // Y_CELL)
-        self.halo = -(-(reach + self._around_s) // Y_CELL)
+        self._around_mean = -(-(deciding + 1) // Y_CELL)
+        self.halo = -(-(deciding + self._around_s) // Y_CELL)
 
     def beside(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """work(item) for each, in order, by the crew, while this thread makes the items."""
@@ -132,6 +144,20 @@ class Windows:
         x = quantize.planes(tiles.cut(pixels, seen.times(STRIDE)))
         return tiles.crop(self.networks.g_a(x, q / 100), seen, inner)
 
+    def strange(self, band: Box, y: Rows, q: int) -> npt.NDArray[np.bool_]:
+        """Which cells (rows, columns) of a band hold latents that are far from those of training pictures.
+
+        What counts is the mean square of the deep channels at a position, in units of their spread: where the
+        networks fail it is twice what it is in photographs.
+        """
+        latent = y.view(band.times(Y_CELL))[0, : self._deep]
+        hats = np.maximum(0, 1 - np.abs(q / 1000 - np.arange(prior.ANCHORS)))
+        unit = (np.exp(hats @ self._log_gain) * self._spread)[: self._deep]
+        energy = np.einsum("cij,cij,c->ij", latent, latent, (unit**-2 / self._deep).astype(np.float32))
+        largest = energy.reshape(band.rows, Y_CELL, band.columns, Y_CELL).max((1, 3))
+        result: npt.NDArray[np.bool_] = largest > self._familiar
+        return result
+
     def residual(
         self, tile: Box, y: Rows, z: npt.NDArray[np.int8], q: int, tables: Tables
     ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
@@ -179,9 +205,18 @@ class Windows:
 
     def preview(self, window: Box, symbols: Symbols, q: int) -> Callable[[], Planes]:
         """As `synthesis`, at an eighth of the size: planes (1, 3, 8h, 8w)."""
-        seen = window.grown(self._around_mean, symbols.cells)
-        decoded = self._decoded(seen, window.times(Y_CELL), symbols, q)
+        decoded = self.latent(window, symbols, q)
         return lambda: self.networks.preview(decoded()[0], q / 100)
+
+    def latent(
+        self, window: Box, symbols: Symbols, q: int
+    ) -> Callable[[], tuple[Planes, npt.NDArray[np.int16]]]:
+        """Reads the symbols that a window of cells needs; the result decodes its latent (1, ., 4h, 4w).
+
+        It gives the deep channels and the others, in quantiser steps.
+        """
+        seen = window.grown(self._around_mean, symbols.cells)
+        return self._decoded(seen, window.times(Y_CELL), symbols, q)
 
     def _decoded(
         self, seen: Box, inner: Box, symbols: Symbols, q: int

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Z, Y, ALPHA, ICC, EXIF, XMP = 1, 2, 3, 0x81, 0x82, 0x83
+Z, Y, ALPHA, PATCHES, ICC, EXIF, XMP = 1, 2, 3, 4, 0x81, 0x82, 0x83
 DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "I32": "<i4"}
 
 
@@ -56,7 +56,7 @@ def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
         chunks.append((kind, data[body : body + length]))
         body += length
         require(body <= len(data) and zlib.crc32(chunks[-1][1]) == crc, "a chunk")
-        require(kind in (Z, Y, ALPHA) or kind >= 0x80, "a chunk that must be known and is not")
+        require(kind in (Z, Y, ALPHA, PATCHES) or kind >= 0x80, "a chunk that must be known and is not")
     require(body == len(data), "bytes left over")
     kinds, tiles = [kind for kind, _ in chunks], len(tile_grid(head))
     extra = kinds[1 + tiles :]
@@ -84,6 +84,23 @@ def decode_alpha(stored: bytes, head: Header) -> Array:
         return np.full((head.height, head.width), stored[1], np.uint8)
     plane = np.frombuffer(zlib.decompress(stored[1:]), np.uint8).reshape(head.height, head.width)
     return plane if stored[0] == 1 else np.cumsum(plane, axis=0, dtype=np.uint8)
+
+
+def lay_patches(stored: bytes, pixels: Array) -> None:
+    data, (height, width, channels) = inflate(stored), pixels.shape
+    rows, columns = -(-height // 16), -(-width // 16)
+    size = -(-rows * columns // 8)
+    bits = np.unpackbits(np.frombuffer(data[1 : 1 + size], np.uint8))
+    require(data[0] > 0 and bits.any() and not bits[rows * columns :].any(), "steps or bits of patches")
+    require(len(data) == 1 + size + int(bits.sum()) * channels * 256, "size of patches")
+    levels = np.frombuffer(data[1 + size :], np.uint8).reshape(-1, channels, 16, 16).astype(int)
+    levels[:, :, 0] = np.cumsum(levels[:, :, 0], axis=2)
+    levels = np.cumsum(levels, axis=2) % 256
+    for number, patch in zip(np.flatnonzero(bits), levels, strict=True):
+        i, j = divmod(int(number), columns)
+        place = pixels[16 * i : 16 * i + 16, 16 * j : 16 * j + 16]
+        values = np.minimum((510 * patch + data[0]) // (2 * data[0]), 255)
+        place[...] = values.transpose(1, 2, 0)[: place.shape[0], : place.shape[1]]
 
 
 class Model:
@@ -167,17 +184,16 @@ def moved(x: Array, m: int, n: int) -> Array:
 
 def decode_z(payload: bytes, model: Model, head: Header, z: Array) -> Array:
     """z: int64 (Z, h, w), zero."""
-    coded, bounds, known = Payload(payload, model, "z"), model.tensors.get("tables.z.bounds"), z[:1] * 0
+    coded, bounds, known = Payload(payload, model, "z"), model.tensors["tables.z.bounds"], z[:1] * 0
     own = (head.quality + 500) // 1000 * len(z) + np.arange(len(z))
     tables, (i, j) = own[:, None, None] + z, np.ogrid[: z.shape[1], : z.shape[2]]
-    for step, odd in ((2, 0), (2, 2), (2, 1), (1, 2), (1, 1)) if bounds is not None else ():
+    for step, odd in ((2, 0), (2, 2), (2, 1), (1, 2), (1, 1)):
         here = (i % step == 0) & (j % step == 0) & (i // step % 2 + j // step % 2 == odd)
         near = [(m, n) for m, n in np.ndindex(5, 5) if abs(m - 2) + abs(n - 2) == odd * step]
         total, count = (sum(moved(x, m, n) for m, n in near) for x in (z, known))
         reached = [12 * total >= bound[:, None, None] * count for bound in bounds[own].T]
         z[:, here] = coded.symbols((tables + 11 * len(z) * (1 + sum(reached)) * (odd > 0))[:, here])
         known[:, here] = 1
-    z = coded.symbols(tables) if bounds is None else z
     coded.finish()
     return z.astype(np.int8)
 
@@ -198,8 +214,8 @@ def matrix(weight: Array, x: Array) -> Array:
     return np.asarray(np.tensordot(weight.reshape(len(weight), -1), x.reshape(-1, *x.shape[-2:]), 1))
 
 
-def leaky(x: Array, most: float = np.inf) -> Array:
-    return np.minimum(np.where(x < 0, np.float32(0.01) * x, x), np.float32(most))
+def leaky(x: Array) -> Array:
+    return np.where(x < 0, np.float32(0.01) * x, x)
 
 
 def scale_index(model: Model, z: Array, quality: int) -> Array:
@@ -227,7 +243,7 @@ class Networks:
         self.hats = np.maximum(0, 1 - np.abs(q - np.arange(11, dtype=np.float32)))
         self.gain = np.exp(self.hats @ model.floats("log_gain"))[:, None, None]
         self.spread = model.floats("spread")[:, None, None]
-        self.deep = model.config["latent"] - model.config.get("linear", 0)
+        self.deep = model.config["latent"] - model.config["linear"]
         self.unit = (self.gain * self.spread)[: self.deep]
 
     def bias(self, name: str) -> Array:
@@ -240,20 +256,25 @@ class Networks:
         scale, shift = (self.hats @ self.model.floats(f"{name}.{part}") for part in ("scale", "shift"))
         return np.asarray(x * (1 + scale)[:, None, None] + shift[:, None, None])
 
+    def cap(self, x: Array, name: str) -> Array:
+        limit = self.model.floats(name + ".limit")[:, None, None]
+        require(bool((limit > 0).all()), "limit")
+        return np.maximum(-limit, np.minimum(limit, x))
+
     def block(self, x: Array, name: str) -> Array:
         t = leaky(self.linear(x, name + ".mix_in"))
         kernel = self.model.floats(name + ".depthwise.weight").reshape(-1, 9)
         t = np.einsum("ck,kchw->chw", kernel, shifted(t)) + self.bias(name + ".depthwise")
-        x = x + self.linear(t, name + ".mix_out")
+        x = x + self.cap(self.linear(t, name + ".mix_out"), name + ".mix_cap")
         a, b = np.split(leaky(self.linear(x, name + ".expand")), 2)
-        return np.asarray(x + self.linear(a + b, name + ".project"))
+        return np.asarray(x + self.cap(self.linear(a + b, name + ".project"), name + ".project_cap"))
 
     def features(self, z: Array) -> Array:
-        most = self.model.floats("h_mu.limits") if "h_mu.limits" in self.model.tensors else [np.inf] * 3
         t = up(self.linear(z.astype(np.float32), "h_mu.up1"), 2)
-        t = leaky(up(self.linear(leaky(self.modulation(t, "h_mu.quality"), most[0]), "h_mu.up2"), 2), most[1])
+        t = self.cap(leaky(self.modulation(t, "h_mu.quality")), "h_mu.cap1")
+        t = self.cap(leaky(up(self.linear(t, "h_mu.up2"), 2)), "h_mu.cap2")
         kernel = self.model.floats("h_mu.spatial.weight").transpose(0, 2, 3, 1)
-        return leaky(matrix(kernel, shifted(t)) + self.bias("h_mu.spatial"), most[2])
+        return self.cap(leaky(matrix(kernel, shifted(t)) + self.bias("h_mu.spatial")), "h_mu.cap3")
 
     def latent(self, z: Array, r: Array) -> Array:
         """The two phases: symbols -> y in quantiser steps."""
@@ -269,7 +290,7 @@ class Networks:
     def pixels(self, y: Array, head: Header) -> Array:
         y, rare = np.split(np.float32(y / self.gain), [self.deep])
         y = y / self.spread[: self.deep]
-        for n in range(self.model.config.get("latent_blocks_s", 0)):
+        for n in range(self.model.config["latent_blocks_s"]):
             y = self.block(y, f"g_s.latent_blocks.{n}")
         t = self.modulation(up(self.linear(y, "g_s.embed"), 2), "g_s.quality")
         for n in range(self.model.config["blocks_s"]):
@@ -297,4 +318,7 @@ def decode(data: bytes, model: Model) -> Decoded:
     networks, extra = Networks(model, head.quality), dict(chunks)
     alpha = decode_alpha(extra[ALPHA], head) if ALPHA in extra else None
     metadata = {kind: inflate(extra[kind]) for kind in (ICC, EXIF, XMP) if kind in extra}
-    return Decoded(z, r, networks.pixels(networks.latent(z, r), head), alpha, metadata)
+    pixels = networks.pixels(networks.latent(z, r), head)
+    if PATCHES in extra:
+        lay_patches(extra[PATCHES], pixels)
+    return Decoded(z, r, pixels, alpha, metadata)

@@ -105,7 +105,6 @@ class InTorch:
         from nicodec.train import export
         from nicodec.train.model import Model, ModelConfig
 
-        # The first models had no blocks on the latent, and say nothing of them.
         config = ModelConfig.of(MODEL.config)
         model = Model(config)
         model.load_state_dict(export.thaw(MODEL.tensors, config))

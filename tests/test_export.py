@@ -14,6 +14,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+import tiny_models  # noqa: E402
+
 from nicodec import checkpoint, prior  # noqa: E402
 from nicodec.codec import Codec  # noqa: E402
 from nicodec.errors import BadModel  # noqa: E402
@@ -27,40 +29,18 @@ from nicodec.train import (  # noqa: E402
 from nicodec.train import model as m  # noqa: E402
 from nicodec.transform import Networks  # noqa: E402
 
-TINY = m.ModelConfig(
-    latent=24,
-    linear=8,
-    width=16,
-    blocks_a=2,
-    blocks_s=1,
-    hyper=8,
-    z=8,
-    context=16,
-    context_blocks=2,
-    latent_blocks_a=3,
-    latent_blocks_s=2,
-)
+TINY = replace(tiny_models.TINY, blocks_a=2, context_blocks=2)
+UNSEEN = tiny_models.unseen(TINY)
 
 
 @pytest.fixture(scope="module")
 def network() -> Any:
-    """A network whose every weight is at work: the layers that start at zero get random values too."""
-    torch.manual_seed(0)
-    network = m.Model(TINY)
-    network.init_from_patches(torch.randn(2000, 768) * 0.2, (1.5, 40.0))
-    with torch.no_grad():
-        for name, p in network.named_parameters():
-            if not name.startswith(("h_sigma", "log_gain")):
-                p.add_(torch.randn_like(p) * 0.03)
-        network.h_sigma.layers[3].weight.mul_(20)
-    return network.eval()
+    return tiny_models.random(TINY)
 
 
 @pytest.fixture(scope="module")
 def made(network: Any, tmp_path_factory: pytest.TempPathFactory) -> checkpoint.Checkpoint:
-    return export.write_model(
-        network, tmp_path_factory.mktemp("model") / "tiny.nicmodel", "tiny", {"steps": 0}
-    )
+    return tiny_models.write(network, tmp_path_factory.mktemp("model") / "tiny.nicmodel")
 
 
 def test_onnx_agrees_with_torch_on_odd_sizes(network: Any, made: checkpoint.Checkpoint) -> None:
@@ -170,7 +150,7 @@ def integer_index(z: np.ndarray[Any, Any], hats: np.ndarray[Any, Any], tensors: 
 
 
 def test_a_scale_decoder_that_could_leave_exact_floats_is_refused(network: Any) -> None:
-    tensors = export.freeze(network)
+    tensors = export.freeze(network, *UNSEEN)
     assert max(export.prove_exact(tensors)) < 2**24
     name = "h_sigma.layers.2.bias"
     tensors[name] = np.full_like(tensors[name], 2**20)
@@ -180,7 +160,7 @@ def test_a_scale_decoder_that_could_leave_exact_floats_is_refused(network: Any) 
 
 def test_the_bound_is_reached_by_the_worst_input_and_not_passed(network: Any) -> None:
     """The proof is tight: feeding each row the signs of its weights comes near the bound from below."""
-    tensors = export.freeze(network)
+    tensors = export.freeze(network, *UNSEEN)
     bounds = export.prove_exact(tensors)
     w = tensors["h_sigma.layers.0.weight"][:, :, 0, 0].astype(np.int64)
     worst = int((np.abs(w).sum(1) * m.Z_MAX).max())
@@ -192,7 +172,7 @@ def test_a_weight_that_half_precision_cannot_hold_is_refused(network: Any) -> No
     with torch.no_grad():
         broken.g_s.head.weight[0, 0] = 1e6
     with pytest.raises(BadModel, match="float16"):
-        export.freeze(broken)
+        export.freeze(broken, *UNSEEN)
 
 
 def test_nothing_is_left_behind_when_export_fails(network: Any, tmp_path: Path) -> None:
@@ -200,7 +180,7 @@ def test_nothing_is_left_behind_when_export_fails(network: Any, tmp_path: Path) 
     with torch.no_grad():
         broken.g_a.head.weight[0, 0] = float("nan")
     with pytest.raises(BadModel):
-        export.write_model(broken, tmp_path / "x.nicmodel", "x", {})
+        tiny_models.write(broken, tmp_path / "x.nicmodel")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -219,28 +199,30 @@ def test_the_halos_are_the_smallest_that_make_the_whole(
         for name, p in weak.named_parameters():
             if name.startswith(("g_a", "g_s")) and "latent_blocks" in name and "depthwise.weight" in name:
                 p[:, :, [0, 2]], p[:, :, :, [0, 2]] = 0, 0
-    small = export.measure_halos(replace(made, tensors=export.freeze(weak)))
+    small = export.measure_halos(replace(made, tensors=export.freeze(weak, *UNSEEN)))
     assert (small <= 1).all()
     assert made.tensors["halos"].tolist() == export.measure_halos(made).tolist()
 
 
-def test_features_of_a_strange_z_stay_within_what_pictures_have(network: Any, tmp_path: Path) -> None:
-    """And what is computed with the limits is the same in the model file; pictures hardly meet them."""
-    bounded = copy.deepcopy(network)
+def test_caps_are_measured_on_pictures_and_hold_everything_else(network: Any, tmp_path: Path) -> None:
+    """What is computed with them is the same in the model file; the pictures themselves hardly meet them."""
+    capped = copy.deepcopy(network)
     pictures = torch.from_numpy(np.random.default_rng(2).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8))
     q = torch.tensor([5000])
-    before = bounded(pictures[:1].float() / 255 - 0.5, q)
-    limits.measure(bounded, pictures)
-    assert (bounded.h_mu.limits < m.LIMITLESS).all()
-    after = bounded(pictures[:1].float() / 255 - 0.5, q)
+    before = capped(pictures[:1].float() / 255 - 0.5, q)
+    limits.measure(capped, pictures, pictures)
+    caps = [module.limit for module in capped.modules() if isinstance(module, layers.Cap)]
+    assert all((limit > 0).all() and (limit < layers.FIRST_LIMIT).all() for limit in caps)
+    assert 0 < float(capped.familiar) < m.FAMILIAR
+    after = capped(pictures[:1].float() / 255 - 0.5, q)
     assert (before.pixels - after.pixels).abs().max() < 0.02
-    made = export.write_model(bounded, tmp_path / "b.nicmodel", "b", {})  # held against torch
+    made = tiny_models.write(capped, tmp_path / "b.nicmodel")  # held against torch
     z = 60 * np.sign(np.random.default_rng(3).normal(size=(1, TINY.z, 4, 4))).astype(np.float32)
-    largest = float(export.thaw(made.tensors, TINY)[m.LIMITS][2])
-    free, _ = Networks(export.write_model(network, tmp_path / "a.nicmodel", "a", {})).h_mu(z, 50)
+    limit = made.tensors["h_mu.cap3.limit"].astype(np.float32)[:, None, None]
+    free, _ = Networks(tiny_models.write(network, tmp_path / "a.nicmodel")).h_mu(z, 50)
     held, _ = Networks(made).h_mu(z, 50)
-    assert free.max() > 1.5 * largest
-    assert held.max() <= largest
+    assert (np.abs(free[0]) > limit).any()
+    assert (np.abs(held[0]) <= limit).all()
 
 
 def test_complexity_is_counted_from_the_layers(network: Any) -> None:
@@ -258,4 +240,4 @@ def test_complexity_is_counted_from_the_layers(network: Any) -> None:
     )
     # quality modulation is a product too, once for the whole picture
     assert counts["g_s"] == pytest.approx(by_hand / 1000, abs=2e-3)
-    assert complexity.kmac_per_pixel(m.Model(m.ModelConfig()))["decode"] < 20
+    assert complexity.kmac_per_pixel(m.Model(m.NETWORKS["full"]))["decode"] < 20

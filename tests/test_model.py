@@ -11,14 +11,13 @@ import pytest
 import speed
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from tiny_models import TINY  # noqa: E402
 
 from nicodec import prior, quantize  # noqa: E402
 from nicodec.train import layers, likelihood  # noqa: E402
 from nicodec.train import model as m  # noqa: E402
-
-TINY = m.ModelConfig(
-    latent=24, linear=8, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16, context_blocks=1
-)
 
 
 def smooth(count: int, seed: int = 0) -> Any:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import fuzz_decode
 import mutate
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -88,29 +87,15 @@ def test_models_are_parsed_or_refused(seed: int) -> None:
 @pytest.mark.parametrize(
     ("seed", "outcome"),
     [
-        (5, "cannot encode"),  # a latent of other width than the graph's: ValueError
-        (96, "cannot encode"),
-        (392, "cannot encode"),  # an array that is not there, named with control characters
-        (707, "cannot encode"),  # NaN where symbols belong: RuntimeWarning
-        (879, "cannot decode"),  # NaN where samples belong
+        (4, "cannot encode"),  # a weight of another shape than the graph's
+        (36, "cannot encode"),  # means of other width than the graph's
+        (56, "cannot encode"),  # an array that is not there
+        (199, "cannot encode"),  # NaN where symbols belong: RuntimeWarning
+        (113, "cannot decode"),  # NaN where samples belong
     ],
 )
 def test_models_that_were_let_through(folder: Path, seed: int, outcome: str) -> None:
     assert fuzz_decode.survives_model(mutate.model(fuzz_decode.TINY.read_bytes(), seed), folder) == outcome
-
-
-def test_a_latent_that_no_encoder_makes_reaches_as_far_as_the_networks_do() -> None:
-    """Further than the halos of its model: with those a region was not quite the crop of the whole."""
-    data = bytes.fromhex(
-        "894e49430d0a1a0a01c0034c04000046000000f40110001000fc926dd125b19fceac4b721d040001010000008def02d2020100"
-        "00008def02d202010000008def02d28015000000622541e86437a0b900000000d5038172e728e13479b59765d0c5670d51f3"
-        "205c"
-    )
-    assert fuzz_decode.survives(data) == "picture"
-    codec = Codec("fc926dd1", threads=1)
-    whole = np.asarray(codec.decode(data)).astype(int)
-    part = np.asarray(codec.decode(data, region=(747, 13, 70, 50)))
-    assert np.abs(whole[13:63, 747:817] - part).max() > 1
 
 
 def changed(tmp_path: Path, old: bytes, new: bytes) -> Path:

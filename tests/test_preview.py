@@ -41,7 +41,6 @@ def test_it_is_about_the_whole_reduced(codec: Codec, picture: Any, quality: floa
 
 def test_it_needs_no_synthesis(codec: Codec, picture: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     data = codec.encode(picture)
-    assert codec.networks.has_preview
     monkeypatch.setattr(Networks, "g_s", None)
     codec.decode(data, scale=1 / 8)
     with pytest.raises(TypeError):
@@ -54,13 +53,6 @@ def test_windows_make_no_difference(codec: Codec, picture: Any, monkeypatch: pyt
     monkeypatch.setattr(codecs, "PREVIEW_WINDOW", 1)
     pieces = np.asarray(codec.decode(data, scale=1 / 8)).astype(int)
     assert np.abs(whole - pieces).max() <= 1
-
-
-def test_models_without_one_decode_and_reduce(picture: Any) -> None:
-    first = Codec("c8ed18f6", threads=1)
-    data = first.encode(picture)
-    assert not first.networks.has_preview
-    assert np.array_equal(first.decode(data, scale=1 / 8), first.decode(data).reduce(8))
 
 
 def test_gray_alpha_and_metadata(codec: Codec, picture: Any) -> None:

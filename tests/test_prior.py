@@ -122,8 +122,7 @@ def test_the_shipped_tables(model: Checkpoint) -> None:
     y = prior.tables(model, "y", MAX_SYMBOL, escape=True)
     z = prior.tables(model, "z", MAX_HYPER, escape=False)
     assert len(y.low) == 64
-    bounds = model.tensors.get("tables.z.bounds")
-    sets = 1 if bounds is None else bounds.shape[1] + 2
+    sets = model.array("tables.z.bounds").shape[1] + 2
     assert len(z.low) == sets * 11 * model.array("h_sigma.layers.0.weight").shape[1]
     assert not z.settled.any()
     settled = int(y.settled.sum())

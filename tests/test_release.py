@@ -12,13 +12,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("skimage")
 
+from tiny_models import TINY, unseen  # noqa: E402
+
 from nicodec import checkpoint  # noqa: E402
 from nicodec.errors import NicError  # noqa: E402
 from nicodec.train import export  # noqa: E402
 from nicodec.train import model as m  # noqa: E402
 from nicodec.train.release import release  # noqa: E402
-
-TINY = m.ModelConfig(latent=24, linear=8, width=16, blocks_a=1, blocks_s=1, hyper=8, z=8, context=16)
 
 
 @pytest.fixture
@@ -26,7 +26,8 @@ def made(tmp_path: Path) -> checkpoint.Checkpoint:
     torch.manual_seed(0)
     network = m.Model(TINY)
     network.init_from_patches(torch.randn(1000, 768) * 0.2, (1.5, 40.0))
-    return export.write_model(network.eval(), tmp_path / "my.nicmodel", "my", {"command": "nicodec train …"})
+    training = {"command": "nicodec train …"}
+    return export.write_model(network.eval(), tmp_path / "my.nicmodel", "my", training, *unseen(TINY))
 
 
 def results(folder: Path, sha256: str) -> Path:

@@ -18,26 +18,15 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+import tiny_models  # noqa: E402
+from tiny_models import TINY  # noqa: E402
+
 import nicodec  # noqa: E402
 from nicodec.errors import BadFile, BadImage, BadModel, ModelNotFound, NicError  # noqa: E402
 from nicodec.train import data as d  # noqa: E402
-from nicodec.train import export, grow, loop, loss, patterns  # noqa: E402
-from nicodec.train.layers import hats  # noqa: E402
-from nicodec.train.model import Model, ModelConfig  # noqa: E402
+from nicodec.train import export, loop, loss, patterns, preview, tables  # noqa: E402
+from nicodec.train.model import NETWORKS, Model, ModelConfig, Output  # noqa: E402
 
-TINY = ModelConfig(
-    latent=24,
-    linear=8,
-    width=16,
-    blocks_a=1,
-    blocks_s=1,
-    hyper=8,
-    z=8,
-    context=16,
-    context_blocks=1,
-    latent_blocks_a=3,
-    latent_blocks_s=2,
-)
 OPTIONS = loop.Options(steps=200, batch=2, patch=64, model=TINY)
 
 
@@ -113,31 +102,30 @@ def test_patches_depend_on_seed_and_step_alone(patches: d.Patches, folder: Path)
     assert sorted((q // 2500).clamp(max=3).tolist()) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("kind", patterns.KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", dict.fromkeys(patterns.KINDS), ids=lambda kind: kind.__name__)
 def test_drawn_patches_repeat_and_differ(kind: patterns.Draw) -> None:
-    drawn = [kind(np.random.default_rng(n), 128) for n in range(40)]
-    assert all(p.shape == (128, 128, 3) and p.dtype == np.uint8 for p in drawn)
-    assert np.array_equal(drawn[7], kind(np.random.default_rng(7), 128))
-    assert len({p.tobytes() for p in drawn}) == 40
-    assert np.stack(drawn).std(axis=0).min() > 40
+    photograph = picture(3)[:64, :64]
+    made = [
+        np.array(kind(np.random.default_rng(seed), photograph), np.uint8) for seed in (0, 0, *range(1, 9))
+    ]
+    assert made[0].shape == (64, 64, 3)
+    assert np.array_equal(made[0], made[1])
+    assert len({patch.tobytes() for patch in made[1:]}) > 5
 
 
-def test_a_few_patches_are_drawn(patches: d.Patches, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patterns, "draw", lambda rng, side: np.full((side, side, 3), 9, np.uint8))
-
-    def drawn(share: float) -> int:
-        monkeypatch.setattr(d, "DRAWN", share)
-        return int((patches.batch(3, 200, 64)[0] == 9).flatten(1).all(1).sum())
-
-    assert (drawn(0), drawn(1)) == (0, 200)
-    assert 5 < drawn(0.1) < 40
+def test_a_few_patches_are_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "draw", lambda rng, photograph: np.full_like(photograph, 9))
+    for share, fewest, most in ((0.0, 0, 0), (0.5, 10, 38), (1.0, 48, 48)):
+        mixed = d.Patches([folder], torch.device("cpu"), seed=0, drawn=share)
+        drawn = sum(int((mixed.batch(step, 8, 64)[0] == 9).all((1, 2, 3)).sum()) for step in range(6))
+        assert fewest <= drawn <= most
 
 
 def test_busy_patches_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flat = np.full((256, 256, 3), 90, np.uint8)
     flat[:, 128:] = np.random.default_rng(0).integers(0, 256, (256, 128, 3))
     Image.fromarray(flat).save(tmp_path / "half.png")
-    monkeypatch.setattr(d, "DRAWN", 0)
+    monkeypatch.setattr(patterns, "draw", lambda rng, photograph: photograph)
 
     def busy(tries: int) -> float:
         monkeypatch.setattr(d, "TRIES", tries)
@@ -162,7 +150,7 @@ def test_the_running_sum_of_detail_agrees_with_a_plain_one() -> None:
 def test_a_patch_lies_in_one_of_eight_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     square = picture(2, 64, 64)
     Image.fromarray(square).save(tmp_path / "square.png")
-    monkeypatch.setattr(d, "DRAWN", 0)
+    monkeypatch.setattr(patterns, "draw", lambda rng, photograph: photograph)
     x, _ = d.Patches([tmp_path], torch.device("cpu"), seed=0).batch(0, 200, 64)
     turned = [np.rot90(square, k) for k in range(4)]
     ways = {w.tobytes() for w in [*turned, *(t[:, ::-1] for t in turned)]}
@@ -285,6 +273,52 @@ def test_a_step_that_is_not_finite_changes_nothing(patches: d.Patches) -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
 
 
+def test_a_step_whose_loss_jumps_changes_nothing(patches: d.Patches, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = loop.Trainer(replace(OPTIONS, batch=2), patches)
+    losses(trainer, 3)
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    plain = trainer._gradients
+
+    def jumping(*batch: Any) -> Any:
+        total, bpp, mse = plain(*batch)
+        return 100 * total, bpp, mse
+
+    monkeypatch.setattr(trainer, "_gradients", jumping)
+    losses(trainer, 1)
+    assert all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+    # A level that stays becomes the usual one.
+    losses(trainer, 120)
+    assert not all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+
+
+def test_a_patch_that_runs_away_counts_as_its_logarithm() -> None:
+    x = torch.zeros(2, 64, 64, 3)
+    nothing = torch.zeros(2)
+    q = torch.tensor([10000, 10000])
+
+    def total(error: float) -> float:
+        pixels = torch.full_like(x, error / 255)
+        z = torch.zeros(0)
+        return float(loss.rate_distortion(x, q, Output(pixels, nothing, nothing, z, z, z, z)).total)
+
+    scale = loss.LAMBDA_MAX ** (1 - loss.BALANCE)
+    assert total(3) == pytest.approx(9 * scale, rel=1e-3)
+    assert total(1e6) == pytest.approx(loss.RUNAWAY * (1 + np.log(1e12 * scale / loss.RUNAWAY)), rel=1e-3)
+
+
+def test_limits_are_measured_half_way_and_kept(patches: d.Patches, tmp_path: Path) -> None:
+    trainer = loop.Trainer(replace(OPTIONS, steps=4), patches)
+    first = {name: b.clone() for name, b in trainer.model.named_buffers() if name.endswith("limit")}
+    seen = []
+    trainer.run(tmp_path, lambda step: seen.append(step))
+    limits = dict(trainer.model.named_buffers())
+    assert sum(not torch.equal(limits[name], b) for name, b in first.items()) > len(first) / 2
+    again = loop.Trainer(OPTIONS, patches)
+    again.load(tmp_path / "state.safetensors")
+    for name, b in again.model.named_buffers():
+        assert torch.equal(b, limits[name])
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_a_recorded_step_learns_as_one_that_is_not(folder: Path) -> None:
     on_gpu = d.Patches([folder], torch.device("cuda"), seed=0)
@@ -339,11 +373,13 @@ def test_ctrl_c_saves_and_returns(patches: d.Patches, tmp_path: Path) -> None:
 
 
 def test_from_pictures_to_a_model_that_codes(patches: d.Patches, tmp_path: Path) -> None:
-    """Two steps, export, encode, decode; and the released weights train on."""
+    """Two steps, export, encode, decode, and a preview; and the released weights train on."""
     trainer = loop.Trainer(OPTIONS, patches)
     losses(trainer, 2)
     with trainer.averaged() as model:
-        made = export.write_model(model, tmp_path / "my.nicmodel", "my", {"steps": 2})
+        counts = tables.count(model, patches.squares(2), patches.pictures(2))
+        small = preview.fit(model, patches.squares(2))
+        made = export.write_model(model, tmp_path / "my.nicmodel", "my", {"steps": 2}, counts, small)
     codec = nicodec.Codec(tmp_path / "my.nicmodel", threads=1)
     original = picture(9, 97, 131)
     sizes = []
@@ -355,10 +391,12 @@ def test_from_pictures_to_a_model_that_codes(patches: d.Patches, tmp_path: Path)
     assert sizes == sorted(sizes)
     assert np.square(back.astype(float) - original).mean() < 150
     assert nicodec.info(coded).model_id == made.sha256[:16]
+    reduced = np.asarray(codec.decode(coded).reduce(8)).astype(float)
+    assert np.square(np.asarray(codec.decode(coded, scale=1 / 8)) - reduced)[:-1, :-1].mean() < 50
 
     onward = loop.Trainer(OPTIONS, patches)
     onward.start_from(made)
-    refrozen = export.freeze(onward.model.eval())
+    refrozen = export.freeze(onward.model.eval(), counts, small)
     for name, array in made.tensors.items():
         # Tables of z are made from priors that are kept in half precision; halos are measured later.
         if not name.startswith(("tables.z", "halos")):
@@ -367,75 +405,33 @@ def test_from_pictures_to_a_model_that_codes(patches: d.Patches, tmp_path: Path)
         loop.Trainer(replace(OPTIONS, model=replace(TINY, width=24)), patches).start_from(made)
 
 
-@pytest.mark.parametrize("blocks", [0, 1])
-def test_a_network_grows_by_blocks_that_change_nothing_at_first(
-    patches: d.Patches, tmp_path: Path, blocks: int
-) -> None:
-    small = replace(TINY, blocks_a=blocks, latent_blocks_a=blocks, latent_blocks_s=blocks)
-    trainer = loop.Trainer(replace(OPTIONS, model=small), patches)
-    losses(trainer, 20)
-    made = export.write_model(trainer.model.eval(), tmp_path / "my.nicmodel", "my", {})
-    large = replace(TINY, blocks_a=2)
-    grown = loop.Trainer(replace(OPTIONS, model=large), patches)
-    grown.start_from(made)
-    assert len(grown.model.g_a.blocks) == large.blocks_a > blocks
-    assert len(grown.model.g_a.latent_blocks) == TINY.latent_blocks_a > blocks
-    assert len(grown.model.g_s.latent_blocks) == TINY.latent_blocks_s > blocks
-    trainer.start_from(made)
-    x, q = torch.from_numpy(picture(3, 128, 192))[None].float() / 255 - 0.5, torch.tensor([6000])
-    with torch.no_grad():
-        before, after = trainer.model.eval()(x, q), grown.model.eval()(x, q)
-    torch.testing.assert_close(after.pixels, before.pixels, rtol=0, atol=1e-5)
-    assert (after.r == before.r).float().mean() > 0.999
-    losses(grown, 20)
-    assert all(block.project.weight.abs().max() > 0 for block in grown.model.g_s.latent_blocks)
-
-
-def test_new_linear_channels_hold_what_was_lost_and_leave_the_others_alone(
-    patches: d.Patches, tmp_path: Path
-) -> None:
-    trainer = loop.Trainer(replace(OPTIONS, model=replace(TINY, latent=16, linear=0)), patches)
-    losses(trainer, 40)
-    made = export.write_model(trainer.model, tmp_path / "small.nicmodel", "small", {})
-    trainer.start_from(made)
-    grown = loop.Trainer(OPTIONS, patches)
-    grown.start_from(made)
-    x, hat = patches.squares(4).float() / 255 - 0.5, hats(torch.tensor([100.0]))
-
-    @torch.no_grad()
-    def seen(model: Model) -> tuple[torch.Tensor, float, float]:
-        """y, the squared error without a quantiser, and the bits at the best quality."""
-        y = model.eval().g_a(x, hat, model.spread)
-        error = (model.g_s(y, hat, model.spread) - x).square().mean()
-        return y, float(error), float(model(x, torch.full((len(x),), 10000)).y_bits.sum())
-
-    (y, error, bits), (more, less, larger) = seen(trainer.model), seen(grown.model)
-    torch.testing.assert_close(more[..., :16], y)
-    assert more[..., 16:].std() > 0
-    assert less < 0.9 * error
-    assert bits < larger < 1.6 * bits
-
-
 @pytest.mark.parametrize("change", [{"odd": 1}, {"latent": "24"}, {"width": None}])
 def test_a_start_of_a_strange_config_is_a_bad_model(
     patches: d.Patches, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     trainer = loop.Trainer(OPTIONS, patches)
-    made = export.write_model(trainer.model.eval(), tmp_path / "my.nicmodel", "my", {})
+    made = tiny_models.write(trainer.model, tmp_path / "my.nicmodel")
     with pytest.raises(BadModel, match="widths"):
         trainer.start_from(replace(made, config=made.config | change))
 
 
-def test_only_what_can_grow_does() -> None:
-    small = replace(TINY, latent=16, linear=0)
-    assert grow.fits(small, TINY)
-    assert grow.fits(TINY, TINY)
-    assert grow.fits(replace(small, latent_blocks_a=0, latent_blocks_s=0), TINY)
-    assert grow.fits(replace(TINY, latent_blocks_a=1), TINY)
-    assert not grow.fits(TINY, small)
-    assert not grow.fits(replace(small, latent=12), TINY)
-    assert not grow.fits(replace(small, width=8), TINY)
-    assert not grow.fits(replace(TINY, latent_blocks_a=TINY.latent_blocks_a + 1), TINY)
+@pytest.mark.parametrize("name", ["h_mu.cap1.limit", "g_s.head.bias", "h_sigma.layers.1.scale"])
+def test_a_start_that_lacks_a_tensor_is_a_bad_model(patches: d.Patches, tmp_path: Path, name: str) -> None:
+    trainer = loop.Trainer(OPTIONS, patches)
+    made = tiny_models.write(trainer.model, tmp_path / "my.nicmodel")
+    tensors = {key: array for key, array in made.tensors.items() if key != name}
+    with pytest.raises(BadModel, match=name):
+        trainer.start_from(replace(made, tensors=tensors))
+
+
+def test_a_config_has_all_its_sizes_and_no_others() -> None:
+    saved = vars(TINY)
+    assert ModelConfig.of(saved) == TINY
+    for name in saved:
+        with pytest.raises(TypeError, match=name):
+            ModelConfig.of({key: value for key, value in saved.items() if key != name})
+    with pytest.raises(TypeError, match="odd"):
+        ModelConfig.of(saved | {"odd": 1})
 
 
 def test_the_estimated_rate_is_the_rate_of_the_file(patches: d.Patches, tmp_path: Path) -> None:
@@ -443,7 +439,7 @@ def test_the_estimated_rate_is_the_rate_of_the_file(patches: d.Patches, tmp_path
     losses(trainer, 30)
     x = picture(3, 128, 192)
     with trainer.averaged() as model, torch.no_grad():
-        made = export.write_model(model, tmp_path / "my.nicmodel", "my", {})
+        made = tiny_models.write(model, tmp_path / "my.nicmodel")
         rounded = Model(TINY).eval()
         rounded.load_state_dict(export.thaw(made.tensors, TINY))
         estimate = rounded(torch.from_numpy(x)[None].float() / 255 - 0.5, torch.tensor([6000]))
@@ -484,7 +480,7 @@ def test_the_network_is_the_one_asked_for_or_that_of_the_start(
 
     small = replace(TINY, width=24)
     trainer = loop.Trainer(replace(OPTIONS, model=small), patches)
-    made = export.write_model(trainer.model.eval(), tmp_path / "small.nicmodel", "small", {})
+    made = tiny_models.write(trainer.model, tmp_path / "small.nicmodel")
     (tmp_path / "my.run").mkdir()
     trainer.save(tmp_path / "my.run" / "state.safetensors")
     monkeypatch.setattr(run, "_read", lambda *arguments: patches)
@@ -507,7 +503,9 @@ def test_the_network_is_the_one_asked_for_or_that_of_the_start(
     assert chosen(start=str(made.path)) == small
     assert chosen(resume=True) == small
     assert chosen(network="fast").width == 96
-    assert chosen(network="full", start=str(made.path)) == ModelConfig()
+    assert chosen(network="full") == NETWORKS["full"]
+    with pytest.raises(NicError, match="another network than --network full"):
+        chosen(network="full", start=str(made.path))
     for change in ({"latent": 2**14}, {"latent": "24"}, {"odd": 1}, {"linear": 99}, {"blocks_a": 10**9}):
         strange = replace(made, config=made.config | change)
         monkeypatch.setattr(run.checkpoint, "load", lambda path, strange=strange: strange)

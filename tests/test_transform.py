@@ -28,7 +28,7 @@ def noise(*shape: int) -> Planes:
 def test_shapes_and_types(model: Checkpoint) -> None:
     networks = Networks(model, 1)
     y = networks.g_a(noise(1, 3, 64, 192), 50)
-    latent, deep = y.shape[1], model.config["latent"] - model.config.get("linear", 0)
+    latent, deep = y.shape[1], model.config["latent"] - model.config["linear"]
     z = networks.h_a(y, 50)
     index = networks.h_sigma(np.rint(z).astype(np.int8), prior.integer_hats(5000))
     features, mu0 = networks.h_mu(np.rint(z).astype(np.int8), 50)
@@ -130,6 +130,12 @@ def test_missing_parts_are_named(model: Checkpoint) -> None:
         tensors = {name: array for name, array in model.tensors.items() if name != lacking}
         with pytest.raises(BadModel, match=f"the model lacks {lacking}"):
             Networks(replace(model, tensors=tensors), 1).g_a(noise(1, 3, 64, 64), 50)
+    z, deep = np.zeros((1, model.config["z"], 1, 1), np.int8), model.config["latent"] - model.config["linear"]
+    for lacking in ("h_mu.cap1.limit", "graph.preview", "preview.weight", "preview.bias"):
+        tensors = {name: array for name, array in model.tensors.items() if name != lacking}
+        networks = Networks(replace(model, tensors=tensors), 1)
+        with pytest.raises(BadModel, match=f"the model lacks {lacking}"):
+            networks.h_mu(z, 50) if lacking == "h_mu.cap1.limit" else networks.preview(noise(1, deep, 4, 4), 50)
 
 
 def test_inputs_that_a_graph_cannot_take_are_bad_models_not_crashes(model: Checkpoint) -> None:

@@ -120,8 +120,9 @@ def test_the_halo_is_what_the_networks_reach(
 
     What lies further out has ever less weight, so that a position less would hardly be seen.
     """
-    monkeypatch.setattr(codec.windows, "_around_s", codec.windows.reach_s)
-    monkeypatch.setattr(codec.windows, "halo", codec.windows.reach_s)
+    reach = windows.reach(codec.checkpoint.config, "s")
+    monkeypatch.setattr(codec.windows, "_around_s", reach)
+    monkeypatch.setattr(codec.windows, "halo", reach)
     found = codec.symbols_of(*container.unpack(codec.encode(picture, quality=90)))
     window = Box(1, 2, 2, 4)
 
@@ -143,7 +144,7 @@ def test_a_model_with_smaller_halos_makes_the_same_pictures(
     data = codec.encode(picture, quality=quality)
     whole = np.asarray(codec.decode(data)).astype(int)
     halos = codec.checkpoint.tensors["halos"]
-    reach = np.array([codec.windows.reach_a, codec.windows.reach_s], np.int32)
+    reach = np.array([windows.reach(codec.checkpoint.config, g) for g in "as"], np.int32)
     assert (halos <= reach).all()
     assert (halos < reach).any()
     small = codec
@@ -285,8 +286,22 @@ def test_tiles_forgotten_before_they_were_read_cannot_pass_for_checked(codec: Co
 )
 def test_an_impossible_config_is_refused(codec: Codec, change: dict[str, Any]) -> None:
     broken = replace(codec.checkpoint, config=codec.checkpoint.config | change)
-    with pytest.raises(BadModel, match="config"):
+    with pytest.raises(BadModel, match=f"the config of the model needs {next(iter(change))}, from"):
         Windows(broken, codec.networks)
+
+
+@pytest.mark.parametrize("name", ["latent", "linear", "blocks_a", "latent_blocks_s", "context_blocks"])
+def test_a_config_that_lacks_a_size_is_refused(codec: Codec, name: str) -> None:
+    config = {key: value for key, value in codec.checkpoint.config.items() if key != name}
+    with pytest.raises(BadModel, match=f"the config of the model needs {name}, from"):
+        Windows(replace(codec.checkpoint, config=config), codec.networks)
+
+
+@pytest.mark.parametrize("name", ["halos", "thresholds"])
+def test_a_model_without_them_is_refused(codec: Codec, name: str) -> None:
+    tensors = {key: array for key, array in codec.checkpoint.tensors.items() if key != name}
+    with pytest.raises(BadModel, match=f"the model lacks {name}"):
+        Windows(replace(codec.checkpoint, tensors=tensors), codec.networks)
 
 
 def test_quantisation_knows_the_phase_wherever_a_window_begins() -> None:

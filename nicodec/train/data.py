@@ -28,8 +28,8 @@ HOLD_OUT = 32
 # Side of the cells over which detail is summed, to find busy patches without looking at their pixels.
 CELL = 8
 TRIES = 4
-# The share of patches that are drawn.
-DRAWN = 1 / 128
+# The share of patches that are drawn, unless told otherwise.
+DRAWN = 1 / 32
 # Side of the smallest picture that is of use: one cell of the hyper latent.
 SMALLEST = 64
 
@@ -96,8 +96,10 @@ class Patches:
         device: torch.device,
         seed: int,
         progress: Callable[[str, int], None] = lambda name, pixels: None,
+        *,
+        drawn: float = DRAWN,
     ) -> None:
-        self.device, self.seed = device, seed
+        self.device, self.seed, self.drawn = device, seed, drawn
         self.entries: list[Entry] = []
         self.validation: list[Pixels] = []
         self.skipped: list[str] = []
@@ -163,8 +165,9 @@ class Patches:
         along = torch.arange(side, device=self.device)
         colour = torch.arange(3, device=self.device)
         patches = self.store[start + down * along[:, None, None] + right * along[:, None] + colour]
-        for i in np.flatnonzero(rng.random(count) < DRAWN).tolist():
-            patches[i] = torch.from_numpy(patterns.draw(rng, side)).to(self.device, non_blocking=True)
+        for i in np.flatnonzero(rng.random(count) < self.drawn).tolist():
+            drawn = patterns.draw(rng, patches[i].cpu().numpy())
+            patches[i] = torch.from_numpy(drawn).to(self.device, non_blocking=True)
         return patches, numbers[3]
 
     def _busiest(
@@ -198,6 +201,12 @@ class Patches:
             y, x = (e.height - side) // 2, (e.width - side) // 2
             result.append(self._picture(e)[y : y + side, x : x + side])
         return torch.stack(result)
+
+    def drawings(self, count: int) -> Tensor:
+        """As `squares`, each with a pattern drawn on it."""
+        squares = self.squares(count)
+        rng = np.random.default_rng(self.seed)
+        return torch.stack([torch.from_numpy(patterns.draw(rng, s.cpu().numpy())) for s in squares])
 
     def pictures(self, count: int) -> Iterator[Tensor]:
         """Pictures (H, W, 3) uint8 spread evenly over the store, cut off to multiples of 64."""

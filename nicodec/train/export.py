@@ -29,9 +29,9 @@ from nicodec.quantize import MAX_HYPER as Z_MAX
 from nicodec.tiles import Y_CELL, Box
 from nicodec.train import graphs, tables
 from nicodec.train.layers import ACT_MAX, IntegerLayer, hats
-from nicodec.train.model import LIMITS, Model, ModelConfig, phase0
+from nicodec.train.model import Model, ModelConfig, phase0
 from nicodec.transform import Networks, Planes
-from nicodec.windows import STRIDE, Windows
+from nicodec.windows import STRIDE, reach
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -71,20 +71,20 @@ def _double(module: Any) -> Any:
     return copy.deepcopy(module).double().eval()
 
 
-def freeze(
-    model: Model, counts: tables.Counts | None = None, preview: dict[str, Array] | None = None
-) -> dict[str, Array]:
+def freeze(model: Model, counts: tables.Counts, preview: dict[str, Array]) -> dict[str, Array]:
     """All tensors of a model file: weights (float16), integers of h_sigma, tables, graphs, the preview."""
-    tensors: dict[str, Array] = dict(preview or {})
+    tensors: dict[str, Array] = dict(preview)
     for name, value in model.state_dict().items():
         if name.startswith("h_sigma."):
             continue
         array = value.detach().cpu().float().numpy()
         if array.ndim == 2 and name.endswith(".weight"):
             array = array[:, :, None, None]
-        # spread and gains are few and scale everything else: they keep their full precision.
+        # These are few, and scale everything else: they keep their full precision.
         with np.errstate(over="ignore"):
-            tensors[name] = array.astype(np.float32 if name in ("spread", "log_gain") else np.float16)
+            tensors[name] = array.astype(
+                np.float32 if name in ("spread", "log_gain", "familiar") else np.float16
+            )
         if not np.isfinite(tensors[name]).all():
             raise BadModel(f"{name} holds values that float16 cannot")
     for i, layer in enumerate(model.h_sigma.layers):
@@ -99,7 +99,7 @@ def freeze(
     tensors["thresholds"] = model.thresholds.cpu().numpy()
     tensors |= tables.y_tables(counts) | tables.z_tables(model, counts)
     shapes = {name: array.shape for name, array in tensors.items()}
-    for name in graphs.PARTS.keys() - (set() if preview else {"preview"}):
+    for name in graphs.PARTS:
         data, weights = graphs.build(name, model.config, shapes)
         tensors[f"graph.{name}"] = np.frombuffer(data, np.uint8)
         tensors[f"graph.{name}.weights"] = np.frombuffer("\n".join(weights).encode(), np.uint8)
@@ -112,9 +112,8 @@ def thaw(tensors: dict[str, Array], config: ModelConfig) -> dict[str, Tensor]:
     state = {
         name: torch.from_numpy(tensors[name].astype(np.float32)).reshape(value.shape)
         for name, value in model.state_dict().items()
-        if not name.startswith("h_sigma.") and (name in tensors or name != LIMITS)
+        if not name.startswith("h_sigma.")
     }
-    state.setdefault(LIMITS, model.h_mu.limits)  # the first models have none
     for i, layer in enumerate(model.h_sigma.layers):
         assert isinstance(layer, IntegerLayer)
         weight, bias, scale = (
@@ -134,13 +133,13 @@ def write_model(
     path: Path,
     name: str,
     training: dict[str, Any],
-    counts: tables.Counts | None = None,
-    preview: dict[str, Array] | None = None,
+    counts: tables.Counts,
+    preview: dict[str, Array],
 ) -> checkpoint.Checkpoint:
     """Freeze, verify and write one .nicmodel file.
 
-    training: how it was made, kept in the file. counts: symbols of real pictures, for better tables. preview:
-    what `preview.fit` found; a model without it is decoded in full for previews.
+    training: how it was made, kept in the file. counts: symbols of real pictures. preview: what `preview.fit`
+    found.
 
     Raises BadModel, and leaves nothing behind, if the result would not compute what the model computes.
     """
@@ -173,10 +172,10 @@ def measure_halos(trial: checkpoint.Checkpoint) -> Array:
     sizes at once, louder than any photograph: it takes a wider halo than they do.
     """
     networks = Networks(trial, threads=1)
-    windows = Windows(trial, networks)
+    reach_a, reach_s = reach(trial.config, "a"), reach(trial.config, "s")
     rng = np.random.default_rng(0)
     # One cell in the middle, and around it as far as either network sees.
-    margin = -(-max(windows.reach_a, windows.reach_s) // Y_CELL)
+    margin = -(-max(reach_a, reach_s) // Y_CELL)
     whole = Box(0, 0, 2 * margin + 1, 2 * margin + 1).times(Y_CELL)
     inner = Box(margin, margin, margin + 1, margin + 1).times(Y_CELL)
     x = np.zeros((1, 3, whole.rows * STRIDE, whole.columns * STRIDE), np.float32)
@@ -199,9 +198,9 @@ def measure_halos(trial: checkpoint.Checkpoint) -> Array:
         y = g_a(x)
         decoded = np.rint(y)
         pixels = g_s(decoded)
-        while halo_a < windows.reach_a and error(g_a, x, y, halo_a) > LATENT_TOLERANCE:
+        while halo_a < reach_a and error(g_a, x, y, halo_a) > LATENT_TOLERANCE:
             halo_a += 1
-        while halo_s < windows.reach_s and 255 * error(g_s, decoded, pixels, halo_s) > HALO_TOLERANCE:
+        while halo_s < reach_s and 255 * error(g_s, decoded, pixels, halo_s) > HALO_TOLERANCE:
             halo_s += 1
     return np.array([halo_a, halo_s], np.int32)
 

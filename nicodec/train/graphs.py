@@ -108,14 +108,20 @@ class Graph:
         channels = self.shapes[f"{name}.mix_in.weight"][0]
         t = self.leaky(self.linear(x, f"{name}.mix_in"))
         t = self.conv3(t, f"{name}.depthwise", groups=channels)
-        x = self.op("Add", x, self.linear(t, f"{name}.mix_out"))
+        x = self.op("Add", x, self.cap(self.linear(t, f"{name}.mix_out"), f"{name}.mix_cap"))
         # Split are the weights, once when they are loaded, and not what comes of them.
         weights, biases = (
             self.op("Split", self.weight(f"{name}.expand.{part}"), outputs=2, axis=0)
             for part in ("weight", "bias")
         )
         halves = [self.leaky(self.conv1(x, weights + half, biases + half)) for half in ("", "_1")]
-        return self.op("Add", x, self.linear(self.op("Add", *halves), f"{name}.project"))
+        folded = self.linear(self.op("Add", *halves), f"{name}.project")
+        return self.op("Add", x, self.cap(folded, f"{name}.project_cap"))
+
+    def cap(self, x: str, name: str) -> str:
+        """Each channel cut off at plus and minus its limit: comparisons alone, exact on every machine."""
+        limit = self.per_channel(self.weight(f"{name}.limit"))
+        return self.op("Max", self.op("Min", x, limit), self.op("Neg", limit))
 
     def stay(self, x: str) -> str:
         """The same numbers, in the layout of convolutions, which only they, pools and their sums know.
@@ -229,11 +235,10 @@ def h_sigma(g: Graph, c: ModelConfig) -> None:
 
 def h_mu(g: Graph, c: ModelConfig) -> None:
     z, hat = g.input("z", 1, c.z, "h", "w"), g.hats()
-    limit = g.op("Split", g.weight("h_mu.limits"), outputs=3, axis=0)
     t = g.leaky(g.modulation(g.up(g.linear(z, "h_mu.up1"), 2), hat, "h_mu.quality"))
-    t = g.leaky(g.up(g.linear(g.op("Min", t, limit), "h_mu.up2"), 2))
-    t = g.leaky(g.conv3(g.op("Min", t, f"{limit}_1"), "h_mu.spatial"))
-    features = g.op("Min", t, f"{limit}_2")
+    t = g.leaky(g.up(g.linear(g.cap(t, "h_mu.cap1"), "h_mu.up2"), 2))
+    t = g.leaky(g.conv3(g.cap(t, "h_mu.cap2"), "h_mu.spatial"))
+    features = g.cap(t, "h_mu.cap3")
     mu0 = g.op("Mul", g.linear(features, "context.mean0"), g.unit(hat, c))
     g.output("features", features, 1, c.context, "4h", "4w")
     g.output("mu0", mu0, 1, c.deep, "4h", "4w")

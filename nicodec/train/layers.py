@@ -95,7 +95,7 @@ def asinh(x: Tensor) -> Tensor:
 
 class _Bounded(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, low: Any, high: Any) -> Tensor:
         ctx.save_for_backward(x)
         ctx.bounds = low, high
         return x.clamp(low, high)
@@ -107,42 +107,60 @@ class _Bounded(torch.autograd.Function):
         return grad.masked_fill(blocked, 0), None, None
 
 
-def bounded(x: Tensor, low: float, high: float) -> Tensor:
+def bounded(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
     """Clamp that lets a gradient pass where a descent step leads back inside (as CompressAI's LowerBound)."""
     result: Tensor = _Bounded.apply(x, low, high)  # type: ignore[no-untyped-call]
     return result
 
 
+# What a limit is until it is measured: far above what a branch gives, whose numbers are near one.
+FIRST_LIMIT = 64.0
+
+
+class Cap(nn.Module):
+    """Cuts each channel off at plus and minus its limit, which training pictures hardly reach (`limits`).
+
+    A network without normalisation multiplies what it has never met. Nothing that is capped can run away.
+    """
+
+    limit: Tensor
+
+    def __init__(self, c: int) -> None:
+        super().__init__()
+        self.register_buffer("limit", torch.full((c,), FIRST_LIMIT))
+
+    def forward(self, x: Tensor) -> Tensor:
+        limit = self.limit.to(x.dtype)
+        return bounded(x, -limit, limit)
+
+
 class Block(nn.Module):
-    """x + 1x1(dw3x3(act(1x1 x))), then x + 1x1(fold2(act(1x1 C->2C))): 5C² + 9C MAC at each position."""
+    """x + cap(1x1(dw3x3(act(1x1 x)))), then x + cap(1x1(fold2(act(1x1 C->2C)))): 5C² + 9C MAC a position."""
 
     def __init__(self, c: int) -> None:
         super().__init__()
         self.mix_in = nn.Linear(c, c)
         self.depthwise = nn.Conv2d(c, c, 3, padding=1, groups=c)
         self.mix_out = nn.Linear(c, c)
+        self.mix_cap = Cap(c)
         self.expand = nn.Linear(c, 2 * c)
         self.project = nn.Linear(c, c)
+        self.project_cap = Cap(c)
 
     def forward(self, x: Tensor) -> Tensor:
         t = F.leaky_relu(self.mix_in(x), 0.01)
         t = self.depthwise(t.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-        x = x + self.mix_out(t)
+        x = x + self.mix_cap(self.mix_out(t))
         a, b = F.leaky_relu(self.expand(x), 0.01).chunk(2, dim=-1)
-        folded: Tensor = self.project(a + b)
+        folded: Tensor = self.project_cap(self.project(a + b))
         return x + folded
 
 
-def ends_branch(name: str) -> bool:
-    """Whether a weight of a block belongs to the last layer before a sum: at zero they leave x as it is."""
-    return "mix_out" in name or "project" in name
-
-
 def still_blocks(c: int, count: int) -> nn.ModuleList:
-    """Blocks that change nothing until they are trained: a network can grow by them and go on as it was."""
+    """Blocks that change nothing until they are trained: the last layers before their sums begin at zero."""
     blocks = nn.ModuleList(Block(c) for _ in range(count))
     for name, parameter in blocks.named_parameters():
-        if ends_branch(name):
+        if "mix_out" in name or "project" in name:
             nn.init.zeros_(parameter)
     return blocks
 

@@ -1,6 +1,6 @@
-"""How large the features of h_mu become on real pictures, and what holds them there on all others.
+"""How large branches and latents become on real pictures, and what holds them there on all others.
 
-Called by `run` before `export`.
+Called by `loop` while a network is trained, and so before `export`.
 """
 
 from __future__ import annotations
@@ -8,31 +8,54 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nicodec.prior import ANCHORS
 from nicodec.train import coded
-from nicodec.train.model import LIMITLESS, Model
+from nicodec.train.layers import Cap, hats
+from nicodec.train.model import Model
 
-# The share of pictures and qualities that stay under a limit.
-SHARE = 0.98
+# A limit is what this share of pictures and qualities stays under, times the room above it. The share leaves
+# out those that run away. The room is for pictures that were not measured: it is about the largest value of
+# photographs.
+SHARE, ROOM = 0.9, 1.5
+# An encoder looks at cells whose latents are stranger than those of so many cells of training pictures.
+FAMILIAR = 0.995
 
 
-def measure(model: Model, pictures: Tensor, *, amp: bool = False) -> None:
-    """Set `model.h_mu.limits` from pictures at all anchor qualities.
+@torch.no_grad()
+def measure(model: Model, photographs: Tensor, drawings: Tensor, *, amp: bool = False) -> None:
+    """Set the limits of all caps, channel by channel, and `familiar`, at every other anchor quality.
 
-    pictures: uint8 (N, H, W, 3), sides multiples of 64.
+    The pictures are measured through the caps as they are, so that none can run away without end.
+    photographs, drawings: uint8 (N, H, W, 3), sides multiples of 64; familiar are photographs alone.
     """
-    peaks: list[list[float]] = [[], [], []]
-    layers: tuple[nn.Module, ...] = (model.h_mu.quality, model.h_mu.up2, model.h_mu.spatial)
-    hooks = [
-        # Positive numbers pass the activation as they are.
-        layer.register_forward_hook(lambda _, __, out, mine=mine: mine.append(float(out.max())))
-        for layer, mine in zip(layers, peaks, strict=True)
-    ]
+    caps = [module for module in model.modules() if isinstance(module, Cap)]
+    peaks: dict[nn.Module, list[Tensor]] = {cap: [] for cap in caps}
+
+    def note(cap: nn.Module, _: object, out: Tensor) -> None:
+        peaks[cap].append(out.float().abs().flatten(0, -2).amax(0))
+
+    anchors, strangest = range(0, ANCHORS, 2), []
+    hooks = [cap.register_forward_hook(note) for cap in caps]
     try:
-        for _ in coded.each(model, pictures, amp=amp):
+        for anchor, out in coded.each(model, photographs, anchors, amp=amp):
+            strangest.append(_strangest(model, anchor, out.y_hat))
+        for _ in coded.each(model, drawings, anchors, amp=amp):
             pass
     finally:
         for hook in hooks:
             hook.remove()
-    found = torch.quantile(torch.tensor(peaks), SHARE, dim=1)
-    # A layer that is never above zero, as in a network at its start, says nothing of what it will be.
-    model.h_mu.limits.copy_(torch.where(found > 0, found.clamp(max=LIMITLESS), LIMITLESS))
+    model.familiar.copy_(torch.quantile(torch.cat(strangest), FAMILIAR))
+    for cap in caps:
+        found = ROOM * torch.quantile(torch.stack(peaks[cap]), SHARE, dim=0)
+        # A branch that is still zero, as at the start of training, says nothing of what it will be.
+        cap.limit.copy_(torch.where(found > 0, found, cap.limit).half())
+
+
+def _strangest(model: Model, anchor: int, y: Tensor) -> Tensor:
+    """For each cell of 64 pixels the largest mean square of deep channels at a position, in their spread.
+
+    y: decoded latent in quantiser steps (1, h, w, L).
+    """
+    unit = model.gain(hats(torch.tensor([10.0 * anchor], device=y.device))) * model.spread
+    energy = (y / unit)[..., : model.config.deep].square().mean(-1)
+    return torch.nn.functional.max_pool2d(energy[:, None], 4).flatten()

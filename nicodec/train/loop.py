@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,13 @@ from torch import Tensor
 
 from nicodec.checkpoint import Checkpoint
 from nicodec.errors import BadFile, BadModel, NicError
-from nicodec.train import grow
+from nicodec.train import limits
 from nicodec.train.capture import Captured
-from nicodec.train.data import Patches, Pixels
-from nicodec.train.export import thaw
+from nicodec.train.data import DRAWN, Patches, Pixels
 from nicodec.train.layers import Block
 from nicodec.train.loss import lambda_of, rate_distortion
-from nicodec.train.model import LIMITS, Model, ModelConfig
+from nicodec.train.model import NETWORKS, Model, ModelConfig
+from nicodec.train.networks import model_of
 from nicodec.train.replicas import Replicas
 
 STATE_VERSION = 1
@@ -40,9 +40,11 @@ GAINS = (1.57, 44.0)
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 LOG_EVERY = 10.0
 PCA_PATCHES = 40_000
-# Training pictures from which a network learns what new channels are for.
-GROWN = 96
 WARM_UP, EMA, CLIP = 300, 0.999, 1.0
+# At this share of the schedule the limits of the caps are measured, on so many photographs and drawings.
+MEASURED, LIMITED = 0.5, 24
+# A step whose loss is so many times its usual one is not taken. The usual one follows over about fifty steps.
+JUMP, FOLLOW = 4.0, 0.02
 # Seconds between two reports: reading a number off a GPU waits for all it has to do.
 REPORT_EVERY = 0.2
 # The shortcuts start near their optimum, and every pixel passes through them: with a quarter of the
@@ -63,12 +65,13 @@ class Options:
     batch: int = 8
     patch: int = 128
     rate: float = 2e-3
+    drawn: float = DRAWN
     seed: int = 0
     threads: int | None = None
     device: str = "auto"
     save_every: float = 300.0
     validate_every: float = 900.0
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig = NETWORKS["full"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ class Trainer:
         fast = [p for n, p in named if "shortcut" not in n]
         # Numbers that change from step to step, where a recorded step can read them.
         self._fresh = torch.zeros((), device=self.device)
+        self._usual = torch.zeros((), device=self.device)
         rates = [torch.zeros((), device=self.device) if cuda else 0.0 for _ in range(2)]
         self.optimiser = torch.optim.Adam(
             [
@@ -177,12 +181,19 @@ class Trainer:
         total, bpp, mse = self._gradients(patches, q)
         finite = torch.isfinite(torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP))
         # What torch's gradient scaler tells a fused optimiser: not to take this step.
-        self.optimiser.found_inf = (~finite).float()  # type: ignore[attr-defined]
+        self.optimiser.found_inf = (~finite | self._jumps(total)).float()  # type: ignore[attr-defined]
         self.optimiser.step()
         change = torch._foreach_sub([p.detach() for p in self.model.parameters()], self.ema)
         torch._foreach_mul_(change, self._fresh)
         torch._foreach_add_(self.ema, change)
         return torch.stack([total, bpp.mean(), (10 * torch.log10(255**2 / mse)).mean()])
+
+    def _jumps(self, total: Tensor) -> Tensor:
+        """Whether a loss is far above the usual one, which it then moves by no more than one just not so."""
+        usual, known = self._usual, self._usual > 0
+        near = torch.where(known, torch.fmin(total, JUMP * usual), total.nan_to_num(0))
+        usual.copy_(torch.where(known, usual.lerp(near, FOLLOW), near))
+        return known & (total > JUMP * usual)
 
     @property
     def _seeds(self) -> np.random.SeedSequence:
@@ -270,6 +281,12 @@ class Trainer:
                 )
         return points
 
+    def measure_limits(self) -> None:
+        """Set the limits of all caps to what the averaged weights need for photographs and drawings."""
+        with self.averaged() as model:
+            squares, drawings = self.data.squares(LIMITED), self.data.drawings(LIMITED)
+            limits.measure(model, squares, drawings, amp=self.amp)
+
     def save(self, path: Path) -> None:
         """Write the whole state, atomically."""
         tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
@@ -299,7 +316,7 @@ class Trainer:
         meta, tensors = read_state(path)
         try:
             state = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
-            self.model.load_state_dict({LIMITS: self.model.h_mu.limits} | state)
+            self.model.load_state_dict(state)
             average = {k[4:]: v for k, v in tensors.items() if k.startswith("ema.")}
             if restart:
                 self.model.load_state_dict(average, strict=False)
@@ -320,16 +337,11 @@ class Trainer:
     def start_from(self, released: Checkpoint) -> None:
         """Take the weights of a model file; the optimiser and the schedule start anew.
 
-        A smaller network that can grow into this one does. Raises BadModel if it has other widths.
+        Raises BadModel if it has other widths, or lacks some.
         """
-        try:
-            config = ModelConfig.of(released.config)
-            fits = grow.fits(config, self.options.model)
-        except TypeError:  # names that it does not have, or what is no number
-            fits = False
-        if not fits:
+        if released.config != vars(self.options.model):
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")
-        grow.grow(self.model.cpu(), thaw(released.tensors, config), self.data.squares(GROWN).cpu())
+        self.model.load_state_dict(model_of(released, "cpu").state_dict())
         self._prepare()
 
     def run(self, out: Path, report: Callable[[Step], None]) -> None:
@@ -343,11 +355,14 @@ class Trainer:
         before = self.pixels
         try:
             while self.progress() < 1 and not stopped:
+                begun = self.progress()
                 values = self.train_step()
                 smooth = values if smooth is None else torch.lerp(smooth, values, 0.02)
                 now = time.monotonic()
                 self.spent += now - last
                 self.seconds += now - last
+                if begun < MEASURED <= self.progress():
+                    self.measure_limits()
                 if now - reported > REPORT_EVERY:
                     loss, bpp, psnr = smooth.tolist()
                     speed = (self.pixels - before) / (now - reported)

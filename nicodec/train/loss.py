@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nicodec.quantize import LAMBDA_MAX, LAMBDA_MIN
 from nicodec.train.model import Output
 
-# lambda, in bits per pixel for each unit of squared error on the 0..255 scale, at quality 0 and 100.
-# This pair defines what a quality number means, and so stays from release to release.
-LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.4
 # Weighs all rates alike: near its optimum the loss bpp + lambda * MSE grows about as lambda^0.45.
 BALANCE = 0.45
+# Beyond this the loss of a patch grows as its logarithm: one that runs away is heard, and does not outshout
+# all others. Photographs lie between 1 and 20.
+RUNAWAY = 32.0
 
 
 def lambda_of(q: Tensor) -> Tensor:
@@ -36,11 +37,16 @@ class Loss:
 
 
 def rate_distortion(x: Tensor, q: Tensor, output: Output) -> Loss:
-    """(bpp + lambda 255² MSE) / lambda^0.45, mean over the batch. x: pixels (B, H, W, 3) in [-1/2, 1/2]."""
+    """(bpp + lambda 255² MSE) / lambda^0.45, mean over the batch. x: pixels (B, H, W, 3) in [-1/2, 1/2].
+
+    What is over `RUNAWAY` counts as its logarithm, with the same slope there.
+    """
     area = x.shape[1] * x.shape[2]
     mse = (output.pixels - x).square().mean((1, 2, 3)) * 255**2
     bpp_z = output.z_bits / area
     bpp = output.y_bits / area + bpp_z
     weight = lambda_of(q)
-    total = ((bpp + weight * mse) / weight.pow(BALANCE)).mean()
+    each = (bpp + weight * mse) / weight.pow(BALANCE)
+    over = RUNAWAY * (1 + torch.log(each.clamp(min=RUNAWAY) / RUNAWAY))
+    total = torch.where(each < RUNAWAY, each, over).mean()
     return Loss(total, bpp.detach(), bpp_z.detach(), mse.detach())

@@ -25,6 +25,7 @@ from nicodec.quantize import LEFT
 from nicodec.quantize import MAX_HYPER as Z_MAX
 from nicodec.train.layers import (
     Block,
+    Cap,
     IntegerLayer,
     Modulation,
     asinh,
@@ -49,25 +50,25 @@ class ModelConfig:
     without means. They hold what is rare, such as colour that changes from pixel to pixel.
     """
 
-    latent: int = 768
-    width: int = 128
-    blocks_a: int = 12
-    blocks_s: int = 4
-    hyper: int = 96
-    z: int = 64
-    context: int = 192
-    context_blocks: int = 1
-    latent_blocks_a: int = 10
-    latent_blocks_s: int = 4
-    linear: int = 448
+    latent: int
+    width: int
+    blocks_a: int
+    blocks_s: int
+    hyper: int
+    z: int
+    context: int
+    context_blocks: int
+    latent_blocks_a: int
+    latent_blocks_s: int
+    linear: int
 
     @classmethod
     def of(cls, saved: dict[str, Any]) -> ModelConfig:
-        """The config of a model file, of which the first lack what came later.
+        """The config of a model file.
 
-        Raises TypeError for names that it does not have, and for what no network is made of.
+        Raises TypeError for names too many or too few, and for what no network is made of.
         """
-        config = cls(**({"latent_blocks_a": 0, "latent_blocks_s": 0, "linear": 0} | saved))
+        config = cls(**saved)
         for name, value in vars(config).items():
             if type(value) is not int or not 0 <= value <= (MAX_BLOCKS if "blocks" in name else MAX_WIDTH):
                 raise TypeError(f"{name} cannot be {value!r}")
@@ -81,7 +82,19 @@ class ModelConfig:
 
 # What can be trained by name: the smallest files, or a quarter of the work for a little more bytes.
 NETWORKS = {
-    "full": ModelConfig(),
+    "full": ModelConfig(
+        latent=768,
+        width=128,
+        blocks_a=12,
+        blocks_s=4,
+        hyper=96,
+        z=64,
+        context=192,
+        context_blocks=1,
+        latent_blocks_a=10,
+        latent_blocks_s=4,
+        linear=448,
+    ),
     "fast": ModelConfig(
         latent=512,
         width=96,
@@ -90,6 +103,7 @@ NETWORKS = {
         hyper=64,
         z=48,
         context=96,
+        context_blocks=1,
         latent_blocks_a=0,
         latent_blocks_s=1,
         linear=272,
@@ -194,35 +208,28 @@ class HyperScale(nn.Module):
             return a
 
 
-# No limit, in float16 too. The name of the limits among a model's tensors.
-LIMITLESS = 60_000.0
-LIMITS = "h_mu.limits"
-
-
 class HyperMean(nn.Module):
     """h_mu: integers z (B, h/4, w/4, Z) -> features (B, h, w, context) for both phases of the mean.
 
-    limits: the largest value behind each layer, from `limits.measure`. Training shows the network the z of
-    its own pictures only; a z beside those once made features 200 times as large, and a file ten times.
+    Each layer is capped: a z beside those of training once made features 200 times as large.
     """
-
-    limits: Tensor
 
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
-        self.register_buffer("limits", torch.full((3,), LIMITLESS))
         self.up1 = nn.Linear(c.z, 4 * c.hyper)
         self.quality = Modulation(c.hyper)
+        self.cap1 = Cap(c.hyper)
         self.up2 = nn.Linear(c.hyper, 4 * c.hyper)
+        self.cap2 = Cap(c.hyper)
         self.spatial = nn.Conv2d(c.hyper, c.context, 3, padding=1)
+        self.cap3 = Cap(c.context)
 
     def forward(self, z: Tensor, hat: Tensor) -> Tensor:
-        t = self._activate(0, self.quality(depth_to_space(self.up1(z), 2), hat))
-        t = self._activate(1, depth_to_space(self.up2(t), 2))
-        return self._activate(2, self.spatial(t.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
-
-    def _activate(self, layer: int, t: Tensor) -> Tensor:
-        return torch.minimum(F.leaky_relu(t, 0.01), self.limits[layer].to(t.dtype))
+        t = self.cap1(F.leaky_relu(self.quality(depth_to_space(self.up1(z), 2), hat), 0.01))
+        t = self.cap2(F.leaky_relu(depth_to_space(self.up2(t), 2), 0.01))
+        t = self.spatial(t.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        capped: Tensor = self.cap3(F.leaky_relu(t, 0.01))
+        return capped
 
 
 class Context(nn.Module):
@@ -269,6 +276,10 @@ class ZPrior(nn.Module):
         return (torch.softmax(weight, dim=-1) * p).sum(-1)
 
 
+# What `familiar` is until it is measured: about what photographs come to.
+FAMILIAR = 30.0
+
+
 @dataclass
 class Output:
     """What one pass returns: pixels (B, H, W, 3), bits of y and z for each sample (B,), and what is coded.
@@ -290,6 +301,7 @@ class Model(nn.Module):
     """The whole codec. `forward` trains it; the parts are what `export` writes."""
 
     spread: Tensor
+    familiar: Tensor
     thresholds: Tensor
     # Where the noise of training comes from; None: from torch's own generator.
     noise: torch.Generator | None = None
@@ -308,6 +320,8 @@ class Model(nn.Module):
         # Standard deviation of each latent channel at the start: it gives the deep branches, which work
         # best on numbers near one, the scale of the orthonormal shortcut beside them.
         self.register_buffer("spread", torch.ones(config.latent))
+        # How strange a latent may be before an encoder looks at what comes of it (`limits`).
+        self.register_buffer("familiar", torch.full((1,), FAMILIAR))
         self.register_buffer("thresholds", thresholds(), persistent=False)
 
     def init_from_patches(self, patches: Tensor, gains: tuple[float, float]) -> None:

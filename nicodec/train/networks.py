@@ -117,10 +117,6 @@ class TorchNetworks:
         self._device = self._model.spread.device
         self._together = Together()
 
-    @property
-    def has_preview(self) -> bool:
-        return "preview.weight" in self.checkpoint.tensors
-
     def g_a(self, x: Planes, quality: float) -> Planes:
         def compute(x: Tensor) -> list[Tensor]:
             m, hat = self._model, self._hat(quality)

@@ -28,7 +28,7 @@ from rich.progress import (
 from nicodec import bench, checkpoint, image
 from nicodec.errors import BadModel, NicError
 from nicodec.files import shown
-from nicodec.train import export, limits, preview, tables
+from nicodec.train import export, preview, tables
 from nicodec.train.data import Patches, Pixels
 from nicodec.train.loop import Options, Step, Trainer, centre, pick_device, read_meta
 from nicodec.train.model import NETWORKS, Model, ModelConfig
@@ -73,6 +73,8 @@ def train(
     device = pick_device(options.device)
     # Before minutes of reading, as all that can be wrong with the arguments.
     begin = None if start is None else checkpoint.load(checkpoint.find(start))
+    if network is not None and begin is not None and begin.config != vars(NETWORKS[network]):
+        raise NicError(f"{shown(begin.path)} has another network than --network {network}")
     state = folder / "state.safetensors"
     if network is not None:
         options = replace(options, model=NETWORKS[network])
@@ -84,7 +86,7 @@ def train(
         torch.set_num_threads(options.threads)
 
     began = time.monotonic()
-    data = _read(images, device, options.seed, console)
+    data = _read(images, device, options, console)
     trainer = Trainer(options, data)
     if resume:
         trainer.load(state, restart=again)
@@ -120,7 +122,6 @@ def train(
         "start": start,
     }
     with trainer.averaged() as model, console.status("counting symbols, writing and checking the model"):
-        limits.measure(model, data.squares(FITTED), amp=trainer.amp)
         counts = tables.count(model, data.squares(COUNTED), data.pictures(COUNTED_Z), amp=trainer.amp)
         small = preview.fit(model, data.squares(FITTED), amp=trainer.amp)
         made = export.write_model(model, out, out.stem, history, counts, small)
@@ -152,7 +153,7 @@ def measure(pictures: list[Pixels], model: Path, folder: Path, console: Console)
     report.print(console)
 
 
-def _read(images: list[Path], device: torch.device, seed: int, console: Console) -> Patches:
+def _read(images: list[Path], device: torch.device, options: Options, console: Console) -> Patches:
     with _bar(console, "{task.fields[text]}") as bar:
         task = bar.add_task("read", total=None, text="reading pictures")
         seen = [0, 0]
@@ -161,7 +162,7 @@ def _read(images: list[Path], device: torch.device, seed: int, console: Console)
             seen[0], seen[1] = seen[0] + 1, seen[1] + pixels
             bar.update(task, text=f"reading pictures: {seen[0]}, {seen[1] / 1e6:.0f} megapixels")
 
-        data = Patches(images, device, seed, note)
+        data = Patches(images, device, options.seed, note, drawn=options.drawn)
     if data.skipped:
         console.print(
             f"{len(data.skipped)} left out, not readable as pictures: {', '.join(data.skipped[:5])} …"

@@ -98,8 +98,8 @@ def frequencies(probabilities: Array) -> Array:
     return result
 
 
-def y_tables(counts: Counts | None = None) -> dict[str, Array]:
-    """One symmetric table for each of the 64 scales, its last entry the escape; without counts Gaussian.
+def y_tables(counts: Counts) -> dict[str, Array]:
+    """One symmetric table for each of the 64 scales, its last entry the escape.
 
     Those of the smallest scales have one entry and leave no choice.
     """
@@ -108,8 +108,7 @@ def y_tables(counts: Counts | None = None) -> dict[str, Array]:
     for t in range(SCALES):
         sigma = torch.tensor(SCALE_MIN * np.exp(SCALE_STEP * t), dtype=torch.float64)
         p = gaussian_likelihood(values, sigma).numpy()
-        if counts is not None:
-            p = Y_FAITH * p + (counts.y[t] + counts.y[t, ::-1]) / 2
+        p = Y_FAITH * p + (counts.y[t] + counts.y[t, ::-1]) / 2
         p = p / p.sum()
         if 1 - p[WIDTH] < SETTLED:
             tables.append(np.zeros(1, np.uint16))
@@ -124,27 +123,26 @@ def y_tables(counts: Counts | None = None) -> dict[str, Array]:
     return _joined("y", tables, low)
 
 
-def z_tables(model: Model, counts: Counts | None = None) -> dict[str, Array]:
+def z_tables(model: Model, counts: Counts) -> dict[str, Array]:
     """One table for each anchor quality and channel, over the values that hold nearly all of the mass.
 
-    With counts so many for each set of neighbourhoods, and what tells these apart.
+    So many for each set of neighbourhoods, and what tells these apart.
     """
     values = torch.arange(-Z_MAX, Z_MAX + 1, dtype=torch.float64)
     grid = values[None, None, :, None].expand(ANCHORS, 1, -1, model.config.z)
     prior = copy.deepcopy(model.z_prior).cpu().double()
     p = prior.likelihood(grid, torch.eye(ANCHORS, dtype=torch.float64))[:, 0].detach().numpy()
     p = p.transpose(0, 2, 1).reshape(-1, len(values))
-    if counts is not None:
-        p = Z_FAITH * p + counts.z.sum(0)
+    p = Z_FAITH * p + counts.z.sum(0)
     p = p / p.sum(1, keepdims=True)
-    sets = [p] if counts is None else [p, *(SET_FAITH * p + counts.z[1:])]
+    sets = [p, *(SET_FAITH * p + counts.z[1:])]
     ranges = []
     for pmf in p:  # what is coded has to be in whichever table its neighbours ask for
         kept = np.flatnonzero(pmf > 2.0**-16)
         ranges.append((min(kept[0], len(values) - 2), max(kept[-1], kept[0] + 1) + 1))
     tables = [frequencies(pmf[slice(*kept)]) for p in sets for pmf, kept in zip(p, ranges, strict=True)]
     made = _joined("z", tables, [int(first) - Z_MAX for first, _ in ranges] * len(sets))
-    return made if counts is None else made | {"tables.z.bounds": counts.bounds}
+    return made | {"tables.z.bounds": counts.bounds}
 
 
 def _joined(name: str, tables: list[Array], low: list[int]) -> dict[str, Array]:

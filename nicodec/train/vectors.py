@@ -19,7 +19,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nicodec import alpha, api, container, entropy, image, prior, tiles
+from nicodec import alpha, api, container, entropy, image, patches, prior, tiles
 from nicodec.bench import photographs
 from nicodec.codec import Codec
 from nicodec.container import Chunk, Header, Kind
@@ -101,6 +101,8 @@ def files(coder: Codec) -> dict[str, bytes]:
         "tiles": coded(_scene(70, 1100), 5),
     }
     made["tiles-2x3"] = _retiled(coder, coded(_scene(200, 310), 25), (2, 3))
+    made["patches"] = _with_patches(coded(_scene(52, 75), 40), _scene(75, 52).transpose(1, 0, 2))
+    made["patches-gray"] = _with_patches(coded(_scene(40, 33, 1), 40), np.invert(_scene(40, 33, 1)))
     made["escapes"] = _with_escapes(coder, coded(_scene(64, 64), 100))
     made["minor-version"] = _of_a_later_minor(coded(_scene(30, 30), 50))
 
@@ -187,6 +189,16 @@ def _with_escapes(coder: Codec, data: bytes) -> bytes:
     r[0, above, 0, 0] = tables.high[index[0, above, 0, 0]] + 1
     r[0, below, 3, 3] = tables.low[index[0, below, 3, 3]] - 1
     return _packed(coder, header, chunks[0], z, r)
+
+
+def _with_patches(data: bytes, shown: Pixels) -> bytes:
+    """The same file, which shows another picture in every second cell and in the last."""
+    header, chunks = container.unpack(data)
+    cells = tiles.Box(0, 0, header.height, header.width).over(patches.SIDE)
+    where = np.indices((cells.bottom, cells.right)).sum(0) % 2 == 0
+    where[-1, -1] = True
+    payload = patches.encode(patches.cut(shown, where, 20))
+    return container.pack(header, [*chunks, Chunk(Kind.PATCHES, payload)])
 
 
 def _packed(

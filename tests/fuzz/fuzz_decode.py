@@ -35,7 +35,7 @@ import mutate
 import numpy as np
 
 import nicodec
-from nicodec import api, checkpoint, container
+from nicodec import api, checkpoint, container, windows
 from nicodec.codec import Codec
 from nicodec.errors import NicError
 
@@ -86,8 +86,8 @@ def far_sighted(model: str) -> Codec:
     Latents that no encoder makes reach further, and then a region is not quite the crop (docs/DESIGN.md).
     """
     found = checkpoint.load(checkpoint.find(model))
-    tensors = {name: array for name, array in found.tensors.items() if name != "halos"}
-    return Codec(replace(found, tensors=tensors), threads=1)
+    halos = np.array([windows.reach(found.config, g) for g in "as"], np.int32)
+    return Codec(replace(found, tensors=found.tensors | {"halos": halos}), threads=1)
 
 
 def fair(read: Callable[[], Any]) -> Any:
@@ -165,6 +165,8 @@ def survives_model(data: bytes, folder: Path) -> str:
             return "cannot encode"
         back = fair(lambda: made.decode(file))
         assert isinstance(back, NicError) or back.size == (90, 70)
+        small = fair(lambda: made.decode(file, scale=1 / 8))
+        assert isinstance(small, NicError) or small.size == (12, 9)
         return "cannot decode" if isinstance(back, NicError) else "picture"
     finally:
         path.unlink()

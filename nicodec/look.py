@@ -1,0 +1,118 @@
+"""The encoder's look at what a decoder will paint, where the picture is unlike photographs.
+
+Between the steps of `codec` and `patches`. The networks have learnt photographs. Where the latent is far from
+those of photographs, they may paint something else: such cells are decoded and compared, and those that come
+out badly are sent as patches.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec import metrics, patches, quantize
+from nicodec.container import CELL
+from nicodec.metrics import Cell
+from nicodec.patches import SIDE, Patches
+from nicodec.tiles import Box
+
+# Bytes of the smallest patch; of the frame of a zlib stream, which patches share; of a chunk without them.
+LEAST, FRAME, CHUNK = 4, 8, 32
+# No cell that was looked at comes back worse than this, in dB: from quality 30 on, and at quality 0.
+POOR, POOREST = 15.0, 10.0
+# What looks drawn: this share of neighbours is equal, and some samples are so far apart. Of photographs few
+# cells are so, and their cost is time alone.
+SPARSE, FLAT, SHARP = 4, 0.8, 128
+
+
+@dataclass(eq=False)
+class Look:
+    """What is seen of one picture at one quality.
+
+    pixels: (H, W, C). q: quality in hundredths. errors: mean squared error of each cell of 16 pixels, NaN
+    where it was not looked at.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    q: int
+    errors: npt.NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        height, width, _ = self.pixels.shape
+        self.errors = np.full((-(-height // SIDE), -(-width // SIDE)), np.nan)
+
+    def see(self, area: Box, painted: npt.NDArray[np.uint8]) -> None:
+        """Compare an area of whole cells of 64 pixels with what is painted there."""
+        here = area.over(SIDE)
+        ours = self.pixels[area.top : area.bottom, area.left : area.right]
+        self.errors[here.top : here.bottom, here.left : here.right] = metrics.cell_errors(ours, painted)
+
+    def mend(self) -> Patches | None:
+        """The cells that cost less as patches: bits and squared error together, weighed as the quality does.
+
+        So does every cell that came out poorly, whatever it costs. The errors of all become those of the
+        patches. None if they are not worth a chunk.
+        """
+        weight, steps = quantize.lambda_of(self.q), quantize.patch_steps(self.q)
+        poor = 255**2 / 10 ** (min(POOR, POOREST + self.q / 600) / 10)
+        mended, saved = np.copy(self.errors), 0.0
+        # A cell whose error is worth fewer bits than the smallest patch takes is not tried.
+        for i, j in np.argwhere(weight * SIDE**2 * np.nan_to_num(self.errors) > 8 * LEAST):
+            ours = patches.cell(self.pixels, i, j)
+            levels = patches.levels_of(ours, steps)
+            error = metrics.cell_errors(ours, patches.samples(levels, steps))[0, 0]
+            coded = zlib.compress(patches.differences(patches.whole(levels)).tobytes(), 9)
+            area = ours.shape[0] * ours.shape[1]
+            gain = weight * area * (self.errors[i, j] - error) - 8 * (len(coded) - FRAME)
+            if gain > 0 or self.errors[i, j] > poor:
+                mended[i, j] = error
+                saved += max(gain, 0)
+        if saved <= 8 * CHUNK and not (self.errors > poor).any():
+            return None
+        where = mended < self.errors
+        self.errors = mended
+        return patches.cut(self.pixels, where, steps)
+
+    @property
+    def worst(self) -> Cell | None:
+        """The worst cell of those that were looked at."""
+        return None if np.isnan(self.errors).all() else metrics.worst_of(self.errors)
+
+    @property
+    def psnr(self) -> float | None:
+        """PSNR in dB of all samples, if all were looked at."""
+        height, width, _ = self.pixels.shape
+        heights, widths = (np.diff([*range(0, n, SIDE), n]) for n in (height, width))
+        error = float(heights @ self.errors @ widths) / (height * width)
+        return None if math.isnan(error) else metrics.decibels(error)
+
+
+def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Which cells of 64 pixels (rows, columns) look drawn: most neighbours are equal, and some differ much.
+
+    pixels: (64 rows, 64 columns, C). Every fourth row is looked at.
+    """
+    height, width, channels = pixels.shape
+    few = pixels[::SPARSE].reshape(height // CELL, CELL // SPARSE, width // CELL, CELL, channels)
+    equal = (few[:, :, :, 1:] == few[:, :, :, :-1]).all(4).mean((1, 3))
+    contrast = (few.max((1, 3)) - few.min((1, 3))).max(2)
+    result: npt.NDArray[np.bool_] = (equal > FLAT) & (contrast > SHARP)
+    return result
+
+
+def boxes(strange: npt.NDArray[np.bool_], windows: list[Box]) -> Iterator[Box]:
+    """For each window of cells the smallest box around its strange ones."""
+    for window in windows:
+        rows, columns = np.nonzero(strange[window.top : window.bottom, window.left : window.right])
+        if len(rows):
+            yield Box(
+                window.top + int(rows.min()),
+                window.left + int(columns.min()),
+                window.top + int(rows.max()) + 1,
+                window.left + int(columns.max()) + 1,
+            )

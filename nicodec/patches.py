@@ -1,0 +1,117 @@
+"""Patches: cells of 16 pixels that are sent as their samples, in levels <-> the bytes of their chunk.
+
+Beside `alpha`. `look` chooses the cells, those that the networks paint badly; a decoder lays them over what
+it painted. Whole numbers only.
+
+A method byte as metadata has it, then: the number of steps from 0 to 255; a bit for each cell, row by row;
+and for each cell with a bit, for each channel, 16 x 16 differences to the level above, of the first row to
+the left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec import container
+from nicodec.errors import BadFile
+from nicodec.tiles import Box
+
+SIDE = 16
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """steps: from 0 to 255. where: bool (R, S), the cells. levels: uint8 (N, C, 16, 16), 0 to `steps`."""
+
+    steps: int
+    where: npt.NDArray[np.bool_]
+    levels: Pixels
+
+    def lay(self, pixels: Pixels, area: Box, shrink: int = 1) -> None:
+        """Lay the patches over the samples (H, W, C) of an area. shrink: how much smaller the picture is."""
+        side = SIDE // shrink
+        near = area.over(side)
+        numbers = np.cumsum(self.where).reshape(self.where.shape) - 1
+        for i, j in np.argwhere(self.where[near.top : near.bottom, near.left : near.right]):
+            row, column = near.top + i, near.left + j
+            patch = samples(self.levels[numbers[row, column]], self.steps).transpose(1, 2, 0)
+            if shrink > 1:
+                small = patch.reshape(side, shrink, side, shrink, -1).mean((1, 3))
+                patch = np.rint(small).astype(np.uint8)
+            box = Box(side * row, side * column, side * (row + 1), side * (column + 1))
+            part = box.cut(area)
+            pixels[part.within(area)] = patch[part.within(box)]
+
+
+def cut(pixels: Pixels, where: npt.NDArray[np.bool_], steps: int) -> Patches:
+    """The cells `where` of a picture (H, W, C)."""
+    channels = pixels.shape[2]
+    levels = np.empty((np.count_nonzero(where), channels, SIDE, SIDE), np.uint8)
+    for patch, (i, j) in zip(levels, np.argwhere(where), strict=True):
+        patch[...] = whole(levels_of(cell(pixels, i, j), steps))
+    return Patches(steps, where, levels)
+
+
+def cell(pixels: Pixels, i: int, j: int) -> Pixels:
+    """The samples of a cell, fewer than 16 x 16 at the edges of a picture."""
+    return pixels[SIDE * i : SIDE * (i + 1), SIDE * j : SIDE * (j + 1)]
+
+
+def whole(levels: Pixels) -> Pixels:
+    """Levels (h, w, C) of a cell -> (C, 16, 16), filled up with those at the edge."""
+    height, width, _ = levels.shape
+    full = np.pad(levels, ((0, SIDE - height), (0, SIDE - width), (0, 0)), mode="edge")
+    return full.transpose(2, 0, 1)
+
+
+def levels_of(values: Pixels, steps: int) -> Pixels:
+    """Samples -> the nearest level of each."""
+    nearest: Pixels = ((values.astype(np.uint32) * steps + 127) // 255).astype(np.uint8)
+    return nearest
+
+
+def samples(levels: Pixels, steps: int) -> Pixels:
+    """Levels -> samples, 0 and 255 exactly; what is no level is 255."""
+    result: Pixels = np.minimum((510 * levels.astype(np.uint32) + steps) // (2 * steps), 255).astype(np.uint8)
+    return result
+
+
+def differences(levels: Pixels) -> Pixels:
+    """Levels (..., 16, 16) less those above, modulo 256; the first row less those to the left."""
+    result = np.diff(levels, axis=-2, prepend=np.uint8(0))
+    result[..., 0, :] = np.diff(levels[..., 0, :], axis=-1, prepend=np.uint8(0))
+    return result
+
+
+def encode(patches: Patches) -> bytes:
+    """The payload of a patches chunk."""
+    parts = (
+        bytes([patches.steps]),
+        np.packbits(patches.where).tobytes(),
+        differences(patches.levels).tobytes(),
+    )
+    return container.deflate(b"".join(parts))
+
+
+def decode(payload: bytes, width: int, height: int, channels: int) -> Patches:
+    """The inverse of `encode`. Raises BadFile; never inflates past what the picture can hold."""
+    rows, columns = -(-height // SIDE), -(-width // SIDE)
+    bitmap = -(-rows * columns // 8)
+    size = channels * SIDE * SIDE
+    data = container.inflate(payload, 1 + bitmap + rows * columns * size)
+    bits = np.unpackbits(np.frombuffer(data[1 : 1 + bitmap], np.uint8))
+    if len(bits) < rows * columns or bits[rows * columns :].any() or not bits.any():
+        raise BadFile("the patches do not fit the picture")
+    count = int(bits.sum(dtype=np.int64))
+    if not data[0] or len(data) != 1 + bitmap + count * size:
+        raise BadFile("the patches have the wrong size")
+    steps = np.frombuffer(data, np.uint8, offset=1 + bitmap).reshape(count, channels, SIDE, SIDE)
+    levels = steps.copy()
+    np.add.accumulate(levels[..., 0, :], axis=-1, dtype=np.uint8, out=levels[..., 0, :])
+    np.add.accumulate(levels, axis=-2, dtype=np.uint8, out=levels)
+    return Patches(data[0], bits[: rows * columns].reshape(rows, columns).astype(np.bool_), levels)

@@ -1,0 +1,84 @@
+"""Networks that are quick, and model files of them, for the tests of training; makes fuzz/tiny.nicmodel too.
+
+`python tests/tiny_models.py` makes one like it anew: what is random depends on torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nicodec.checkpoint import Checkpoint
+from nicodec.prior import ANCHORS
+from nicodec.quantize import MAX_HYPER
+from nicodec.train import export, limits, preview, tables
+from nicodec.train.likelihood import SCALES
+from nicodec.train.model import Model, ModelConfig
+
+TINY = ModelConfig(
+    latent=24,
+    linear=8,
+    width=16,
+    blocks_a=1,
+    blocks_s=1,
+    hyper=8,
+    z=8,
+    context=16,
+    context_blocks=1,
+    latent_blocks_a=3,
+    latent_blocks_s=2,
+)
+FUZZED = replace(
+    TINY, latent=4, linear=1, width=4, hyper=4, z=2, context=4, latent_blocks_a=0, latent_blocks_s=1
+)
+
+
+def unseen(config: ModelConfig) -> tuple[tables.Counts, dict[str, Any]]:
+    """What export is given beside a network, of no pictures: no symbol was counted, and previews are gray."""
+    sets = len(tables.BOUNDS) + 2
+    counts = tables.Counts(
+        y=np.zeros((SCALES, 2 * tables.WIDTH + 1)),
+        z=np.zeros((sets, ANCHORS * config.z, 2 * MAX_HYPER + 1)),
+        bounds=np.zeros((ANCHORS * config.z, sets - 2), np.int16),
+    )
+    small = {
+        "preview.weight": np.zeros((12, config.deep, 1, 1), np.float32),
+        "preview.bias": np.zeros(12, np.float32),
+    }
+    return counts, small
+
+
+def write(model: Model, path: Path) -> Checkpoint:
+    """A model file of a network that has seen no pictures."""
+    return export.write_model(model.eval(), path, path.stem, {"steps": 0}, *unseen(model.config))
+
+
+def random(config: ModelConfig) -> Model:
+    """A network whose every weight is at work: the layers that start at zero get random values too."""
+    torch.manual_seed(0)
+    network = Model(config)
+    network.init_from_patches(torch.randn(2000, 768) * 0.2, (1.5, 40.0))
+    with torch.no_grad():
+        for name, p in network.named_parameters():
+            if not name.startswith(("h_sigma", "log_gain")):
+                p.add_(torch.randn_like(p) * 0.03)
+        network.h_sigma.last.weight.mul_(20)
+    return network.eval()
+
+
+def main() -> None:
+    """As training ends, on pictures of noise."""
+    model = random(FUZZED)
+    pictures = torch.randint(0, 256, (4, 16, 16, 3)).repeat_interleave(8, 1).repeat_interleave(8, 2).byte()
+    limits.measure(model, pictures, pictures)
+    counts = tables.count(model, pictures, list(pictures))
+    path = Path(__file__).parent / "fuzz" / "tiny.nicmodel"
+    export.write_model(model, path, "tiny", {}, counts, preview.fit(model, pictures))
+
+
+if __name__ == "__main__":
+    main()
