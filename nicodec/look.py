@@ -27,7 +27,7 @@ LEAST, FRAME, CHUNK = 4, 8, 32
 POOR, POOREST = 15.0, 10.0
 # What looks drawn: this share of neighbours is equal, and some samples are so far apart. Of photographs few
 # cells are so, and their cost is time alone.
-SPARSE, FLAT, SHARP = 4, 0.8, 128
+SPARSE, FLAT, SHARP = 8, 0.8, 128
 
 
 @dataclass(eq=False)
@@ -95,13 +95,17 @@ class Look:
 def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     """Which cells of 64 pixels (rows, columns) look drawn: most neighbours are equal, and some differ much.
 
-    pixels: (64 rows, 64 columns, C). Every fourth row is looked at.
+    pixels: of whole cells (H, W, C). Every eighth row is looked at.
     """
     height, width, channels = pixels.shape
     few = pixels[::SPARSE].reshape(height // CELL, CELL // SPARSE, width // CELL, CELL, channels)
-    equal = (few[:, :, :, 1:] == few[:, :, :, :-1]).all(4).mean((1, 3))
-    contrast = (few.max((1, 3)) - few.min((1, 3))).max(2)
-    result: npt.NDArray[np.bool_] = (equal > FLAT) & (contrast > SHARP)
+    equal = few[:, :, :, 1:, 0] == few[:, :, :, :-1, 0]
+    for c in range(1, channels):
+        equal &= few[:, :, :, 1:, c] == few[:, :, :, :-1, c]
+    result: npt.NDArray[np.bool_] = equal.mean((1, 3)) > FLAT
+    for i, j in np.argwhere(result):
+        cell = few[i, :, j].reshape(-1, channels)
+        result[i, j] = (cell.max(0) - cell.min(0)).max() > SHARP
     return result
 
 

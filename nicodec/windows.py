@@ -34,6 +34,8 @@ WINDOW, WIDE, SMALLER = 96, 128, 72
 PREVIEW_WINDOW = 400
 # Pixels for each latent position.
 STRIDE = CELL // Y_CELL
+# A latent is strange where its mean square is so many times what nearly all cells of photographs stay under.
+STRANGE = 1.5
 # Nobody trains a network with more channels, or more blocks in a row.
 MAX_WIDTH, MAX_BLOCKS = 2**14, 64
 
@@ -155,7 +157,7 @@ class Windows:
         unit = (np.exp(hats @ self._log_gain) * self._spread)[: self._deep]
         energy = np.einsum("cij,cij,c->ij", latent, latent, (unit**-2 / self._deep).astype(np.float32))
         largest = energy.reshape(band.rows, Y_CELL, band.columns, Y_CELL).max((1, 3))
-        result: npt.NDArray[np.bool_] = largest > self._familiar
+        result: npt.NDArray[np.bool_] = largest > STRANGE * self._familiar
         return result
 
     def residual(
