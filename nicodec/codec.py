@@ -238,15 +238,16 @@ class Codec:
         chunks: list[Chunk],
         strange: npt.NDArray[np.bool_],
     ) -> look.Look:
-        """Decodes the strange cells of a picture and compares them."""
+        """Decodes the strange cells of a picture and compares them, and then what lies around bad ones."""
         seen = look.Look(pixels, header.quality)
-        whole = tiles.cells(header.width, header.height)
-        wanted = list(look.boxes(strange, pieces(whole)))
+        windows = pieces(tiles.cells(header.width, header.height))
         area = Box(0, 0, header.height, header.width)
-        for part, painted in self._painted(
-            header, chunks, area, CELL, wanted, Windows.synthesis, check=False
-        ):
-            seen.see(part, painted)
+        while wanted := list(look.boxes(strange, windows)):
+            for part, painted in self._painted(
+                header, chunks, area, CELL, wanted, Windows.synthesis, check=False
+            ):
+                seen.see(part, painted)
+            strange = seen.spread(self.windows.reach)
         return seen
 
     def _coded(

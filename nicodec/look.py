@@ -25,6 +25,8 @@ from nicodec.tiles import Box
 LEAST, FRAME, CHUNK = 4, 8, 32
 # No cell that was looked at comes back worse than this, in dB: from quality 30 on, and at quality 0.
 POOR, POOREST = 15.0, 10.0
+# With a quarter of that error a cell came out badly, and what is around it is looked at too.
+BADLY = 4
 # What looks drawn: this share of neighbours is equal, and some samples are so far apart. Of photographs few
 # cells are so, and their cost is time alone.
 SPARSE, FLAT, SHARP = 8, 0.8, 128
@@ -52,6 +54,28 @@ class Look:
         ours = self.pixels[area.top : area.bottom, area.left : area.right]
         self.errors[here.top : here.bottom, here.left : here.right] = metrics.cell_errors(ours, painted)
 
+    def spread(self, reach: int) -> npt.NDArray[np.bool_]:
+        """Cells of 64 pixels (rows, columns) that were not looked at, so far from one that came out badly.
+
+        A strange latent spoils what lies around it too. reach: in cells, how far.
+        """
+        height, width, _ = self.pixels.shape
+        rows, columns = -(-height // CELL), -(-width // CELL)
+        fine = np.full((rows * CELL // SIDE, columns * CELL // SIDE), -1.0)
+        fine[: self.errors.shape[0], : self.errors.shape[1]] = np.nan_to_num(self.errors, nan=-1.0)
+        worst = fine.reshape(rows, CELL // SIDE, columns, CELL // SIDE).max((1, 3))
+        near = np.zeros((rows, columns), np.bool_)
+        for i, j in np.argwhere(worst > self._poor / BADLY):
+            near[max(0, i - reach) : i + reach + 1, max(0, j - reach) : j + reach + 1] = True
+        result: npt.NDArray[np.bool_] = near & (worst < 0)
+        return result
+
+    @property
+    def _poor(self) -> float:
+        """The mean squared error beyond which a cell is sent as it is."""
+        result: float = 255**2 / 10 ** (min(POOR, POOREST + self.q / 600) / 10)
+        return result
+
     def mend(self) -> Patches | None:
         """The cells that cost less as patches: bits and squared error together, weighed as the quality does.
 
@@ -59,7 +83,6 @@ class Look:
         patches. None if they are not worth a chunk.
         """
         weight, steps = quantize.lambda_of(self.q), quantize.patch_steps(self.q)
-        poor = 255**2 / 10 ** (min(POOR, POOREST + self.q / 600) / 10)
         mended, saved = np.copy(self.errors), 0.0
         # A cell whose error is worth fewer bits than the smallest patch takes is not tried.
         for i, j in np.argwhere(weight * SIDE**2 * np.nan_to_num(self.errors) > 8 * LEAST):
@@ -69,10 +92,10 @@ class Look:
             coded = zlib.compress(patches.differences(patches.whole(levels)).tobytes(), 9)
             area = ours.shape[0] * ours.shape[1]
             gain = weight * area * (self.errors[i, j] - error) - 8 * (len(coded) - FRAME)
-            if gain > 0 or self.errors[i, j] > poor:
+            if gain > 0 or self.errors[i, j] > self._poor:
                 mended[i, j] = error
                 saved += max(gain, 0)
-        if saved <= 8 * CHUNK and not (self.errors > poor).any():
+        if saved <= 8 * CHUNK and not (self.errors > self._poor).any():
             return None
         where = mended < self.errors
         self.errors = mended

@@ -57,7 +57,8 @@ class Windows:
     How far a network sees: each block one position further, at /8 in g_a and g_s, at /16 on the latent of
     both, in h_a, in the context and in the 3x3 layer of h_mu. Little comes from the end of that reach, so
     a model file names the halos that g_a and g_s need, measured when it was exported. `halo` is in cells,
-    enough for every pixel. crew: how many windows are worked on at once.
+    enough for every pixel; `reach` says how many cells around it a cell of the latent paints on. crew: how
+    many windows are worked on at once.
     """
 
     def __init__(self, checkpoint: Checkpoint, networks: Networks, crew: int = 1) -> None:
@@ -93,6 +94,7 @@ class Windows:
         # The means of a tile need the symbols around it, and those their tables, from a 3x3 layer.
         self._around_mean = -(-(deciding + 1) // Y_CELL)
         self.halo = -(-(deciding + self._around_s) // Y_CELL)
+        self.reach = -(-self._around_s // Y_CELL)
 
     def beside(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
         """work(item) for each, in order, by the crew, while this thread makes the items."""

@@ -1,6 +1,8 @@
 """The look: an encoder finds what would be painted badly and sends it as it is; photographs stay alone."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import drawings
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 import nicodec
-from nicodec import metrics
+from nicodec import container, metrics, patches
 from nicodec.codec import Codec
 from nicodec.look import POOR, Look, boxes, drawn
 from nicodec.tiles import Box
@@ -120,6 +122,40 @@ def test_a_strange_latent_is_looked_at(codec: Codec, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(codec.windows, "_familiar", np.zeros(1, np.float32))
     data = codec.encode(pixels, quality=60)
     assert metrics.worst_cell(pixels, decoded(codec, data)).psnr > 25
+
+
+def test_what_lies_around_a_bad_cell_is_looked_at_too(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A strange latent spoils its neighbours, whose own latents may be like those of photographs."""
+    pixels, noise = photograph(), Box(80, 112, 144, 144)  # parts of four cells of 64 pixels
+    paint, strange = codec._painted, np.zeros((4, 6), bool)
+    strange[1, 1] = True
+
+    def painted(*arguments: Any, **options: Any) -> Iterator[tuple[Box, Array]]:
+        for part, samples in paint(*arguments, **options):
+            spoil = noise.cut(part)
+            if spoil.rows > 0 and spoil.columns > 0:
+                samples[spoil.within(part)] = 255 - pixels[spoil.within(Box(0, 0, 256, 384))]
+            yield part, samples
+
+    monkeypatch.setattr(codec, "_painted", painted)
+    monkeypatch.setattr(codec.windows, "strange", lambda *_: strange)
+    _, found = container.unpack(codec.encode(pixels, quality=60))
+    (sent,) = (chunk.payload for chunk in found if chunk.kind == container.Kind.PATCHES)
+    assert patches.decode(sent, 384, 256, 3).where[5:9, 7:9].all()
+
+
+def test_around_bad_cells_only_what_was_not_seen_is_asked_for() -> None:
+    pixels = np.zeros((200, 300, 1), np.uint8)
+    seen, painted = Look(pixels, 5000), np.zeros((64, 64, 1), np.uint8)
+    assert not seen.spread(1).any()
+    seen.see(Box(64, 64, 128, 128), painted)
+    assert not seen.spread(1).any()
+    painted[20:30, 20:30] = 255
+    seen.see(Box(64, 128, 128, 192), painted)
+    expected = np.zeros((4, 5), bool)
+    expected[:3, 1:4] = True
+    expected[1, 1:3] = False
+    assert np.array_equal(seen.spread(1), expected)
 
 
 def test_what_the_encoder_saw_is_what_a_decoder_gives(codec: Codec) -> None:

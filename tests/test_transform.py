@@ -135,7 +135,9 @@ def test_missing_parts_are_named(model: Checkpoint) -> None:
         tensors = {name: array for name, array in model.tensors.items() if name != lacking}
         networks = Networks(replace(model, tensors=tensors), 1)
         with pytest.raises(BadModel, match=f"the model lacks {lacking}"):
-            networks.h_mu(z, 50) if lacking == "h_mu.cap1.limit" else networks.preview(noise(1, deep, 4, 4), 50)
+            networks.h_mu(z, 50) if lacking == "h_mu.cap1.limit" else networks.preview(
+                noise(1, deep, 4, 4), 50
+            )
 
 
 def test_inputs_that_a_graph_cannot_take_are_bad_models_not_crashes(model: Checkpoint) -> None:
