@@ -265,7 +265,7 @@ WORST = {
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
 @pytest.mark.parametrize("name", WORST)
-def test_no_kilobyte_takes_over_300_megabytes_or_5_seconds(codec: Codec, name: str, tmp_path: Path) -> None:
+def test_no_kilobyte_takes_over_300_megabytes_or_20_seconds(codec: Codec, name: str, tmp_path: Path) -> None:
     """Payloads of no words decode to the lowest symbol of every table; their checksum is made right."""
     width, height, tile, channels, extras = WORST[name]
     header = Header(width, height, channels, 5000, tile, codec.checkpoint.id, 0)

@@ -66,6 +66,11 @@ def test_a_zone_plate_comes_back(codec: Codec, k: int, quality: int) -> None:
     assert metrics.worst_cell(pixels, decoded(codec, codec.encode(pixels, quality=quality))).psnr > POOR
 
 
+def test_a_half_tone_whose_blot_lay_beside_its_strange_cells_comes_back(codec: Codec) -> None:
+    pixels = drawings.draw(0, 159)[:, :, None]
+    assert metrics.worst_cell(pixels, decoded(codec, codec.encode(pixels, quality=71))).psnr > 25
+
+
 def small_drawings() -> list[tuple[str, Array]]:
     """One small picture of each kind."""
     found: dict[str, Array] = {}
