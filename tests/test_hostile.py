@@ -283,4 +283,4 @@ def test_no_kilobyte_takes_over_300_megabytes_or_20_seconds(codec: Codec, name: 
     megabytes, seconds = json.loads(done.stdout)
     print(f"{name}: {megabytes:.0f} MB, {seconds:.1f} s")
     assert megabytes < 300
-    assert seconds < 5
+    assert seconds < 20  # a slow processor takes five
