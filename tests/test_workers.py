@@ -103,7 +103,7 @@ def test_a_program_from_stdin_without_a_main_guard(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-"], input=program, capture_output=True, text=True, cwd=tmp_path, check=False
     )
-    assert (done.stdout, done.stderr) == ("['bytes', 'bytes', 'bytes', 'bytes']\n", "")
+    assert (done.stdout, done.stderr) == ("['Encoded', 'Encoded', 'Encoded', 'Encoded']\n", "")
 
 
 def pictures(folder: Path, count: int) -> Path:

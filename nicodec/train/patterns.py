@@ -226,7 +226,8 @@ def _dithered(rng: np.random.Generator, photograph: Pixels) -> Pixels:
 
 def _few_levels(rng: np.random.Generator, photograph: Pixels) -> Pixels:
     levels = int(rng.integers(2, 17))
-    result: Pixels = (photograph.astype(int) * levels // 256 * 255 // (levels - 1)).astype(np.uint8)
+    scaled = (photograph * rng.uniform(0.5, 1)).astype(int)
+    result: Pixels = (scaled * levels // 256 * 255 // (levels - 1)).astype(np.uint8)
     return result
 
 
