@@ -206,7 +206,8 @@ class Codec:
         size, crc, windows = _tile(whole), SymbolsCrc(), self._windows(pieces(whole))
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
         rows = size[1] * max(1, SHARED // (size[1] * whole.columns))
-        strange = np.full((whole.rows, whole.columns), check)
+        # A picture of less than a cell costs next to nothing to look at, and is seldom a photograph.
+        strange = np.full((whole.rows, whole.columns), check or min(height, width) < CELL)
 
         payloads: list[Chunk] = []
         for band, y in windows.analysis(picture.pixels, q, ranges, z, rows):

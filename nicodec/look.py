@@ -27,9 +27,9 @@ LEAST, FRAME, CHUNK = 4, 8, 32
 POOR, POOREST = 15.0, 10.0
 # With a quarter of that error a cell came out badly, and what is around it is looked at too.
 BADLY = 4
-# What looks drawn: this share of neighbours is equal, and some samples are so far apart. Of photographs few
-# cells are so, and their cost is time alone.
-SPARSE, FLAT, SHARP = 8, 0.8, 128
+# What looks drawn: this share of neighbours is equal, and some samples are so far apart; or neighbours are
+# so far apart on average. Of photographs few cells are so, and their cost is time alone.
+SPARSE, FLAT, SHARP, ROUGH = 8, 0.8, 128, 40
 
 
 @dataclass(eq=False)
@@ -116,7 +116,10 @@ class Look:
 
 
 def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-    """Which cells of 64 pixels (rows, columns) look drawn: most neighbours are equal, and some differ much.
+    """Which cells of 64 pixels (rows, columns) look drawn: as flats with edges, or all but noise.
+
+    Flats with edges: most neighbours are equal, and some samples differ much. Noise: neighbours differ much
+    on average, as in dots of single pixels, which a network may take for an even gray.
 
     pixels: of whole cells (H, W, C). Every eighth row is looked at.
     """
@@ -129,6 +132,8 @@ def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     for i, j in np.argwhere(result):
         cell = few[i, :, j].reshape(-1, channels)
         result[i, j] = (cell.max(0) - cell.min(0)).max() > SHARP
+    steps = np.abs(np.diff(few.astype(np.int16), axis=3)).max(4)
+    result |= steps.mean((1, 3)) > ROUGH
     return result
 
 

@@ -191,11 +191,18 @@ def test_results_keep_what_was_seen_through_worker_processes(codec: Codec) -> No
     assert data.psnr is not None
 
 
-def test_drawn_are_flat_cells_with_sharp_edges() -> None:
+def test_drawn_are_flats_with_sharp_edges_and_noise() -> None:
     flat = np.full((64, 192, 3), 200, np.uint8)
     flat[10:20, 70:80] = 0
     flat[:, 128:] = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
-    assert drawn(flat).tolist() == [[False, True, False]]
+    assert drawn(flat).tolist() == [[False, True, True]]
+
+
+def test_dots_of_single_pixels_come_back(codec: Codec) -> None:
+    """A network may take them for an even gray, whose latent is as ordinary as can be."""
+    dots = np.zeros((100, 130, 1), np.uint8)
+    dots[::2, ::2] = dots[1::2, 1::2] = 255
+    assert metrics.psnr(dots, decoded(codec, codec.encode(dots, quality=70))) > 25
 
 
 def test_boxes_hold_all_strange_cells_and_no_more() -> None:
