@@ -229,7 +229,7 @@ class Codec:
             if blob and not strip:
                 chunks.append(Chunk(kind, container.deflate(blob)))
         data = Encoded(container.pack(header, chunks))
-        data.worst_cell, data.psnr = seen.worst, seen.psnr
+        data.worst_cell, data.psnr = seen.worst, seen.psnr if check else None
         return data
 
     def _look(
