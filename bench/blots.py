@@ -160,13 +160,10 @@ def linear_only(codec: nicodec.Codec, data: bytes) -> Pixels:
     """What a file decodes to by the linear layer of g_s alone (docs/FORMAT.md, section 3)."""
     header, chunks = container.unpack(data)
     symbols, tensors = codec.symbols_of(header, chunks), codec.checkpoint.tensors
-    weight, bias, log_gain = (
-        tensors[name].astype(np.float32)
-        for name in ("g_s.shortcut.weight", "g_s.shortcut.bias", "log_gain")
-    )  # fmt: skip
-    hats = np.maximum(0, 1 - np.abs(np.float32(header.quality / 1000) - np.arange(11, dtype=np.float32)))
+    weight, bias = (tensors[f"g_s.shortcut.{part}"].astype(np.float32) for part in ("weight", "bias"))
     # Latents come in quantiser steps; the layer reads what they were before their gains.
-    weight = weight.reshape(len(weight), -1) / np.exp(hats @ log_gain)
+    gain = codec.windows.gain(header.quality).astype(np.float32)
+    weight = weight.reshape(len(weight), -1) / gain
     canvas = np.empty((header.height, header.width, header.channels), np.uint8)
     whole = tiles.Box(0, 0, header.height, header.width)
     for window in pieces(symbols.cells):

@@ -300,7 +300,8 @@ class Codec:
             return self._preview(header, chunks)
         area = _area(header, region)
         wanted = pieces(area.over(CELL))
-        canvas = self._paint(header, chunks, area, CELL, wanted, Windows.synthesis, check=region is None)
+        painted = self._painted(header, chunks, area, CELL, wanted, Windows.synthesis, check=region is None)
+        canvas = _canvas(area, header.channels, painted)
 
         extra = {c.kind: c.payload for c in chunks}
         plane = extra.get(Kind.ALPHA)
@@ -313,29 +314,13 @@ class Codec:
         whole = Box(0, 0, -(-header.height // PREVIEW), -(-header.width // PREVIEW))
         cell = CELL // PREVIEW
         wanted = list(tiles.windows(whole.over(cell), PREVIEW_WINDOW))
-        canvas = self._paint(header, chunks, whole, cell, wanted, Windows.preview, check=True)
+        painted = self._painted(header, chunks, whole, cell, wanted, Windows.preview, check=True)
+        canvas = _canvas(whole, header.channels, painted)
         extra = {c.kind: c.payload for c in chunks}
         clear = None
         if Kind.ALPHA in extra:
             clear = image.reduced(alpha.decode(extra[Kind.ALPHA], header.width, header.height), PREVIEW)
         return canvas.finish(clear, *_metadata(extra))
-
-    def _paint(
-        self,
-        header: Header,
-        chunks: list[Chunk],
-        area: Box,
-        cell: int,
-        wanted: list[Box],
-        render: Callable[[Windows, Box, Symbols, int], Callable[[], Planes]],
-        *,
-        check: bool,
-    ) -> image.Canvas:
-        """An area of samples, made of the windows of cells that cover it; arguments as of `_painted`."""
-        canvas = image.Canvas(area.columns, area.rows, header.channels)
-        for part, pixels in self._painted(header, chunks, area, cell, wanted, render, check=check):
-            canvas.paste(pixels, part.left - area.left, part.top - area.top)
-        return canvas
 
     def _painted(
         self,
@@ -477,6 +462,14 @@ class Codec:
                 f" not with {shown(self.checkpoint.name)} ({self.checkpoint.id.hex()})"
             )
         return Symbols(header, chunks, networks or self.networks, self.y_tables, self.z_tables)
+
+
+def _canvas(area: Box, channels: int, painted: Iterable[tuple[Box, npt.NDArray[np.uint8]]]) -> image.Canvas:
+    """An area of samples, made of pieces with their places."""
+    canvas = image.Canvas(area.columns, area.rows, channels)
+    for part, pixels in painted:
+        canvas.paste(pixels, part.left - area.left, part.top - area.top)
+    return canvas
 
 
 def _tile(whole: Box) -> tuple[int, int]:

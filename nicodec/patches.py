@@ -11,6 +11,8 @@ the left.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,14 +34,19 @@ class Patches:
     where: npt.NDArray[np.bool_]
     levels: Pixels
 
+    @cached_property
+    def _numbers(self) -> npt.NDArray[np.integer[Any]]:
+        """For each cell that is sent, which of the patches it is (R, S)."""
+        numbers: npt.NDArray[np.integer[Any]] = np.cumsum(self.where).reshape(self.where.shape) - 1
+        return numbers
+
     def lay(self, pixels: Pixels, area: Box, shrink: int = 1) -> None:
         """Lay the patches over the samples (H, W, C) of an area. shrink: how much smaller the picture is."""
         side = SIDE // shrink
         near = area.over(side)
-        numbers = np.cumsum(self.where).reshape(self.where.shape) - 1
         for i, j in np.argwhere(self.where[near.top : near.bottom, near.left : near.right]):
             row, column = near.top + i, near.left + j
-            patch = samples(self.levels[numbers[row, column]], self.steps).transpose(1, 2, 0)
+            patch = samples(self.levels[self._numbers[row, column]], self.steps).transpose(1, 2, 0)
             if shrink > 1:
                 small = patch.reshape(side, shrink, side, shrink, -1).mean((1, 3))
                 patch = np.rint(small).astype(np.uint8)

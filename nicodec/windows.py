@@ -148,6 +148,12 @@ class Windows:
         x = quantize.planes(tiles.cut(pixels, seen.times(STRIDE)))
         return tiles.crop(self.networks.g_a(x, q / 100), seen, inner)
 
+    def gain(self, q: int) -> npt.NDArray[np.float64]:
+        """Quantiser gain of each channel (L,) at a quality in hundredths, for what no graph computes."""
+        hats = np.maximum(0, 1 - np.abs(q / 1000 - np.arange(prior.ANCHORS)))
+        result: npt.NDArray[np.float64] = np.exp(hats @ self._log_gain)
+        return result
+
     def strange(self, band: Box, y: Rows, q: int) -> npt.NDArray[np.bool_]:
         """Which cells (rows, columns) of a band hold latents that are far from those of training pictures.
 
@@ -155,8 +161,7 @@ class Windows:
         networks fail it is twice what it is in photographs.
         """
         latent = y.view(band.times(Y_CELL))[0, : self._deep]
-        hats = np.maximum(0, 1 - np.abs(q / 1000 - np.arange(prior.ANCHORS)))
-        unit = (np.exp(hats @ self._log_gain) * self._spread)[: self._deep]
+        unit = (self.gain(q) * self._spread)[: self._deep]
         energy = np.einsum("cij,cij,c->ij", latent, latent, (unit**-2 / self._deep).astype(np.float32))
         largest = energy.reshape(band.rows, Y_CELL, band.columns, Y_CELL).max((1, 3))
         result: npt.NDArray[np.bool_] = largest > STRANGE * self._familiar
