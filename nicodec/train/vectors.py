@@ -198,7 +198,9 @@ def _with_patches(data: bytes, shown: Pixels) -> bytes:
     where = np.indices((cells.bottom, cells.right)).sum(0) % 2 == 0
     where[-1, -1] = True
     payload = patches.encode(patches.cut(shown, where, 20))
-    return container.pack(header, [*chunks, Chunk(Kind.PATCHES, payload)])
+    # The encoder may have sent patches of its own.
+    others = [chunk for chunk in chunks if chunk.kind != Kind.PATCHES]
+    return container.pack(header, [*others, Chunk(Kind.PATCHES, payload)])
 
 
 def _packed(
