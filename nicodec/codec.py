@@ -38,7 +38,7 @@ from nicodec.extras import from_torch
 from nicodec.files import read_bytes, shown
 from nicodec.hyper import HyperTables
 from nicodec.image import Picture, Source
-from nicodec.symbols import Symbols, SymbolsCrc
+from nicodec.symbols import Residual, Symbols, SymbolsCrc
 from nicodec.tiles import Y_CELL, Box, Rows
 from nicodec.transform import Networks, Planes
 from nicodec.windows import PREVIEW_WINDOW, Windows, pieces
@@ -56,6 +56,8 @@ BAND, LOWEST = 1536, 4
 SHARED = 768
 # The most windows at once, each of which takes about 50 MB; of more threads several share one.
 CREW = 8
+# Bytes of symbols that an encoder keeps for its look at what they decode to. It decodes the others anew.
+KEPT = 2**26
 # A preview shows one sample for so many pixels each way.
 PREVIEW = 8
 
@@ -210,16 +212,21 @@ class Codec:
         strange = np.full((whole.rows, whole.columns), check or min(height, width) < CELL)
 
         payloads: list[Chunk] = []
+        known: dict[int, Residual] = {}
         for band, y in windows.analysis(picture.pixels, q, ranges, z, rows):
             if refine is not None:
                 refine(band, y, z)
             drawn = look.drawn(tiles.cut(picture.pixels, band.times(CELL)))
-            tiles.crop(strange[None, None], whole, band)[...] |= windows.strange(band, y, q) | drawn
-            payloads += self._coded(windows, band, y, z, q, size, crc)
+            here = tiles.crop(strange[None, None], whole, band)[0, 0]
+            here |= windows.strange(band, y, q) | drawn
+            for tile, r, chunk in self._coded(windows, band, y, z, q, size, crc):
+                if here[tile.within(band)].any() and sum(a.nbytes for a in known.values()) < KEPT:
+                    known[len(payloads)] = r
+                payloads.append(chunk)
         header = Header(width, height, channels, q, size, self.checkpoint.id, crc.value(z))
         chunks = [Chunk(Kind.Z, self.z_tables.write(z, q))]
         chunks += payloads
-        seen = self._look(picture.pixels, header, chunks, strange)
+        seen = self._look(picture.pixels, header, chunks, strange, known)
         mended = seen.mend()
         if picture.alpha is not None:
             chunks.append(Chunk(Kind.ALPHA, alpha.encode(picture.alpha)))
@@ -238,6 +245,7 @@ class Codec:
         header: Header,
         chunks: list[Chunk],
         strange: npt.NDArray[np.bool_],
+        known: dict[int, Residual],
     ) -> look.Look:
         """Decodes the strange cells of a picture and compares them, and then what lies around bad ones."""
         seen = look.Look(pixels, header.quality)
@@ -245,7 +253,7 @@ class Codec:
         area = Box(0, 0, header.height, header.width)
         while wanted := list(look.boxes(strange, windows)):
             for part, painted in self._painted(
-                header, chunks, area, CELL, wanted, Windows.synthesis, check=False
+                header, chunks, area, CELL, wanted, Windows.synthesis, check=False, known=known
             ):
                 seen.see(part, painted)
             strange = seen.spread(self.windows.reach)
@@ -260,15 +268,16 @@ class Codec:
         q: int,
         size: tuple[int, int],
         crc: SymbolsCrc,
-    ) -> list[Chunk]:
-        """The tiles of a band of cells, each a chunk of the file; adds their symbols to the checksum."""
+    ) -> list[tuple[Box, Residual, Chunk]]:
+        """The tiles of a band of cells, their symbols, and the chunk of each; adds them to the checksum."""
         here = band.times(Y_CELL)
         r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
 
-        def coded(tile: Box) -> Chunk:
+        def coded(tile: Box) -> tuple[Box, Residual, Chunk]:
             part, index = windows.residual(tile, y, z, q, self.y_tables)
             tiles.crop(r, here, tile.times(Y_CELL))[...] = part
-            return Chunk(Kind.Y, entropy.encode(part.reshape(-1), index.reshape(-1), self.y_tables))
+            payload = entropy.encode(part.reshape(-1), index.reshape(-1), self.y_tables)
+            return tile, part, Chunk(Kind.Y, payload)
 
         chunks = list(windows.beside(coded, tiles.grid(band, size)))
         crc.add(r)
@@ -332,16 +341,17 @@ class Codec:
         render: Callable[[Windows, Box, Symbols, int], Callable[[], Planes]],
         *,
         check: bool,
+        known: dict[int, Residual] | None = None,
     ) -> Iterator[tuple[Box, npt.NDArray[np.uint8]]]:
         """Samples of windows of cells, as far as they lie in an area, each with its place.
 
         cell: samples for each cell of what `render` makes. check: all symbols are read; hold them against
-        their checksum.
+        their checksum. known: as for `Symbols`.
         """
         if not wanted:
             return
         windows = self._windows(wanted)
-        found = self.symbols_of(header, chunks, windows.networks)
+        found = self.symbols_of(header, chunks, windows.networks, known)
         sent = [c.payload for c in chunks if c.kind == Kind.PATCHES]
         over = [patches.decode(p, header.width, header.height, header.channels) for p in sent]
 
@@ -449,10 +459,16 @@ class Codec:
         alone = self.device != "cpu" or self.threads == 1
         return self if alone else Codec(self.checkpoint, threads=1)
 
-    def symbols_of(self, header: Header, chunks: list[Chunk], networks: Networks | None = None) -> Symbols:
+    def symbols_of(
+        self,
+        header: Header,
+        chunks: list[Chunk],
+        networks: Networks | None = None,
+        known: dict[int, Residual] | None = None,
+    ) -> Symbols:
         """The integers of a file that `container.unpack` took apart, decoded as they are asked for.
 
-        networks: what computes their tables, unless it is those of this codec.
+        networks: what computes their tables, unless it is those of this codec. known: as for `Symbols`.
 
         Raises ModelNotFound if the file was made with another model.
         """
@@ -461,7 +477,7 @@ class Codec:
                 f"the file was made with the model {header.model.hex()},"
                 f" not with {shown(self.checkpoint.name)} ({self.checkpoint.id.hex()})"
             )
-        return Symbols(header, chunks, networks or self.networks, self.y_tables, self.z_tables)
+        return Symbols(header, chunks, networks or self.networks, self.y_tables, self.z_tables, known)
 
 
 def _canvas(area: Box, channels: int, painted: Iterable[tuple[Box, npt.NDArray[np.uint8]]]) -> image.Canvas:

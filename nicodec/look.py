@@ -21,8 +21,10 @@ from nicodec.metrics import Cell
 from nicodec.patches import SIDE, Patches
 from nicodec.tiles import Box
 
-# Bytes of the smallest patch; of the frame of a zlib stream, which patches share; of a chunk without them.
-LEAST, FRAME, CHUNK = 4, 8, 32
+# Bytes of the frame of a zlib stream, which patches share; of a chunk without them.
+FRAME, CHUNK = 8, 32
+# zlib takes at least these bits for each kind of row in a patch: most patches need not be tried.
+ROW_BITS = 8
 # No cell that was looked at comes back worse than this, in dB: from quality 30 on, and at quality 0.
 POOR, POOREST = 15.0, 10.0
 # With a quarter of that error a cell came out badly, and what is around it is looked at too.
@@ -84,15 +86,16 @@ class Look:
         """
         weight, steps = quantize.lambda_of(self.q), quantize.patch_steps(self.q)
         mended, saved = np.copy(self.errors), 0.0
-        # A cell whose error is worth fewer bits than the smallest patch takes is not tried.
-        for i, j in np.argwhere(weight * SIDE**2 * np.nan_to_num(self.errors) > 8 * LEAST):
+        for i, j in np.argwhere(weight * SIDE**2 * np.nan_to_num(self.errors) > ROW_BITS):
             ours = patches.cell(self.pixels, i, j)
-            levels = patches.levels_of(ours, steps)
+            levels, area = patches.levels_of(ours, steps), ours.shape[0] * ours.shape[1]
+            coded, poor = patches.differences(patches.whole(levels)).tobytes(), self.errors[i, j] > self._poor
+            rows = {coded[at : at + SIDE] for at in range(0, len(coded), SIDE)}
+            if weight * area * self.errors[i, j] < ROW_BITS * len(rows) and not poor:
+                continue
             error = metrics.cell_errors(ours, patches.samples(levels, steps))[0, 0]
-            coded = zlib.compress(patches.differences(patches.whole(levels)).tobytes(), 9)
-            area = ours.shape[0] * ours.shape[1]
-            gain = weight * area * (self.errors[i, j] - error) - 8 * (len(coded) - FRAME)
-            if gain > 0 or self.errors[i, j] > self._poor:
+            gain = weight * area * (self.errors[i, j] - error) - 8 * (len(zlib.compress(coded, 9)) - FRAME)
+            if gain > 0 or poor:
                 mended[i, j] = error
                 saved += max(gain, 0)
         if saved <= 8 * CHUNK and not (self.errors > self._poor).any():
@@ -124,17 +127,22 @@ def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     pixels: of whole cells (H, W, C). Every eighth row is looked at.
     """
     height, width, channels = pixels.shape
-    few = pixels[::SPARSE].reshape(height // CELL, CELL // SPARSE, width // CELL, CELL, channels)
-    equal = few[:, :, :, 1:, 0] == few[:, :, :, :-1, 0]
+    few = pixels[::SPARSE]
+    steps = np.maximum(few[:, 1:], few[:, :-1]) - np.minimum(few[:, 1:], few[:, :-1])
+    largest = steps[:, :, 0]
     for c in range(1, channels):
-        equal &= few[:, :, :, 1:, c] == few[:, :, :, :-1, c]
-    result: npt.NDArray[np.bool_] = equal.mean((1, 3)) > FLAT
-    for i, j in np.argwhere(result):
-        cell = few[i, :, j].reshape(-1, channels)
-        result[i, j] = (cell.max(0) - cell.min(0)).max() > SHARP
-    steps = np.abs(np.diff(few.astype(np.int16), axis=3)).max(4)
-    result |= steps.mean((1, 3)) > ROUGH
-    return result
+        largest = np.maximum(largest, steps[:, :, c])
+    # The step from the last column of a cell into the next cell is nobody's.
+    rows, columns = height // CELL, width // CELL
+    own = np.zeros((len(few), width), np.uint8)
+    own[:, :-1] = largest
+    inside = own.reshape(rows, CELL // SPARSE, columns, CELL)[..., :-1]
+    flat: npt.NDArray[np.bool_] = np.count_nonzero(inside == 0, axis=(1, 3)) > FLAT * inside[0, :, 0].size
+    for i, j in np.argwhere(flat):
+        cell = few[i * CELL // SPARSE : (i + 1) * CELL // SPARSE, j * CELL : (j + 1) * CELL]
+        flat[i, j] = (cell.max((0, 1)) - cell.min((0, 1))).max() > SHARP
+    rough: npt.NDArray[np.bool_] = inside.sum((1, 3), dtype=np.uint32) > ROUGH * inside[0, :, 0].size
+    return flat | rough
 
 
 def boxes(strange: npt.NDArray[np.bool_], windows: list[Box]) -> Iterator[Box]:

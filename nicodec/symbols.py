@@ -28,12 +28,20 @@ class Symbols:
     """What a decoder reads. Raises what `entropy.Decoder` raises.
 
     z: int8 (1, Z, R, S). `residual` decodes the tiles that it needs and keeps them until `forget`; each is
-    decoded once. h_sigma needs z one cell around a tile, for its one 3x3 layer.
+    decoded once. h_sigma needs z one cell around a tile, for its one 3x3 layer. known: r (1, L, 4h, 4w) of
+    tiles, by number, that an encoder still has.
     """
 
     def __init__(
-        self, header: Header, chunks: list[Chunk], networks: Networks, y_tables: Tables, z_tables: HyperTables
+        self,
+        header: Header,
+        chunks: list[Chunk],
+        networks: Networks,
+        y_tables: Tables,
+        z_tables: HyperTables,
+        known: dict[int, Residual] | None = None,
     ) -> None:
+        self._known = known or {}
         self._header, self._chunks, self._networks, self._tables = header, chunks, networks, y_tables
         self.cells = tiles.cells(header.width, header.height)
         self.z = z_tables.read(chunks[0].payload, self.cells.rows, self.cells.columns, header.quality)
@@ -62,11 +70,14 @@ class Symbols:
         if number in self._read:
             return
         tile, band = self._boxes[number].times(Y_CELL), self._bands[i].times(Y_CELL)
-        index = scale_index(self._networks, self.z, self._boxes[number], self._header.quality)
-        found = entropy.decode(self._chunks[1 + number].payload, index.reshape(-1), self._tables)
+        found = self._known.get(number)
+        if found is None:
+            index = scale_index(self._networks, self.z, self._boxes[number], self._header.quality)
+            flat = entropy.decode(self._chunks[1 + number].payload, index.reshape(-1), self._tables)
+            found = flat.reshape(index.shape)
         if i not in self._rows:
-            self._rows[i] = np.empty((1, index.shape[1], band.rows, band.columns), np.int16)
-        tiles.crop(self._rows[i], band, tile)[...] = found.reshape(index.shape)
+            self._rows[i] = np.empty((1, found.shape[1], band.rows, band.columns), np.int16)
+        tiles.crop(self._rows[i], band, tile)[...] = found
         self._read.add(number)
 
     def forget(self, above: int) -> None:
