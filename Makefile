@@ -7,7 +7,7 @@ DEMO_VENV := build/venv-demo
 LOWEST_VENV := build/venv-lowest
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(SCRIPTS)
-RUNTIME := pyproject.toml README.md LICENSE $(wildcard nicodec/*.py nicodec/*/*.py checkpoints/*)
+RUNTIME := pyproject.toml README.md LICENSE $(wildcard nicodec/*.py nicodec/*/*.py nicodec/*/*/*.py checkpoints/*)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -45,7 +45,7 @@ demo: $(DEMO_VENV)/.installed  ## a photograph as .nic and as JPEG: sizes, and a
 	$(DEMO_VENV)/$(SCRIPTS)/python bench/demo.py $(if $(PHOTO),"$(PHOTO)")
 
 vectors: $(VENV)/.installed  ## add the conformance vectors of the newest model; those that exist never change
-	$(BIN)/python -m nicodec.train.vectors
+	$(BIN)/python bench/conformance.py
 
 bench: $(VENV)/.installed  ## rate-distortion against the other codecs: make bench ARGS=FOLDER
 	$(BIN)/nicodec bench $(ARGS)

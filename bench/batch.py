@@ -13,7 +13,6 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,10 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 import nicodec
-from nicodec import cluster, jobs
-from nicodec.batch import Job
 from nicodec.bench.photographs import find_images, load, photographs
-from nicodec.workers import Apart, cores, in_order
+from nicodec.cli import jobs
+from nicodec.cli.plan import Job
+from nicodec.parallel.cluster import Cluster
+from nicodec.parallel.processes import Local
+from nicodec.parallel.threads import cores
 
 REPEATS = 3
 
@@ -70,21 +71,14 @@ def beside_ray(codec: nicodec.Codec, pictures: list[np.ndarray], folder: Path) -
     for n, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / f"{n}.png", compress_level=1)
         todo.append(Job(str(folder / f"{n}.png"), str(folder / f"{n}.nic")))
-    work = jobs.Encode(nicodec.Codec(codec.checkpoint, threads=1), {}, force=True)
-
-    def here() -> Iterator[object]:
-        with Apart(work) as do:
-            yield from in_order(do, todo, cores())
-
+    work = jobs.Encode(nicodec.Codec(codec.checkpoint, threads=1), {}, jobs.Writing(force=True))
     table = Table("engine", "until the first", "all", "a picture, after the first")
-    for name, engine in (("local", here), ("ray", lambda: cluster.spread(work, todo))):
+    for name, engine in (("local", Local()), ("ray", Cluster())):
         start, times = time.perf_counter(), []
-        for _ in engine():
+        for _ in engine.answers(work, todo):
             times.append(time.perf_counter() - start)
         each = (times[-1] - times[0]) / max(1, len(times) - 1)
-        table.add_row(
-            name, f"{times[0]:.1f} s", f"{time.perf_counter() - start:.1f} s", f"{1000 * each:.0f} ms"
-        )
+        table.add_row(name, f"{times[0]:.1f} s", f"{time.perf_counter() - start:.1f} s", f"{1000 * each:.0f} ms")
     return table
 
 

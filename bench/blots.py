@@ -33,11 +33,12 @@ from rich.progress import track
 from rich.table import Table
 
 import nicodec
-from nicodec import container, image, metrics, quantize, tiles
 from nicodec.bench.photographs import find_images
-from nicodec.metrics import CELL_SIDE, Cell, cell_errors, decibels
-from nicodec.windows import pieces
-from nicodec.workers import cores
+from nicodec.bitstream import container, tiles
+from nicodec.coding import layout, quantize
+from nicodec.parallel.threads import cores
+from nicodec.picture import metrics, reader
+from nicodec.picture.metrics import CELL_SIDE, Cell, cell_errors, decibels
 
 Pixels = NDArray[np.uint8]
 
@@ -58,7 +59,7 @@ class Job:
     def pixels(self) -> Pixels:
         """(H, W, 1) or (H, W, 3); Raises BadImage."""
         if isinstance(self.source, Path):
-            return image.read(self.source).pixels
+            return reader.read(self.source).pixels
         drawn = drawings.draw(*self.source)
         return drawn.reshape(*drawn.shape[:2], -1)
 
@@ -158,16 +159,17 @@ def compare(pixels: Pixels, decoded: Pixels, plain: Pixels) -> Linear:
 
 def linear_only(codec: nicodec.Codec, data: bytes) -> Pixels:
     """What a file decodes to by the linear layer of g_s alone (docs/FORMAT.md, section 3)."""
-    header, chunks = container.unpack(data)
-    symbols, tensors = codec.symbols_of(header, chunks), codec.checkpoint.tensors
+    file = container.unpack(data)
+    header = file.header
+    symbols, tensors = codec.symbols_of(file), codec.checkpoint.tensors
     weight, bias = (tensors[f"g_s.shortcut.{part}"].astype(np.float32) for part in ("weight", "bias"))
     # Latents come in quantiser steps; the layer reads what they were before their gains.
-    gain = codec.windows.gain(header.quality).astype(np.float32)
+    gain = codec.familiar.gain(header.quality).astype(np.float32)
     weight = weight.reshape(len(weight), -1) / gain
     canvas = np.empty((header.height, header.width, header.channels), np.uint8)
     whole = tiles.Box(0, 0, header.height, header.width)
-    for window in pieces(symbols.cells):
-        latent = np.concatenate(codec.windows.latent(window, symbols, header.quality)(), axis=1)[0]
+    for window in layout.windows(symbols.cells):
+        latent = np.concatenate(codec.crew.alone.latent(window, symbols, header.quality)(), axis=1)[0]
         flat = np.tensordot(weight, latent.astype(np.float32), 1) + bias[:, None, None]
         rows, columns = latent.shape[1:]
         planes = flat.reshape(16, 16, 3, rows, columns).transpose(2, 3, 0, 4, 1)
@@ -252,15 +254,7 @@ def report(rows: Sequence[Row], count: int, console: Console) -> None:
                 table.add_row(fall["name"], f"{fall['low']:g}", f"{fall['high']:g}", f"{fall['db']:.2f}")
             console.print(table)
     table = Table(title="the worst cells")
-    for heading in (
-        "",
-        "picture",
-        "quality",
-        "x, y",
-        "dB",
-        "mean dB",
-        *["by the linear layers"] * ("blots" in total),
-    ):
+    for heading in ("", "picture", "quality", "x, y", "dB", "mean dB", *["by the linear layers"] * ("blots" in total)):
         table.add_column(heading, overflow="fold")
     for rank, row in enumerate(worst_first(rows, count), 1):
         numbers = [f"{row.worst.psnr:.1f}", f"{row.psnr:.1f}"]
@@ -360,9 +354,7 @@ def _look(job: Job, linear: bool) -> Row | Failure:
     return look(job, _codec, linear)
 
 
-def look_at_all(
-    jobs: Sequence[Job], codec: nicodec.Codec, linear: bool, workers: int
-) -> Iterator[Row | Failure]:
+def look_at_all(jobs: Sequence[Job], codec: nicodec.Codec, linear: bool, workers: int) -> Iterator[Row | Failure]:
     """A row for each job, in order; by processes of one thread each, or one alone by this process."""
     if workers == 1:
         yield from (look(job, codec, linear) for job in jobs)
@@ -380,9 +372,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     both.add_argument("--linear", action="store_true", help="look also at what the linear layers alone give")
     both.add_argument("--show", type=Path, metavar="DIR", help="write the worst as PNGs into this folder")
     both.add_argument("--worst", type=int, default=20, metavar="N", help="how many to list and to show")
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     modes = parser.add_subparsers(dest="mode", required=True)
     drawn = modes.add_parser("drawn", parents=[both], help="drawn pictures")
     drawn.add_argument("--count", type=int, default=2000)
@@ -390,9 +380,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     drawn.add_argument("--qualities", type=quality_list, default=[], help="default: one of its own for each")
     folder = modes.add_parser("folder", parents=[both], help="pictures of one's own")
     folder.add_argument("paths", nargs="+", type=Path, help="pictures and folders")
-    folder.add_argument(
-        "--qualities", type=quality_list, default=quality_list("45:95:5"), help="FROM:TO:STEP or A,B,C"
-    )
+    folder.add_argument("--qualities", type=quality_list, default=quality_list("45:95:5"), help="FROM:TO:STEP or A,B,C")
     return parser.parse_args(given)
 
 

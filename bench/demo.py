@@ -8,13 +8,13 @@ import importlib.util
 import io
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import nicodec
+from nicodec.coding import targets
 
 INK, PAPER, FAINT = "#1b1b1f", "#ffffff", "#6b6b76"
 GAP, ZOOM, WIDEST = 20, 4, 900
@@ -45,28 +45,19 @@ def opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
-def lowest_quality(reached: Callable[[int], bool]) -> int:
-    """The lowest JPEG quality, 1 to 100, at which `reached` holds, by bisection; 101 if it never does."""
-    low, high = 1, 101
-    while low < high:
-        middle = (low + high) // 2
-        if reached(middle):
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
 def jpeg_of_equal_psnr(image: Image.Image, goal: float) -> tuple[float, str]:
     """Bytes of the JPEG with PSNR `goal`, and how they were found.
 
     Quality comes in whole steps, so no file has just that PSNR: the size lies between those of two
     neighbours and is interpolated, its logarithm linearly in dB.
     """
-    above = lowest_quality(lambda quality: psnr(image, opened(as_jpeg(image, quality))) >= goal)
-    if above in (1, 101):
-        end = min(above, 100)
-        return len(as_jpeg(image, end)), f"quality {end}, the end of its range: not of equal PSNR"
+
+    def reached(quality: int) -> float:
+        return psnr(image, opened(as_jpeg(image, quality)))
+
+    above = 1 + targets.crossing(lambda n: reached(1 + n), goal, 99, reach=True)
+    if above == 1 or reached(above) < goal:
+        return len(as_jpeg(image, above)), f"quality {above}, the end of its range: not of equal PSNR"
     small, large = as_jpeg(image, above - 1), as_jpeg(image, above)
     low, high = psnr(image, opened(small)), psnr(image, opened(large))
     share = (goal - low) / (high - low)
@@ -79,7 +70,7 @@ def jpeg_of_equal_psnr(image: Image.Image, goal: float) -> tuple[float, str]:
 
 def jpeg_of_equal_size(image: Image.Image, size: int) -> tuple[bytes, int]:
     """The best JPEG of at most `size` bytes and its quality; quality 1 where even that is larger."""
-    quality = max(lowest_quality(lambda quality: len(as_jpeg(image, quality)) > size) - 1, 1)
+    quality = 1 + targets.crossing(lambda n: math.log(len(as_jpeg(image, 1 + n))), math.log(size), 99)
     return as_jpeg(image, quality), quality
 
 
@@ -115,9 +106,7 @@ def comparison(panels: list[tuple[str, str, Image.Image]]) -> Image.Image:
 def main() -> None:
     """Make everything in the folder --out; print the sizes."""
     parser = argparse.ArgumentParser(description="A photograph as .nic and as JPEG, side by side.")
-    parser.add_argument(
-        "picture", type=Path, nargs="?", help="default: a photograph from scikit-image's wheel"
-    )
+    parser.add_argument("picture", type=Path, nargs="?", help="default: a photograph from scikit-image's wheel")
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder to write to")
     parser.add_argument("--quality", type=float, default=40, help="of the .nic file, 0 to 100")
     options = parser.parse_args()

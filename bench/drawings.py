@@ -27,9 +27,7 @@ def draw(seed: int, number: int) -> Pixels:
     """The picture of this number: (H, W) or (H, W, 3)."""
     rng = np.random.default_rng((seed, number))
     side, ratio = rng.uniform(math.log(SMALLEST), math.log(LARGEST)), rng.normal(0, 0.4)
-    width, height = (
-        np.exp(np.array([side + ratio, side - ratio])).clip(SMALLEST, LARGEST).astype(int).tolist()
-    )
+    width, height = np.exp(np.array([side + ratio, side - ratio])).clip(SMALLEST, LARGEST).astype(int).tolist()
     return KINDS[kind(number)](rng, width, height)
 
 

@@ -27,9 +27,11 @@ from rich.console import Console
 from rich.table import Table
 
 import nicodec
-from nicodec import entropy, metrics
 from nicodec.bench.coders import Coder, coders
 from nicodec.bench.photographs import find_images, load, photographs
+from nicodec.bitstream import entropy
+from nicodec.coding import targets
+from nicodec.picture import metrics
 
 QUALITY, REPEATS = 50, 3
 SIZES = (0.4, 1.5, 6, 12, 24, 48)  # megapixels
@@ -79,13 +81,12 @@ def mosaic(pictures: list[Image.Image], megapixels: float) -> Image.Image:
 
 def at_psnr(coder: Coder, picture: Image.Image, wanted: float) -> float:
     """The whole setting whose PSNR is the first to reach `wanted`."""
-    low, high = 0, 100
     pixels = np.asarray(picture)
-    while low < high:
-        middle = (low + high) // 2
-        reached = metrics.psnr(pixels, np.asarray(coder.decode(coder.encode(picture, middle)))) >= wanted
-        low, high = (low, middle) if reached else (middle + 1, high)
-    return low
+
+    def reached(setting: int) -> float:
+        return metrics.psnr(pixels, np.asarray(coder.decode(coder.encode(picture, setting))))
+
+    return targets.crossing(reached, wanted, 100, reach=True)
 
 
 def beside(pictures: list[Image.Image], model: str, threads: int) -> dict[str, tuple[float, float]]:
@@ -205,11 +206,7 @@ def measure(images: list[Path], model: str, threads: int, say: Callable[[str], N
     data = codec.encode(one, quality=QUALITY)
     slow = hyperprior_seconds(one, threads)
     if slow is not None:
-        rows.append(
-            Row(
-                "decode, mbt2018-mean's time / ours", slow / median(lambda: codec.decode(data)), "×", 15, True
-            )
-        )
+        rows.append(Row("decode, mbt2018-mean's time / ours", slow / median(lambda: codec.decode(data)), "×", 15, True))
     say("the share of the range coder")
     for way, share in zip(("encode", "decode"), entropy_share(codec, large), strict=True):
         rows.append(Row(f"range coding's share of {way}", 100 * share, "%", 20))
@@ -225,11 +222,7 @@ def measure(images: list[Path], model: str, threads: int, say: Callable[[str], N
         small.write_bytes(data)
         file.write_bytes(big)
         options = ("-m", "nicodec", "decode", "-f", "-m", model, "-j", str(threads))
-        rows.append(
-            Row(
-                "process, decode of one photograph", process_seconds(*options, str(small), str(out)), "s", 0.8
-            )
-        )
+        rows.append(Row("process, decode of one photograph", process_seconds(*options, str(small), str(out)), "s", 0.8))
         loading = process_seconds("-c", f"import nicodec; nicodec.Codec({model!r})")
         rows.append(Row("process, importing and loading", loading, "s", 0.4))
         pixels = large.width * large.height * 3 / 2**20
@@ -255,9 +248,7 @@ def measure(images: list[Path], model: str, threads: int, say: Callable[[str], N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", nargs="*", type=Path, help="pictures and folders; default: scikit-image's")
     parser.add_argument("-m", "--model", default="photo", help="name, hash or .nicmodel file")
     parser.add_argument("-o", "--out", type=Path, default=Path("bench/results/speed"))

@@ -6,7 +6,7 @@ from typing import Any
 
 import typer.main
 
-from nicodec.cli import app
+from nicodec.cli.app import app
 
 HEAD = """# The command line
 
@@ -31,15 +31,14 @@ def option(parameter: Any) -> str:
 
 
 def page() -> str:
-    parts = [HEAD]
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    program: Any = typer.main.get_command(app)
+    parts = [HEAD, f"{program.epilog}\n"]
+    for name, command in program.commands.items():
         text, _, examples = command.help.partition("[dim]")
         arguments = [p for p in command.params if p.param_type_name == "argument"]
-        usage = [f"{p.metavar}{'...' * (p.nargs == -1)}" for p in arguments]
+        usage = [p.metavar + "..." * (p.nargs == -1 and "..." not in p.metavar) for p in arguments]
         usage = [word if p.required else f"[{word}]" for word, p in zip(usage, arguments, strict=True)]
-        parts.append(
-            f"## nicodec {name}\n\n    nicodec {' '.join([name, '[OPTIONS]', *usage])}\n\n{text.strip()}\n"
-        )
+        parts.append(f"## nicodec {name}\n\n    nicodec {' '.join([name, '[OPTIONS]', *usage])}\n\n{text.strip()}\n")
         if examples:
             lines = examples.replace("[/dim]", "").strip("\n").splitlines()
             parts.append("\n".join(f"    {line.strip()}" for line in lines if line.strip()) + "\n")

@@ -1,9 +1,12 @@
-"""The names that users import; the front door of the package, before every other module.
+"""The names that users import.
 
-Importing nicodec loads nothing heavy: what needs numpy, Pillow or ONNX Runtime is fetched when it is first
-named.
+The front door, before every other module. It loads nothing heavy: a module that needs NumPy, Pillow or ONNX Runtime
+is loaded when one of its names is first used.
 """
 
+import os
+import sys
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -47,20 +50,29 @@ __all__ = [
     "open",
 ]
 
-_MODULE_OF = {
-    **dict.fromkeys(("Info", "decode", "encode", "info"), "api"),
-    "Codec": "codec",
-    "open": "pillow",
-}
+_MODULE_OF = {**dict.fromkeys(("Info", "decode", "encode", "info"), "api"), "Codec": "codec", "open": "pillow"}
 
 
-def __getattr__(name: str) -> object:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'nicodec' has no attribute {name!r}")
-    value: object = getattr(import_module(f"nicodec.{_MODULE_OF[name]}"), name)
-    globals()[name] = value  # from now on Python finds it without asking here
-    return value
+if not TYPE_CHECKING:  # it would make a type checker accept every name
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'nicodec' has no attribute {name!r}")
+        value = getattr(import_module(f"nicodec.{_MODULE_OF[name]}"), name)
+        globals()[name] = value  # so that Python does not ask here again
+        return value
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+# Without this variable at its import, ONNX Runtime reports to its maker, and keeps a file in the user's home.
+_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+if "onnxruntime" in sys.modules and _TELEMETRY not in os.environ:
+    warnings.warn(
+        f"onnxruntime was imported before nicodec, and may report to its maker; set {_TELEMETRY}=1 in the"
+        " environment, or import nicodec first",
+        stacklevel=2,
+    )
+os.environ.setdefault(_TELEMETRY, "1")

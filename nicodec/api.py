@@ -1,6 +1,6 @@
-"""The functions of the package: find or keep the codec that a call needs, then call it.
+"""The functions of the package: each finds or keeps the codec that a call needs, then calls it.
 
-Below the command line and the Pillow plugin, above `codec`.
+Above `codec`; below the command line, the benchmark and the Pillow plugin.
 """
 
 from __future__ import annotations
@@ -10,22 +10,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from PIL import Image
-
-from nicodec import checkpoint, container, tiles
-from nicodec.codec import Codec, Encoded, read
-from nicodec.container import Kind
-from nicodec.image import Picture, Source
+from nicodec.bitstream import container, tiles
+from nicodec.bitstream.container import File, Kind
+from nicodec.codec import Codec
+from nicodec.coding.beside import METADATA
+from nicodec.coding.encoded import Encoded
+from nicodec.model import checkpoint
+from nicodec.picture import Picture, PilImage, Source, reader
+from nicodec.storage.files import Data, data_of
 
 
 @dataclass(frozen=True)
 class Info:
-    """What a file says of itself.
+    """The facts that a file states about itself.
 
-    width, height: pixels. mode: L, LA, RGB or RGBA. quality: 0..100. model: name of the installed model
-    that decodes it, or None. model_id: first 8 bytes of its sha256, hexadecimal. size: bytes of the
-    file. bpp: its bits for each pixel. version: of the format. tiles: columns and rows. chunks: kind and
-    bytes of each, in order. metadata: the kinds carried.
+    width, height: pixels. mode: L, LA, RGB or RGBA. quality: 0..100. model: name of the installed model that decodes
+    the file, or None. model_id: first 8 bytes of the model's sha256, hexadecimal. size: bytes of the file. bpp: bits of
+    the file for each pixel. version: of the format. tiles: numbers of columns and rows. chunks: kind of each, and bytes
+    of its payload, in order. metadata: the kinds of metadata in the file.
     """
 
     width: int
@@ -42,24 +44,16 @@ class Info:
     metadata: tuple[str, ...]
 
 
-# A checkpoint is one object as long as its file stays the same, and so is its codec.
+# A checkpoint stays one object while its file stays the same, so its codec is kept too.
 _shared = lru_cache(maxsize=4)(Codec)
 
 
-def codec_for(
-    data: bytes,
-    model: str | os.PathLike[str] | None = None,
-    threads: int | None = None,
-    max_pixels: int | None = None,
-) -> Codec:
+def codec_for(file: File, model: str | os.PathLike[str] | None = None, threads: int | None = None) -> Codec:
     """The codec to decode a file with: that of `model`, or of the installed model that the file names.
 
-    Kept for the next call. Raises what `Codec` and `container.unpack` raise.
+    model, threads: as for `Codec`. The codec is kept for the next call. Raises as `Codec`.
     """
-    if model is None:
-        path = checkpoint.find_id(container.unpack(data, max_pixels)[0].model)
-    else:
-        path = checkpoint.find(model)
+    path = checkpoint.find_id(file.header.model) if model is None else checkpoint.find(model)
     return _shared(checkpoint.load(path), threads=threads)
 
 
@@ -77,10 +71,10 @@ def encode(
     max_pixels: int | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> Encoded:
-    """A picture -> the bytes of a .nic file; see `Codec.encode` and `Codec`."""
+    """A picture -> the bytes of a .nic file. Arguments and errors are those of `Codec.encode` and `Codec`."""
     codec = _shared(checkpoint.load(checkpoint.find(model)), threads=None)
     return codec.encode(
-        read(source),
+        reader.taken(source),
         quality=quality,
         target_bytes=target_bytes,
         target_bpp=target_bpp,
@@ -94,27 +88,30 @@ def encode(
 
 
 def decode(
-    data: bytes,
+    data: Data,
     *,
     region: tuple[int, int, int, int] | None = None,
     scale: float = 1,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
-) -> Image.Image:
-    """The bytes of a .nic file -> a Pillow image; see `Codec.decode`.
+) -> PilImage:
+    """A .nic file -> a Pillow image. Arguments and errors are those of `Codec.decode` and `Codec`.
 
-    region: (x, y, width, height) in pixels: decode only that. scale: 1, or 1/8 for a preview. model: a model
-    file to use; None finds the one that the file names among those installed, and raises ModelNotFound if it
-    is not there.
+    region: (x, y, width, height) in pixels, the only part to decode. scale: 1, or 1/8 for a preview. model: the name,
+    hash or path of a model. None takes the installed model that the file names, or raises ModelNotFound.
     """
-    codec = codec_for(data, model, max_pixels=max_pixels)
-    return codec.decode(data, region=region, scale=scale, max_pixels=max_pixels)
+    file = container.unpack(data_of(data), max_pixels)
+    return codec_for(file, model).decode(file, region=region, scale=scale)
 
 
-def info(data: bytes, *, max_pixels: int | None = None) -> Info:
-    """What a file says of itself, without decoding it. Raises what `container.unpack` raises."""
-    header, chunks = container.unpack(data, max_pixels)
-    kinds = {c.kind for c in chunks}
+def info(data: Data, *, max_pixels: int | None = None) -> Info:
+    """The facts that a file states about itself, without decoding it.
+
+    data: as for `decode`. Raises as `files.data_of` and `container.unpack`, and BadModel for a damaged manifest.
+    """
+    data = data_of(data)
+    file = container.unpack(data, max_pixels)
+    header, kinds = file.header, {chunk.kind for chunk in file.chunks}
     grid = list(tiles.grid(tiles.cells(header.width, header.height), header.tile))
     names = [
         e["name"]
@@ -124,7 +121,7 @@ def info(data: bytes, *, max_pixels: int | None = None) -> Info:
     return Info(
         width=header.width,
         height=header.height,
-        mode=("L" if header.channels == 1 else "RGB") + ("A" if Kind.ALPHA in kinds else ""),
+        mode=file.mode,
         quality=header.quality / 100,
         model=names[0] if names else None,
         model_id=header.model.hex(),
@@ -132,8 +129,8 @@ def info(data: bytes, *, max_pixels: int | None = None) -> Info:
         bpp=8 * len(data) / (header.width * header.height),
         version=".".join(map(str, header.version)),
         tiles=(len({t.left for t in grid}), len({t.top for t in grid})),
-        chunks=tuple((_kind_name(c.kind), len(c.payload)) for c in chunks),
-        metadata=tuple(_kind_name(k) for k in (Kind.ICC, Kind.EXIF, Kind.XMP) if k in kinds),
+        chunks=tuple((_kind_name(c.kind), len(c.payload)) for c in file.chunks),
+        metadata=tuple(_kind_name(k) for k in METADATA if k in kinds),
     )
 
 

@@ -1,17 +1,23 @@
-"""Every error that nicodec raises on purpose; the last stop of all imports.
+"""The errors that nicodec raises on purpose about an input, a file or a model.
 
-Anything wrong with an input, a file or a model ends here, as one kind of `NicError`.
+Under all other modules; it imports nothing of the package.
 """
+
+import sys
+import warnings
 
 
 class NicError(Exception):
-    """Base of all errors that nicodec raises on purpose. Its text is one line for a person."""
+    """Base of these errors. Its text is one line for a person.
+
+    exit_code: the exit status of the command line.
+    """
 
     exit_code = 3
 
 
 class BadImage(NicError):
-    """The picture to encode cannot be read, or is not one that can be coded."""
+    """The picture to encode cannot be read or coded."""
 
 
 class BadFile(NicError):
@@ -19,7 +25,7 @@ class BadFile(NicError):
 
 
 class ChecksumMismatch(BadFile):
-    """The bytes parse, but what they decode to is not what was encoded."""
+    """A checksum differs: the bytes are damaged, or they decode to other symbols than those encoded."""
 
 
 class LimitExceeded(NicError):
@@ -27,17 +33,17 @@ class LimitExceeded(NicError):
 
 
 class TargetMissed(NicError):
-    """No quality gives a file as small, or a picture as good, as was asked for."""
+    """No quality keeps to the target, neither the most bytes nor the least PSNR."""
 
 
 class UnsupportedVersion(NicError):
-    """The file is of a format version, or uses a feature, that this release cannot decode."""
+    """The file has a format version, or needs a feature, that this release cannot decode."""
 
     exit_code = 4
 
 
 class ModelNotFound(NicError):
-    """No installed or given model has the name or the hash asked for."""
+    """No installed or given model has the wanted name or hash."""
 
     exit_code = 4
 
@@ -50,3 +56,17 @@ class MissingExtra(NicError):
     """An optional dependency is needed; the message names the extra to install."""
 
     exit_code = 4
+
+
+def one_line(error: Exception) -> str:
+    """The message of another library's error, on one line of at most 200 characters."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())[:200]
+
+
+def warn(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line of the program that called nicodec, whichever way the call took inside."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("nicodec", "PIL"):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, category, stacklevel=level + 1)

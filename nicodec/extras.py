@@ -1,6 +1,6 @@
-"""What needs torch, which is not a part of the runtime: found when it is asked for, or said to be missing.
+"""Packages outside the plain install: loaded when they are needed, or named in an error.
 
-Beside `codec`, for other devices and for efforts above 1.
+Beside `errors`; every room that needs such a package asks here.
 """
 
 from __future__ import annotations
@@ -12,23 +12,22 @@ from typing import Any
 from nicodec.errors import MissingExtra
 
 
-def from_torch(name: str, wish: str) -> Any:
-    """A module of `nicodec.train`. wish: what it is for. Raises MissingExtra."""
+def load(module: str, extra: str, wish: str) -> Any:
+    """A module that comes with an extra of nicodec. wish: the feature that needs it. Raises MissingExtra."""
     try:
-        return import_module(f"nicodec.train.{name}")
+        return import_module(module)
     except ImportError as error:
-        raise _missing(wish, error.name) from None
+        raise missing((error.name or module).partition(".")[0], extra, wish) from error
 
 
-def check_effort(effort: int) -> None:
-    """Raises the MissingExtra that `Codec.encode` would, before any picture is read; loads nothing."""
+def is_installed(package: str) -> bool:
+    """Whether a package is installed. Loads nothing."""
     try:
-        found = effort == 1 or find_spec("torch")
-    except ValueError:  # its place among the modules was taken by something else
-        found = None
-    if not found:
-        raise _missing(f"effort={effort}", "torch")
+        return find_spec(package) is not None
+    except ValueError:  # a module of this name was put into sys.modules without a spec
+        return False
 
 
-def _missing(wish: str, name: str | None) -> MissingExtra:
-    return MissingExtra(f"{wish} needs {name}: pip install 'nicodec[train]'")
+def missing(package: str, extra: str, wish: str) -> MissingExtra:
+    """The error that names the extra to install."""
+    return MissingExtra(f"{wish} needs {package}: pip install 'nicodec[{extra}]'")

@@ -1,7 +1,6 @@
-"""`import nicodec.pillow`: Pillow opens and saves .nic files, and with it all that reads through Pillow.
+"""`import nicodec.pillow`: Pillow, and every program that reads through it, opens and saves .nic files.
 
-Beside `codec`, for programs that think in Pillow's terms: `info`, `draft`, `save(quality=)`, and OSError for
-files that are damaged.
+Above `api`. It keeps Pillow's terms: `info`, `draft`, `save(quality=)`, and OSError for damaged files.
 """
 
 from __future__ import annotations
@@ -12,12 +11,14 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from nicodec import container, image
 from nicodec.api import codec_for, encode
-from nicodec.codec import PREVIEW
-from nicodec.container import Kind
+from nicodec.bitstream import container
+from nicodec.bitstream.container import File
+from nicodec.coding import beside
+from nicodec.coding.painting import PREVIEW
 from nicodec.errors import NicError
-from nicodec.files import MAX_BYTES
+from nicodec.picture import metadata
+from nicodec.storage.files import MAX_BYTES
 
 FORMAT = "NIC"
 _OPTIONS = frozenset({"quality", "target_bytes", "target_bpp", "target_psnr", "effort", "model", "strip"})
@@ -27,44 +28,42 @@ _METADATA = frozenset({"icc_profile", "exif", "xmp"})
 class NicImageFile(ImageFile.ImageFile):
     """A .nic file that is decoded when its pixels are first needed.
 
-    `draft`, and so `thumbnail`, takes the preview where that is large enough.
+    `draft`, and so `thumbnail`, takes the preview if that is large enough.
     """
 
     format = FORMAT
     format_description = "nicodec"
+    # Defaults for an image that was pickled or copied, which has its pixels already.
+    _file: File | None = None
+    _scale = 1.0
 
     def _open(self) -> None:
         assert self.fp is not None
-        self._data: bytes | None = self.fp.read(MAX_BYTES + 1)
-        self._scale = 1.0
         try:
-            header, chunks = container.unpack(self._data)
-            extra = {chunk.kind: chunk.payload for chunk in chunks}
-            for key, kind in (("icc_profile", Kind.ICC), ("exif", Kind.EXIF), ("xmp", Kind.XMP)):
-                if kind in extra:
-                    self.info[key] = image.EXIF_PREFIX * (kind == Kind.EXIF) + container.inflate(extra[kind])
+            file = container.unpack(self.fp.read(MAX_BYTES + 1))
+            for key, blob in zip(("icc_profile", "exif", "xmp"), beside.metadata(file), strict=True):
+                if blob is not None:
+                    self.info[key] = metadata.EXIF_PREFIX * (key == "exif") + blob
         except NicError as error:
             raise OSError(str(error)) from error
-        self.info["quality"] = header.quality / 100
-        self._size = header.width, header.height
-        self._mode = ("L" if header.channels == 1 else "RGB") + ("A" if Kind.ALPHA in extra else "")
+        self.info["quality"] = file.header.quality / 100
+        self._size = file.header.width, file.header.height
+        self._mode, self._file = file.mode, file
 
     def load(self) -> Any:
-        if self._data is not None:
+        if self._file is not None:
             try:
-                decoded = codec_for(self._data).decode(self._data, scale=self._scale)
+                decoded = codec_for(self._file).decode(self._file, scale=self._scale)
             except NicError as error:
                 raise OSError(str(error)) from error
-            self.im, self._data = decoded.im, None
+            self.im, self._file = decoded.im, None
             with suppress(AttributeError):
                 self._close_fp()
         return super().load()
 
-    def draft(
-        self, mode: str | None, size: tuple[int, int] | None
-    ) -> tuple[str, tuple[int, int, float, float]] | None:
-        """Use the preview if that is at least as large as `size`; modes are left as they are."""
-        if self._data is None or self._scale != 1 or size is None:
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:
+        """Use the preview if that is at least as large as `size`. The mode stays as it is."""
+        if self._file is None or self._scale != 1 or size is None:
             return None
         width, height = self.size
         if width < PREVIEW * size[0] or height < PREVIEW * size[1]:
@@ -75,7 +74,10 @@ class NicImageFile(ImageFile.ImageFile):
 
 
 def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
-    """As `nicodec.encode`, with its options; `icc_profile`, `exif` and `xmp` replace those of `info`."""
+    """Save with the options of `nicodec.encode`, except check, max_pixels and progress.
+
+    `icc_profile`, `exif` and `xmp` replace those of `info`. Raises TypeError for any other option.
+    """
     given = dict(picture.encoderinfo)
     if unknown := given.keys() - _OPTIONS - _METADATA:
         raise TypeError(f"saving as .nic takes no option {', '.join(sorted(map(repr, unknown)))}")
@@ -89,7 +91,7 @@ def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
 def open(path: str | os.PathLike[str]) -> Image.Image:
     """A .nic file as a Pillow image that is decoded when its pixels are first needed.
 
-    Raises OSError if it is not there or damaged; Pillow's UnidentifiedImageError if it is no .nic file.
+    Raises OSError if the file is missing or damaged, and Pillow's UnidentifiedImageError if it is no .nic file.
     """
     return Image.open(path, formats=[FORMAT])
 

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+import nicodec  # noqa: F401 - before onnxruntime, as its warning asks
+
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
 
@@ -28,14 +30,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[byte
     """Run the program in this process: arguments and stdin -> exit code, stdout, stderr."""
 
     def run(*arguments: object, stdin: bytes = b"") -> tuple[int, bytes, str]:
-        from nicodec import cli
+        from nicodec.cli import app
 
         monkeypatch.setattr(sys, "argv", ["nicodec", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         monkeypatch.setenv("COLUMNS", "200")
         code: Any = 0
         try:
-            cli.main()
+            app.main()
         except SystemExit as error:
             code = error.code or 0
         sys.stdout.flush()

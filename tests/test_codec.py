@@ -14,18 +14,14 @@ import pytest
 from PIL import Image, ImageCms, ImageDraw
 
 import nicodec
-from nicodec import checkpoint, container, entropy, image, metrics, prior, tiles, windows
 from nicodec.api import codec_for
-from nicodec.codec import TILE, Codec
-from nicodec.container import Kind
-from nicodec.errors import (
-    BadImage,
-    BadModel,
-    ChecksumMismatch,
-    LimitExceeded,
-    ModelNotFound,
-    NicError,
-)
+from nicodec.bitstream import container, entropy, tiles
+from nicodec.bitstream.container import Kind
+from nicodec.codec import Codec
+from nicodec.coding import layout, prior
+from nicodec.errors import BadImage, BadModel, ChecksumMismatch, LimitExceeded, ModelNotFound, NicError
+from nicodec.model import checkpoint
+from nicodec.picture import metrics, reader
 
 Array = npt.NDArray[np.uint8]
 
@@ -87,18 +83,18 @@ def test_sizes_around_cells_and_tiles(codec: Codec, height: int, width: int) -> 
 def test_a_wide_picture_has_low_tiles(codec: Codec, width: int, rows: int) -> None:
     """A row of them is in memory at once, and should take no more of it for a wider picture."""
     data = codec.encode(smooth(16, width), quality=0)
-    assert container.unpack(data)[0].tile == (TILE[0], rows)
+    assert container.unpack(data)[0].tile == (layout.TILE[0], rows)
 
 
 def test_tiles_are_coded_one_by_one(codec: Codec) -> None:
     """A strip of two tiles, and a file whose tiles are smaller than an encoder makes them."""
-    pixels = smooth(10, TILE[0] * 64 + 1)
+    pixels = smooth(10, layout.TILE[0] * 64 + 1)
     data = codec.encode(pixels, quality=40)
-    header, chunks = container.unpack(data)
+    header, chunks = file = container.unpack(data)
     assert [c.kind for c in chunks] == [Kind.Z, Kind.Y, Kind.Y]
-    found = codec.symbols_of(header, chunks)
+    found = codec.symbols_of(file)
     z, r = found.z, found.whole()
-    index = codec.networks.h_sigma(z, prior.integer_hats(header.quality))
+    index = prior.tables(codec.networks, z, header.quality)
     small = replace(header, tile=(3, 1))
     parts = [np.s_[0, :, :, left : left + 12] for left in range(0, r.shape[3], 12)]
     again = [entropy.encode(r[p].reshape(-1), index[p].reshape(-1), codec.y_tables) for p in parts]
@@ -114,7 +110,7 @@ def test_every_kind_of_source_gives_the_same_bytes(codec: Codec, tmp_path: Path)
     picture = Image.fromarray(pixels)
     picture.save(tmp_path / "a.png")
     data = (tmp_path / "a.png").read_bytes()
-    sources: list[Any] = [pixels, picture, image.read(pixels), data, io.BytesIO(data)]
+    sources: list[Any] = [pixels, picture, reader.read(pixels), data, io.BytesIO(data)]
     sources += [tmp_path / "a.png", str(tmp_path / "a.png")]
     assert len({codec.encode(source) for source in sources}) == 1
 
@@ -245,7 +241,7 @@ def test_metadata_come_back(codec: Codec) -> None:
 def test_strip_leaves_metadata_out_whatever_the_source(codec: Codec) -> None:
     plain = codec.encode(smooth(10, 12))
     assert codec.encode(described(), strip=True) == plain
-    assert codec.encode(image.read(described()), strip=True) == plain
+    assert codec.encode(reader.read(described()), strip=True) == plain
     assert nicodec.info(plain).metadata == ()
     assert codec.decode(plain).info == {}
 
@@ -265,13 +261,13 @@ def test_the_same_bytes_again_and_from_any_number_of_threads(codec: Codec) -> No
 def test_several_windows_are_worked_on_at_once(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     """By threads that each have the networks to themselves; to the same bytes and samples as one by one."""
     picture = photograph((340, 270))
-    monkeypatch.setattr(windows, "WINDOW", 4)
-    several = len(windows.pieces(tiles.cells(*picture.size)))
+    monkeypatch.setattr(layout, "WINDOW", 4)
+    several = len(layout.windows(tiles.cells(*picture.size)))
     assert several > 3
     data = codec.encode(picture, quality=40)
     three = Codec(threads=3)
     together, at_once = threading.Semaphore(0), []
-    g_a = three._crew.networks.g_a
+    g_a = three.crew.of(2).networks.g_a
 
     def counted(x: Any, quality: float) -> Any:
         """Two of the first three wait until they are all there: one after the other they never would be."""
@@ -282,17 +278,17 @@ def test_several_windows_are_worked_on_at_once(codec: Codec, monkeypatch: pytest
             together.release(2)
         return g_a(x, quality)
 
-    monkeypatch.setattr(three._crew.networks, "g_a", counted)
+    monkeypatch.setattr(three.crew.of(2).networks, "g_a", counted)
     assert three.encode(picture, quality=40) == data
     assert (len(at_once), len(set(at_once))) == (several, 3)
     assert three.decode(data).tobytes() == codec.decode(data).tobytes()
-    assert (three.networks.threads, three._crew.networks.threads) == (3, 1)
+    assert (three.networks.threads, three.crew.of(2).networks.threads) == (3, 1)
     assert not three.networks._sessions
 
 
 @pytest.mark.parametrize(("threads", "at_once", "each"), [(1, 1, 1), (8, 8, 1), (20, 8, 2)])
 def test_windows_at_once_are_bounded(threads: int, at_once: int, each: int) -> None:
-    crew = Codec(threads=threads)._crew
+    crew = Codec(threads=threads).crew.of(2)
     assert (crew.crew, crew.networks.threads) == (at_once, each)
 
 
@@ -317,11 +313,11 @@ def test_one_codec_serves_many_threads(codec: Codec) -> None:
 
 def test_encoder_and_decoder_agree_on_the_symbols(codec: Codec) -> None:
     """The checksum in the file is that of what the decoder reads, and the decoder asks for it."""
-    header, chunks = container.unpack(codec.encode(smooth(70, 70)))
-    codec.symbols_of(header, chunks).whole()
+    header, chunks = file = container.unpack(codec.encode(smooth(70, 70)))
+    codec.symbols_of(file).whole()
     wrong = replace(header, symbols_crc=header.symbols_crc ^ 1)
     with pytest.raises(ChecksumMismatch, match="symbols"):
-        codec.symbols_of(wrong, chunks).whole()
+        codec.symbols_of(file._replace(header=wrong)).whole()
     with pytest.raises(ChecksumMismatch, match="symbols"):
         codec.decode(container.pack(wrong, chunks))
 
@@ -351,10 +347,10 @@ def test_fractions_of_quality_count(codec: Codec) -> None:
 
 @pytest.mark.parametrize("quality", [0, 50, 100])
 def test_bytes_are_the_entropy_of_the_symbols(codec: Codec, quality: int) -> None:
-    header, chunks = container.unpack(data := codec.encode(photograph(), quality=quality))
-    found = codec.symbols_of(header, chunks)
+    file = container.unpack(data := codec.encode(photograph(), quality=quality))
+    header, found = file.header, codec.symbols_of(file)
     z, r = found.z, found.whole()
-    index = codec.networks.h_sigma(z, prior.integer_hats(header.quality))
+    index = prior.tables(codec.networks, z, header.quality)
     bits = entropy.ideal_bits(r.reshape(-1), index.reshape(-1), codec.y_tables)
     for cells, each in codec.z_tables.groups(z, header.quality):
         bits += entropy.ideal_bits(z[0][:, cells].reshape(-1), each.reshape(-1), codec.z_tables.tables)
@@ -382,9 +378,7 @@ def test_another_model_is_refused_by_its_name(codec: Codec) -> None:
     assert nicodec.info(foreign).model_id == "0001020304050607"
 
 
-def test_a_model_of_ones_own_is_named_or_given(
-    codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_of_ones_own_is_named_or_given(codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The released model with one byte of its description changed: another identity, the same pictures."""
     path = tmp_path / "my.nicmodel"
     path.write_bytes(checkpoint.find("photo").read_bytes().replace(b'"name":"photo"', b'"name":"minee"', 1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,12 @@ import onnxruntime as ort
 import pytest
 from PIL import Image
 
-from nicodec import checkpoint, container, transform
+from nicodec.bitstream import container
+from nicodec.bitstream.symbols import Symbols
 from nicodec.codec import Codec
+from nicodec.coding import prior
 from nicodec.errors import NicError
-from nicodec.symbols import Symbols
+from nicodec.model import checkpoint, runtime
 
 FOLDER = Path(__file__).parent / "vectors"
 MODEL = checkpoint.load(checkpoint.find("photo"))
@@ -43,7 +45,8 @@ def symbols(data: bytes, networks: Any) -> str:
     """The digest of all symbols of a file, with the scale indices of these networks."""
     header, chunks = container.unpack(data)
     ours = codec(1)
-    found = Symbols(header, chunks, networks, ours.y_tables, ours.z_tables)
+    find = partial(prior.tables_of, networks, q=header.quality)
+    found = Symbols(header, chunks, find, ours.y_tables, ours.z_tables)
     r = found.whole()  # held against the file's own checksum too
     return hashlib.sha256(found.z.tobytes() + r.astype("<i2").tobytes()).hexdigest()
 
@@ -66,7 +69,7 @@ def test_threads(threads: int) -> None:
         data, digest = expected(name)
         assert symbols(data, codec(threads).networks) == digest, name
         assert within_one(name, codec(threads)), name
-    session, _ = codec(threads).networks._sessions["h_sigma"]
+    session = codec(threads).networks._sessions["h_sigma"]._session
     assert session.get_session_options().intra_op_num_threads == threads
 
 
@@ -79,7 +82,7 @@ def flushing(monkeypatch: pytest.MonkeyPatch) -> Codec:
             super().__init__()
             self.add_session_config_entry("session.set_denormal_as_zero", "1")
 
-    monkeypatch.setattr(transform.ort, "SessionOptions", Options)
+    monkeypatch.setattr(runtime.ort, "SessionOptions", Options)
     return Codec(MODEL, threads=1)
 
 
@@ -89,7 +92,7 @@ def test_denormals_as_zero(flushing: Codec) -> None:
         assert symbols(data, flushing.networks) == digest, name
         assert within_one(name, flushing), name
     for graph in ("h_sigma", "h_mu", "context", "g_s"):
-        options = flushing.networks._sessions[graph][0].get_session_options()
+        options = flushing.networks._sessions[graph]._session.get_session_options()
         assert options.get_session_config_entry("session.set_denormal_as_zero") == "1"
 
 
@@ -102,12 +105,11 @@ class InTorch:
     def __init__(self, double: bool) -> None:
         torch = pytest.importorskip("torch")
         pytest.importorskip("onnx")
-        from nicodec.train import export
-        from nicodec.train.model import Model, ModelConfig
+        from nicodec.nn import thaw
+        from nicodec.nn.model import Model
 
-        config = ModelConfig.of(MODEL.config)
-        model = Model(config)
-        model.load_state_dict(export.thaw(MODEL.tensors, config))
+        model = Model(MODEL.config)
+        model.load_state_dict(thaw.thaw(MODEL.tensors, MODEL.config))
         self.torch, self.dtype = torch, torch.float64 if double else torch.float32
         self.module = model.h_sigma.to(self.dtype).eval()
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nicodec import checkpoint
+from nicodec.model import checkpoint
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and mounts of POSIX")
 
@@ -51,15 +51,13 @@ def wanted(way: str) -> bytes:
 
 def program(*arguments: str, before: str = "") -> list[str]:
     """The command line of a real process. before: Python that it runs first."""
-    code = f"import os, resource, signal, sys, time\n{before}\nfrom nicodec.cli import main\nmain()"
+    code = f"import os, resource, signal, sys, time\n{before}\nfrom nicodec.cli.app import main\nmain()"
     return [sys.executable, "-c", code, *arguments, "-m", TINY, "-j", "1", "--quiet"]
 
 
 def run(folder: Path, *arguments: str, before: str = "") -> tuple[int, str]:
     """Exit code (negative: the signal) and what was said; never a traceback."""
-    done = subprocess.run(
-        program(*arguments, before=before), cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(program(*arguments, before=before), cwd=folder, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
 
@@ -92,9 +90,7 @@ AFTER_THE_NAME = (
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way[0])
-@pytest.mark.parametrize(
-    "moment", [WITHIN_A_WRITE, BEFORE_THE_NAME, AFTER_THE_NAME], ids=["write", "before", "after"]
-)
+@pytest.mark.parametrize("moment", [WITHIN_A_WRITE, BEFORE_THE_NAME, AFTER_THE_NAME], ids=["write", "before", "after"])
 @pytest.mark.parametrize("old", [False, True], ids=["new", "over"])
 def test_a_kill_leaves_the_old_file_or_the_whole_new_one(
     here: Path, way: tuple[str, ...], moment: str, old: bool
@@ -118,7 +114,7 @@ def test_a_kill_leaves_the_old_file_or_the_whole_new_one(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way[0])
-def test_killed_at_any_time(here: Path, way: tuple[str, ...]) -> None:
+def test_a_kill_at_any_time_leaves_a_whole_file(here: Path, way: tuple[str, ...]) -> None:
     """By the clock: wherever it strikes, in start-up, network, write or at the end."""
     out = here / way[2]
     out.write_bytes(OLD)
@@ -177,9 +173,7 @@ sys.meta_path.insert(0, Finder())"""
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])
-def test_what_is_asked_to_stop_while_it_loads_says_nothing(
-    here: Path, sent: signal.Signals, code: int
-) -> None:
+def test_what_is_asked_to_stop_while_it_loads_says_nothing(here: Path, sent: signal.Signals, code: int) -> None:
     before = INTERRUPTED_IMPORT.format(sent=sent.name)
     assert run(here, "encode", "a.png", "out.nic", before=before) == (code, "")
     assert names(here) == set()
@@ -220,9 +214,7 @@ def on_a_disk(folder: Path, script: str, *arguments: str) -> tuple[int, list[str
     (folder / "disk").mkdir()
     shell = f'{script}\n"$@" 2>&1; code=$?; ls -A disk; cat disk/*; exit $code'
     command = ["unshare", "-rm", "sh", "-ec", shell.replace('"$@" 2>&1;', 'set +e; "$@" 2>&1;'), "sh"]
-    done = subprocess.run(
-        [*command, *program(*arguments)], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, *program(*arguments)], cwd=folder, capture_output=True, text=True, check=False)
     assert done.stderr == ""
     return done.returncode, done.stdout.splitlines()
 
@@ -268,9 +260,7 @@ def test_a_folder_without_the_right_to_write_is_one_line(here: Path) -> None:
 @pytest.mark.parametrize("force", [False, True], ids=["once", "over"])
 def test_many_that_write_one_name_at_once(here: Path, force: bool) -> None:
     """All get as far as the name, then go together: one whole file results, and without -f one winner."""
-    gate = (
-        "links = os.link, os.replace; go = lambda f: lambda *a: (print('ready', flush=True), input(), f(*a));"
-    )
+    gate = "links = os.link, os.replace; go = lambda f: lambda *a: (print('ready', flush=True), input(), f(*a));"
     gate += "os.link, os.replace = map(go, links)"
     qualities = ("0", "30", "60", "90")
     processes: list[subprocess.Popen[str]] = [
@@ -304,12 +294,13 @@ def test_many_that_write_one_name_at_once(here: Path, force: bool) -> None:
 
 
 def after_opening(source: str, then: str) -> str:
-    """Python that does something to the file right after it was opened."""
+    """Python that does something to the file right after it was opened to be read, which follows a look at its kind."""
     return (
-        "import builtins; real = open\n"
+        "import builtins; real = open; times = []\n"
         "def opened(path, *a, **k):\n"
         "    file = real(path, *a, **k)\n"
-        f"    if path == {source!r}: {then}\n"
+        f"    times.append(path == {source!r})\n"
+        f"    if times[-1] and sum(times) == 2: {then}\n"
         "    return file\n"
         "builtins.open = opened"
     )
@@ -355,9 +346,7 @@ def test_a_pipe_that_is_closed_early(here: Path, arguments: tuple[str, ...]) -> 
 
 def test_a_pipe_that_is_closed_early_on_text(here: Path) -> None:
     command = [sys.executable, "-m", "nicodec", "info", "a.nic"]
-    process: subprocess.Popen[Any] = subprocess.Popen(
-        command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process: subprocess.Popen[Any] = subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nicodec import alpha, container, entropy
-from nicodec.container import Chunk, Header, Kind
+from nicodec.bitstream import alpha, container, entropy
+from nicodec.bitstream.container import Chunk, Header, Kind
 
 TEXT = (Path(__file__).parent.parent / "docs" / "FORMAT.md").read_text("utf-8")
 
@@ -28,9 +28,7 @@ INDEX, SYMBOLS = np.array([0, 1, 0, 0, 1, 1]), np.array([0, -2, 7, 1, -300, 0], 
 def annotated(header: Header, chunks: list[Chunk]) -> list[str]:
     """The lines of the document's dump, from what a file holds."""
     data = container.pack(header, chunks)
-    table = [
-        (9, f"chunk: {Kind(c.kind).name}, {len(c.payload)} bytes, CRC-32 of its payload") for c in chunks
-    ]
+    table = [(9, f"chunk: {Kind(c.kind).name}, {len(c.payload)} bytes, CRC-32 of its payload") for c in chunks]
     fields = [
         (8, "magic"),
         (2, "version " + ".".join(map(str, header.version))),

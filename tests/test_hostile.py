@@ -18,8 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nicodec.codec import Codec
-from nicodec.container import (
+from nicodec.bitstream.container import (
     CHUNK,
     FREE_PIXELS,
     HEADER,
@@ -32,12 +31,10 @@ from nicodec.container import (
     tile_count,
     unpack,
 )
+from nicodec.codec import Codec
 from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, NicError, UnsupportedVersion
 
-forged = settings(
-    max_examples=100,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+forged = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +92,7 @@ def test_every_byte_lost_or_doubled(codec: Codec, small: bytes, right: tuple[Any
 
 
 def test_text_transfer_is_noticed(codec: Codec, small: bytes) -> None:
-    for damaged in (
-        small.replace(b"\r\n", b"\n"),
-        small.replace(b"\n", b"\r\n"),
-        bytes(b & 0x7F for b in small),
-    ):
+    for damaged in (small.replace(b"\r\n", b"\n"), small.replace(b"\n", b"\r\n"), bytes(b & 0x7F for b in small)):
         with pytest.raises(BadFile, match="not a"):
             codec.decode(damaged)
 
@@ -109,9 +102,7 @@ def test_text_transfer_is_noticed(codec: Codec, small: bytes) -> None:
 
 @forged
 @given(st.data())
-def test_changed_symbols_are_noticed(
-    codec: Codec, small: bytes, right: tuple[Any, ...], data: st.DataObject
-) -> None:
+def test_changed_symbols_are_noticed(codec: Codec, small: bytes, right: tuple[Any, ...], data: st.DataObject) -> None:
     """Checksums of the chunks may lie; that of the symbols still shows another picture."""
     header, chunks = unpack(small)
     which = data.draw(st.integers(0, 1))
@@ -125,9 +116,7 @@ def test_changed_symbols_are_noticed(
 
 @forged
 @given(st.integers(2, 5), st.binary(max_size=40), st.booleans())
-def test_changed_extras_are_read_or_refused(
-    codec: Codec, small: bytes, which: int, tail: bytes, packed: bool
-) -> None:
+def test_changed_extras_are_read_or_refused(codec: Codec, small: bytes, which: int, tail: bytes, packed: bool) -> None:
     header, chunks = unpack(small)
     chunks[which] = Chunk(chunks[which].kind, b"\1" + zlib.compress(tail) if packed else tail)
     try:
@@ -152,9 +141,7 @@ fields = st.fixed_dictionaries(
 
 @forged
 @given(fields)
-def test_a_changed_header_is_refused_or_true_of_the_picture(
-    codec: Codec, small: bytes, change: dict[str, Any]
-) -> None:
+def test_a_changed_header_is_refused_or_true_of_the_picture(codec: Codec, small: bytes, change: dict[str, Any]) -> None:
     header, chunks = unpack(small)
     header = replace(header, **change)
     try:
@@ -248,7 +235,7 @@ def tell():
     peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
     print(json.dumps([peak / 1e3, time.process_time()]))
 atexit.register(tell)
-from nicodec.cli import main
+from nicodec.cli.app import main
 main()
 """
 BOMB = b"\1" + zlib.compress(bytes(200_000), 9)

@@ -25,7 +25,7 @@ def pictures(count: int) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("workers", [1, 3, None])
-def test_they_are_those_of_one_at_a_time(codec: Codec, workers: int | None) -> None:
+def test_results_are_those_of_one_at_a_time(codec: Codec, workers: int | None) -> None:
     done: list[int] = []
     files = list(codec.encode_many(pictures(7), quality=30, workers=workers, progress=done.append))
     assert files == [nicodec.encode(p, quality=30) for p in pictures(7)]
@@ -38,7 +38,7 @@ def test_they_are_those_of_one_at_a_time(codec: Codec, workers: int | None) -> N
 
 
 def test_an_error_takes_the_place_of_its_item(codec: Codec, tmp_path: Path) -> None:
-    bad = np.zeros((4, 4, 2), np.uint8)
+    bad = np.zeros((4, 4, 5), np.uint8)
     first, error, last = codec.encode_many([next(pictures(1)), bad, next(pictures(1))], workers=2)
     assert isinstance(first, bytes)
     assert first == last
@@ -52,7 +52,7 @@ def test_an_error_takes_the_place_of_its_item(codec: Codec, tmp_path: Path) -> N
     assert isinstance(cut, nicodec.BadFile)
 
 
-def test_streams_and_pillow_images_with_their_metadata(codec: Codec) -> None:
+def test_streams_and_pillow_images_keep_their_metadata(codec: Codec) -> None:
     buffer = io.BytesIO()
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "a camera"

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nicodec import checkpoint, container
+from nicodec.bitstream import container
 from nicodec.codec import Codec
 from nicodec.errors import BadModel, ChecksumMismatch, ModelNotFound, NicError
+from nicodec.model import checkpoint
 
 seeds = st.integers(0, 2**32 - 1)
 

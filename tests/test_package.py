@@ -21,8 +21,17 @@ PACKAGE = ROOT / "nicodec"
 HEAVY = ("torch", "compressai", "onnxruntime", "numpy", "PIL", "typer", "rich")
 
 
+# Each room imports from those above it in this list, and from itself.
+ROOMS = (
+    ("errors",), ("extras",), ("progress",), ("storage",), ("parallel", "bitstream"), ("picture",), ("model",),
+    ("coding",), ("nn",), ("effort",), ("many",), ("codec",), ("api",), ("pillow", "bench"), ("train",), ("cli",),
+    ("__main__",),
+)  # fmt: skip
+FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+
+
 def imports(path: Path) -> set[str]:
-    """Full names of the modules that a file imports anywhere, inside functions too."""
+    """Full names of the modules that a file imports anywhere: inside functions, and by name in a string too."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -30,17 +39,41 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
             found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
+            found |= set(re.findall(r"\bnicodec(?:\.\w+)+", node.value))
     return found
 
 
 def importers(of: str) -> set[str]:
-    """Names of the runtime's modules, the benchmark's among them, that import `of` or something inside it."""
+    """The modules of the package, as "room/module", that import `of` or something inside it."""
     return {
-        path.stem
-        for folder in (PACKAGE, PACKAGE / "bench")
-        for path in folder.glob("*.py")
+        path.relative_to(PACKAGE).with_suffix("").as_posix()
+        for path in PACKAGE.rglob("*.py")
         if any(name == of or name.startswith(of + ".") for name in imports(path))
     }
+
+
+def test_imports_go_one_way() -> None:
+    assert {p.stem if p.is_file() else p.name for p in PACKAGE.iterdir() if p.suffix in ("", ".py")} - {
+        "__init__", "__pycache__", "checkpoints"
+    } == set(FLOOR)  # fmt: skip
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue  # the front door: it fetches what is first named
+        for name in imports(path):
+            other = name.split(".")[1] if name.startswith("nicodec.") else None
+            if other in FLOOR and other != room:
+                assert FLOOR[other] < FLOOR[room], f"{path.relative_to(PACKAGE)} imports {name}"
+
+
+def test_the_house_stays_small() -> None:
+    """Modules that can be read in one sitting, and few of them at the top."""
+    assert len(list(PACKAGE.glob("*.py"))) <= 12
+    for path in PACKAGE.rglob("*.py"):
+        if "export" not in path.parts:
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
+    assert len((PACKAGE / "codec.py").read_text(encoding="utf-8").splitlines()) <= 200
 
 
 def test_import_loads_nothing_heavy() -> None:
@@ -49,23 +82,24 @@ def test_import_loads_nothing_heavy() -> None:
     assert shown.stdout.strip() == "[]"
 
 
-def test_nothing_of_the_runtime_names_torch() -> None:
+def test_no_room_of_the_runtime_names_torch() -> None:
     for module in ("torch", "torchvision", "compressai", "safetensors", "tensorboard"):
-        assert importers(module) == set(), module
+        assert all(path.startswith(("nn/", "train/")) for path in importers(module)), module
 
 
-def test_outside_libraries_stay_behind_one_module() -> None:
-    assert importers("constriction") <= {"entropy"}
-    assert importers("pyarrow") <= {"buckets"}
-    assert importers("ray") <= {"cluster"}
-    assert importers("nicodec.train") <= {"tools"}  # the command that starts it
-    assert importers("nicodec.cli") <= {"__main__"}
+def test_outside_libraries_stay_behind_one_door() -> None:
+    assert importers("constriction") == {"bitstream/entropy"}
+    assert importers("onnxruntime") == {"model/runtime"}
+    assert importers("pyarrow") == {"storage/buckets"}
+    assert importers("ray") == {"parallel/cluster"}
+    assert all(path.startswith("picture/") for path in importers("PIL") - {"pillow", "bench/coders"})
+    assert importers("rich.progress") == {"progress"}
+    assert all(path.startswith(("train/", "cli/train")) for path in importers("nicodec.train"))
 
 
 def test_the_container_needs_the_standard_library_only() -> None:
-    outside = {name.split(".")[0] for name in imports(PACKAGE / "container.py")} - set(
-        sys.stdlib_module_names
-    )
+    path = PACKAGE / "bitstream" / "container.py"
+    outside = {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
     assert outside <= {"nicodec"}
 
 

@@ -1,5 +1,7 @@
 """The Pillow plugin: opening, saving, metadata, drafts, errors, and libraries that read through Pillow."""
 
+import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -131,3 +133,18 @@ def test_it_is_registered_by_its_import_alone(path: Path) -> None:
     for line, expected in (("import nicodec.pillow", 0), ("", 1)):
         command = [sys.executable, "-c", code.format(line), str(path)]
         assert subprocess.run(command, capture_output=True, check=False).returncode == expected
+
+
+@pytest.mark.parametrize("again", [lambda image: pickle.loads(pickle.dumps(image)), copy.deepcopy, copy.copy])
+@pytest.mark.parametrize("loaded", [True, False])
+def test_an_opened_image_survives_pickle_and_copies(again: Any, loaded: bool, tmp_path: Path) -> None:
+    """As one of PNG does: workers of data loaders get images so."""
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    path = tmp_path / "a.nic"
+    path.write_bytes(nicodec.encode(pixels))
+    image = nicodec.open(path)
+    if loaded:
+        image.load()
+    twin = again(image)
+    assert (twin.size, twin.mode) == ((30, 20), "RGB")
+    assert np.array_equal(np.asarray(twin), np.asarray(nicodec.decode(path.read_bytes())))

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from nicodec.checkpoint import Checkpoint
-from nicodec.prior import ANCHORS
-from nicodec.quantize import MAX_HYPER
+from nicodec.bitstream.anchors import ANCHORS
+from nicodec.bitstream.hyper import MAX_HYPER
+from nicodec.model.checkpoint import Checkpoint
+from nicodec.model.config import ModelConfig
+from nicodec.nn.likelihood import SCALES
+from nicodec.nn.model import Model
 from nicodec.train import export, limits, preview, tables
-from nicodec.train.likelihood import SCALES
-from nicodec.train.model import Model, ModelConfig
 
 TINY = ModelConfig(
     latent=24,
@@ -32,9 +33,7 @@ TINY = ModelConfig(
     latent_blocks_a=3,
     latent_blocks_s=2,
 )
-FUZZED = replace(
-    TINY, latent=4, linear=1, width=4, hyper=4, z=2, context=4, latent_blocks_a=0, latent_blocks_s=1
-)
+FUZZED = replace(TINY, latent=4, linear=1, width=4, hyper=4, z=2, context=4, latent_blocks_a=0, latent_blocks_s=1)
 
 
 def unseen(config: ModelConfig) -> tuple[tables.Counts, dict[str, Any]]:
@@ -45,10 +44,7 @@ def unseen(config: ModelConfig) -> tuple[tables.Counts, dict[str, Any]]:
         z=np.zeros((sets, ANCHORS * config.z, 2 * MAX_HYPER + 1)),
         bounds=np.zeros((ANCHORS * config.z, sets - 2), np.int16),
     )
-    small = {
-        "preview.weight": np.zeros((12, config.deep, 1, 1), np.float32),
-        "preview.bias": np.zeros(12, np.float32),
-    }
+    small = {"preview.weight": np.zeros((12, config.deep, 1, 1), np.float32), "preview.bias": np.zeros(12, np.float32)}
     return counts, small
 
 

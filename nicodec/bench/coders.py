@@ -1,6 +1,6 @@
-"""The codecs beside each other: one table of how each is run, and one function that measures a real file.
+"""The table of codecs with their settings, and the function that measures a real file.
 
-Below the benchmark: a picture and a setting in, one point of rate, distortion and time out.
+Under `run`, `crops` and `comparison`: a picture and a setting in, one point of rate, distortion and time out.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from typing import Any
 
 import numpy as np
 
-# Pillow stands here as the thing measured: the other codecs are its encoders, and `image` hides those.
+# Pillow is imported here because it is measured: the other codecs are its encoders, which `picture` hides.
 from PIL import Image, features
 
-from nicodec import metrics
 from nicodec.errors import BadModel, ModelNotFound, NicError
+from nicodec.picture import metrics
 
-# How the names of rows begin whose model is not the one that is judged.
+# The beginning of the name of a row for a further model of nicodec.
 FURTHER = "nicodec:"
 
 
 @dataclass(frozen=True)
 class Coder:
-    """One row of the table of codecs: what it is called, which settings it is run at, and how."""
+    """One row of the table of codecs: its names, its settings, and its functions."""
 
     name: str
     label: str
     how: str
     """Settings in words, for the report."""
     ladder: tuple[float, ...]
-    """Settings by rising rate, about 0.1 to 2.5 bits per pixel; between them settings are interpolated."""
+    """Settings by rising rate, about 0.1 to 2.5 bits per pixel; settings between them are interpolated."""
     encode: Callable[[Image.Image, float], bytes]
     decode: Callable[[bytes], Image.Image]
     whole: bool = True
-    """Only whole numbers are settings."""
+    """Whether only whole numbers are settings."""
     missing: str = ""
-    """Why it cannot run here; empty where it can."""
+    """The reason why it cannot run here; empty where it can."""
 
     @property
     def codec(self) -> str:
-        """The name by which the row is asked for: that of all models of nicodec is the same."""
+        """The name by which a user asks for the row; all models of nicodec share one."""
         return self.name.split(":")[0]
 
     def setting(self, position: float) -> float:
@@ -55,12 +55,12 @@ class Coder:
         return round(value) if self.whole else round(value, 4)
 
     def settings(self, points: int) -> list[float]:
-        """`points` settings spread evenly over the ladder, by rising rate, none twice."""
+        """At most `points` settings, evenly over the ladder, by rising rate; equal ones count once."""
         return list(dict.fromkeys(self.setting(i / (points - 1)) for i in range(points)))
 
 
 def nicodec(model: str, threads: int, *, further: bool = False) -> Coder:
-    """The row of one model, which is loaded at its first use. further: beside the one that is judged."""
+    """The row of one model, which is loaded at its first use. further: whether it is another than the judged one."""
     ours: list[Any] = []
 
     def codec() -> Any:
@@ -83,23 +83,17 @@ def nicodec(model: str, threads: int, *, further: bool = False) -> Coder:
 
 
 def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) -> list[Coder]:
-    """The table of codecs. further: more models, each a row of its own after that of `model`."""
+    """The table of codecs. threads: for every codec that can be told. further: more models, each with its own row."""
     avif, jxl = _plugin("PIL.AvifImagePlugin"), _plugin("pillow_jxl.JpegXLImagePlugin")
 
     def pillow(kind: str, **options: Any) -> Callable[[Image.Image, float], bytes]:
         return lambda image, quality: _save(image, kind, quality=quality, **options)
 
     def jpeg2000(image: Image.Image, rate: float) -> bytes:
-        # Pillow leaves the colour transform off unless asked, which would cost 4 dB.
+        # Without `mct` Pillow leaves the colour transform off, which costs 4 dB.
         layers = [24 / rate]
         return _save(
-            image,
-            "JPEG2000",
-            irreversible=True,
-            mct=1,
-            quality_mode="rates",
-            quality_layers=layers,
-            no_jp2=True,
+            image, "JPEG2000", irreversible=True, mct=1, quality_mode="rates", quality_layers=layers, no_jp2=True
         )
 
     def avif_decode(data: bytes) -> Image.Image:
@@ -157,7 +151,7 @@ def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) 
 
 
 def _plugin(module: str) -> Any:
-    """A Pillow plugin, which registers itself when imported; None where it is not installed."""
+    """A plugin of Pillow, which registers itself when imported; None where it is not installed."""
     try:
         return importlib.import_module(module)
     except ImportError:
@@ -176,13 +170,18 @@ def _open(data: bytes, kind: str) -> Image.Image:
 
 @contextmanager
 def _set(module: Any, name: str, value: object) -> Iterator[None]:
-    """A setting that a Pillow plugin takes from its module only."""
+    """Set a name in a module for the block: some plugins of Pillow take a setting only from there."""
     before = getattr(module, name)
     setattr(module, name, value)
     try:
         yield
     finally:
         setattr(module, name, before)
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries behind Pillow's codecs."""
+    return {name: str(features.version(name)) for name in ("libjpeg_turbo", "webp", "avif", "jpg_2000")}
 
 
 @dataclass(frozen=True)
@@ -197,7 +196,7 @@ class Point:
     psnr: float
     """dB, RGB; inf where the picture came back unchanged."""
     msssim: float | None
-    """0 to 1; None for a picture too small for it."""
+    """0 to 1; None for a picture that is too small."""
     worst_psnr: float
     """Of the worst cell of 16 x 16 pixels."""
     worst_x: int
@@ -208,9 +207,10 @@ class Point:
 
 
 def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Point:
-    """Encode to a real file, decode that file, compare; wall times are of these very calls.
+    """Encode to a real file, decode that file, and compare. The wall times are those of these calls.
 
-    Raises NicError naming codec and picture where the codec fails or gives another size.
+    name: of the picture. Raises NicError naming codec and picture where the codec fails, or gives another size or
+    mode. Raises ModelNotFound and BadModel unchanged.
     """
     try:
         start = time.perf_counter()
@@ -219,14 +219,12 @@ def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Poin
         back = coder.decode(data)
         end = time.perf_counter()
     except (ModelNotFound, BadModel):
-        raise  # nothing to do with this picture
-    except Exception as error:  # a codec's library may raise anything; one line must say which and where
+        raise  # not the fault of this picture
+    except Exception as error:  # a codec's library may raise any error; the message must name codec and picture
         kind = type(error) if isinstance(error, NicError) else NicError
         raise kind(f"{name}: {coder.name} at {setting:g} failed: {error}") from error
     if (back.mode, back.size) != (image.mode, image.size):
-        raise NicError(
-            f"{name}: {coder.name} at {setting:g} gave back {back.mode} {back.size}, not {image.size}"
-        )
+        raise NicError(f"{name}: {coder.name} at {setting:g} gave back {back.mode} {back.size}, not {image.size}")
     before, after = np.asarray(image), np.asarray(back)
     worst = metrics.worst_cell(before, after)
     return Point(

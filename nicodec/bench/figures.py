@@ -1,6 +1,6 @@
-"""The benchmark's pictures: rate against distortion, and crops side by side.
+"""The plot of a benchmark: rate against distortion.
 
-Last step of the benchmark: curves or decoded pixels in, the bytes of a PNG out; touches no file.
+Under `report`: curves in, the bytes of a PNG out; it touches no file.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ import io
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from PIL import Image, ImageDraw, ImageFont
+from nicodec import extras
+from nicodec.picture.metrics import msssim_db
 
-from nicodec.metrics import import_extra, msssim_db
-
-_RATES = (0.0, 2.0)  # bits per pixel shown
+_RATES = (0.0, 2.0)  # the range of bits per pixel that is shown
 _INK, _FAINT = "#22262b", "#8a929c"
 _COLOURS = {
     "jpeg": "#8c564b",
@@ -48,11 +47,13 @@ class _Curve(Protocol):
 
 
 def rd_plot(curves: Sequence[_Curve], title: str) -> bytes:
-    """PNG of two panels, PSNR and MS-SSIM in dB against bits per pixel; each curve is labelled at its end.
+    """PNG of two panels, PSNR and MS-SSIM in dB against bits per pixel, with a label at the end of each curve.
 
     Curves whose source is "published" are dashed. Raises MissingExtra where matplotlib is not installed.
     """
-    figure = import_extra("matplotlib.figure").Figure(figsize=(13, 6), dpi=150, layout="constrained")
+    figure = extras.load("matplotlib.figure", "bench", "the plot").Figure(
+        figsize=(13, 6), dpi=150, layout="constrained"
+    )
     figure.suptitle(title, x=0.012, ha="left", fontsize=12, color=_INK)
     panels = figure.subplots(1, 2)
     for axes, name in zip(panels, ("PSNR (RGB)", "MS-SSIM"), strict=True):
@@ -75,7 +76,7 @@ def rd_plot(curves: Sequence[_Curve], title: str) -> bytes:
             labels.append(_Label(curve.label, colour, own, line[-1], _height(line, _RATES[1])))
         axes.set_xlim(_RATES)
         if shown:
-            # The lowest points of codecs that break down at low rates would flatten all the rest.
+            # Codecs that break down at low rates have very low points, which would flatten all curves.
             high = max(shown)
             axes.set_ylim(max(min(shown) - 0.5, high - 18), high + 0.5)
         axes.set_title(f"{name}, dB", loc="left", fontsize=11, color=_INK)
@@ -92,35 +93,6 @@ def rd_plot(curves: Sequence[_Curve], title: str) -> bytes:
     return buffer.getvalue()
 
 
-def side_by_side(sheet: Sequence[Sequence[tuple[str, Image.Image]]], *, panel_width: int = 256) -> bytes:
-    """PNG of rows of pictures, each enlarged by a whole factor to about `panel_width`, its label above.
-
-    sheet: rows of (label, RGB image); no more in a row than in the first. Nothing is smoothed.
-    """
-    gap, bar = 8, 34
-    factors = [max(1, round(panel_width / row[0][1].width)) for row in sheet]
-    widths = [f * row[0][1].width for f, row in zip(factors, sheet, strict=True)]
-    heights = [f * row[0][1].height for f, row in zip(factors, sheet, strict=True)]
-    size = len(sheet[0]) * (max(widths) + gap) + gap, sum(heights) + len(sheet) * bar + gap
-    canvas = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(canvas)
-    top = 0
-    for row, width, height in zip(sheet, widths, heights, strict=True):
-        for number, (label, image) in enumerate(row):
-            left = gap + number * (max(widths) + gap)
-            canvas.paste(image.resize((width, height), Image.Resampling.NEAREST), (left, top + bar))
-            points = next(
-                (s for s in (18, 16, 14, 12) if draw.textlength(label, ImageFont.load_default(s)) <= width),
-                10,
-            )
-            font = ImageFont.load_default(points)
-            draw.text((left, top + bar - 8), label, fill=_INK, font=font, anchor="ls")
-        top += bar + height
-    buffer = io.BytesIO()
-    canvas.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
 def _decibels(point: _Point, panel: str) -> float | None:
     if panel != "MS-SSIM":
         return point.psnr
@@ -128,7 +100,7 @@ def _decibels(point: _Point, panel: str) -> float | None:
 
 
 def _until(line: Sequence[tuple[float, float]], limit: float) -> list[tuple[float, float]]:
-    """A rising line up to where it leaves the panel on the right."""
+    """A rising line, cut off at the right side of the panel."""
     inside = [(x, y) for x, y in line if x <= limit]
     beyond = [point for point in line if point[0] > limit]
     if inside and beyond:
@@ -137,7 +109,7 @@ def _until(line: Sequence[tuple[float, float]], limit: float) -> list[tuple[floa
 
 
 def _height(line: Sequence[tuple[float, float]], at: float) -> float:
-    """Where the straight line through the last two points is at a rate; it orders the labels."""
+    """The height at a rate of the straight line through the last two points; it orders the labels."""
     x1, y1 = line[-1]
     x0, y0 = line[-2] if len(line) > 1 else (x1 - 1, y1)
     return y1 + (y1 - y0) * (at - x1) / (x1 - x0) if x1 > x0 else y1
@@ -152,7 +124,7 @@ class _Label(NamedTuple):
 
 
 def _write(axes: Any, labels: Sequence[_Label]) -> None:
-    """Names to the right of the panel, in the order of the curves, moved apart until none overlap."""
+    """Draw the names to the right of the panel, in the order of the curves, moved apart until none overlap."""
     low, high = axes.get_ylim()
     step = (high - low) * 0.042
     ordered = sorted(labels, key=lambda label: label.height)

@@ -1,6 +1,6 @@
-"""What a benchmark found: mean curves, BD-rates of all that can be compared, as text, files and a table.
+"""The report of a benchmark: mean curves and BD-rates, as files and as tables in the terminal.
 
-After the measuring: single points in, results.json, points.csv, rd.png and the terminal's table out.
+Under `run`, after the measuring: single points in; results.json, points.csv, rd.png and tables out.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
-from nicodec import metrics
 from nicodec.bench import figures
 from nicodec.bench.coders import Coder, Point
 from nicodec.errors import LimitExceeded, NicError
-from nicodec.files import atomic_write, shown
+from nicodec.picture import metrics
+from nicodec.storage.files import atomic_write, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 REFERENCE = "jpeg"
 WINDOW = (0.15, 1.5)
-"""Bits per pixel that photographs are really kept at; BD-rates are given over all rates and inside these."""
+"""Bits per pixel at which people keep photographs. BD-rates are given over all rates, and in this range."""
 
 _MAX_ANCHOR_BYTES = 1 << 24
 
 
 @dataclass(frozen=True)
 class WorstCell:
-    """The cell of 16 x 16 pixels with the least PSNR, of all pictures; x, y: its top left corner."""
+    """The cell of 16 x 16 pixels with the least PSNR in dB, over all pictures. x, y: its top left corner, in pixels."""
 
     image: str
     psnr: float
@@ -68,7 +68,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Comparison:
-    """BD-rate of `codec` against `reference`: of the mean curves, and over the pictures one by one."""
+    """BD-rate of `codec` against `reference`, in percent: of the mean curves, and of single pictures."""
 
     codec: str
     reference: str
@@ -77,7 +77,7 @@ class Comparison:
     window: tuple[float, float] | None
     rate: metrics.BdRate | None
     images: int = 0
-    """Pictures whose own two curves could be compared."""
+    """The number of pictures whose own two curves could be compared."""
     image_mean: float | None = None
     image_worst: float | None = None
     worst_image: str | None = None
@@ -85,7 +85,7 @@ class Comparison:
 
 @dataclass
 class Report:
-    """All that a run found. `Report.print` shows it, `Report.write` keeps it."""
+    """All results of a run. `Report.print` shows them, `Report.write` saves them."""
 
     conditions: dict[str, Any]
     images: list[dict[str, Any]] = field(default_factory=list)
@@ -97,14 +97,12 @@ class Report:
     def comparison(
         self, codec: str, reference: str, metric: str = "psnr", window: tuple[float, float] | None = None
     ) -> Comparison | None:
-        """The comparison asked for, None where it was not made."""
+        """The comparison with these arguments, or None if it was not made."""
         wanted = (codec, reference, metric, window)
-        return next(
-            (c for c in self.comparisons if (c.codec, c.reference, c.metric, c.window) == wanted), None
-        )
+        return next((c for c in self.comparisons if (c.codec, c.reference, c.metric, c.window) == wanted), None)
 
     def write(self, out: Path) -> list[Path]:
-        """results.json, points.csv and rd.png in folder `out`, each replaced whole. Returns their paths."""
+        """Write results.json, points.csv and rd.png into `out`, each replaced whole. Returns their paths."""
         everything = {
             "conditions": self.conditions, "left_out": self.left_out, "images": self.images,
             "curves": [asdict(curve) for curve in self.curves],
@@ -129,8 +127,9 @@ class Report:
         return f"{count} photograph{'s' * (count != 1)}, real files, mean over images"
 
     def print(self, console: Console) -> None:
-        """Three tables for 80 columns: every codec against JPEG; nicodec against every codec, and the times;
-        the worst cell of every codec.
+        """Print three tables for 80 columns.
+
+        They show every codec against JPEG; nicodec against every codec, with times; the worst cell of every codec.
         """
         from rich import box
         from rich.markup import escape
@@ -164,9 +163,7 @@ class Report:
             if found:
                 cell, setting = min(found, key=lambda one: one[0].psnr)
                 place = f"{cell.x}, {cell.y}"
-                tables[2].add_row(
-                    label, f"{cell.psnr:.1f}", f"{setting:g}", place, escape(cell.image), style=style
-                )
+                tables[2].add_row(label, f"{cell.psnr:.1f}", f"{setting:g}", place, escape(cell.image), style=style)
         console.print(*tables, sep="\n")
         for name, reason in self.left_out.items():
             console.print(f"left out: {name}: {reason}", markup=False)
@@ -180,7 +177,7 @@ class Report:
 
 
 def read_anchors(path: Path, names: Sequence[str] | None = None) -> list[Curve]:
-    """Published curves from a JSON file, see `run`. Raises NicError naming the file where it is malformed."""
+    """Published curves from a JSON file, for `run`. Raises NicError naming the file if it is malformed or too large."""
     try:
         if path.stat().st_size > _MAX_ANCHOR_BYTES:
             raise LimitExceeded(f"{shown(path)}: more than {_MAX_ANCHOR_BYTES >> 20} MiB")
@@ -208,6 +205,7 @@ def _anchor(name: str, entry: dict[str, Any]) -> Curve:
 
 
 def mean_curve(row: Coder, report: Report) -> Curve:
+    """The curve of a codec: the mean over the pictures at each setting, and the median of times for each megapixel."""
     own = [point for point in report.points if point.codec == row.name]
     megapixels = {i["name"]: i["width"] * i["height"] / 1e6 for i in report.images}
     means = []
@@ -232,7 +230,7 @@ def mean_curve(row: Coder, report: Report) -> Curve:
 
 
 def compare(report: Report) -> list[Comparison]:
-    """Every codec against JPEG, nicodec against every other; both metrics, all rates and the window."""
+    """Every codec against JPEG, and nicodec against every other: in both metrics, over all rates and in `WINDOW`."""
     names = [curve.name for curve in report.curves]
     pairs = [(name, REFERENCE) for name in names if name != REFERENCE and REFERENCE in names]
     if "nicodec" in names:
@@ -259,7 +257,7 @@ def compare(report: Report) -> list[Comparison]:
 
 
 def _spread(percents: dict[str, float]) -> tuple[float | None, float | None, str | None]:
-    """Mean, worst, and which image is the worst."""
+    """The mean, the worst percentage, and the name of its picture; None without pictures."""
     if not percents:
         return None, None, None
     worst = max(percents, key=percents.__getitem__)
@@ -273,7 +271,7 @@ def _as_curve(points: Sequence[MeanPoint | Point], metric: str) -> list[tuple[fl
 
 
 def _plain(value: Any) -> Any:
-    """For JSON and CSV: floats to six digits after the point, infinite ones as null."""
+    """A value for JSON and CSV: floats rounded to six digits after the point, infinite ones as None."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

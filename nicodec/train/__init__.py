@@ -1,4 +1,88 @@
 """Training: everything that needs torch, from a folder of pictures to one .nicmodel file.
 
-Reached only by `nicodec train`; nothing in the runtime imports it. `export` is the one bridge back.
+Its door is `train`, which `nicodec train` goes through too; nothing in the runtime imports it. torch is loaded when
+`train` is called. `export` is the one bridge back.
 """
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from nicodec.train.loop import Step
+
+Name: TypeAlias = str | os.PathLike[str]
+
+__all__ = ["train"]
+
+
+def train(
+    images: Name | Sequence[Name],
+    out: Name,
+    *,
+    validation: Name | Sequence[Name] | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: bool = False,
+    again: bool = False,
+    start: str | None = None,
+    network: str | None = None,
+    batch: int | None = None,
+    patch: int | None = None,
+    rate: float | None = None,
+    drawn: float | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    force: bool = False,
+    report: Callable[[Step], None] | None = None,
+) -> Path:
+    """Train a codec on pictures, as `nicodec train` does; returns the path of the model.
+
+    images: pictures, folders and tar files. out: the .nicmodel file; its state, log and report lie beside it.
+    The others are the options of the command; `start` is --from. None is the default, or with `resume` what the
+    state says. report: called a few times a second with a `Step`: its number, the fraction of the schedule that is
+    done, mean loss, bpp, psnr, and pixels_per_second.
+
+    Raises NicError for options, pictures, states and models that cannot be used, if something would be overwritten,
+    and if training diverges.
+    """
+    from nicodec import extras
+    from nicodec.model.config import NETWORKS
+    from nicodec.train.options import BadOption, Options
+
+    run = extras.load("nicodec.train.run", "train", "training")
+    if network is not None and network not in NETWORKS:
+        raise BadOption(f"--network is one of {', '.join(NETWORKS)}, not {network}")
+    options = {
+        "minutes": minutes,
+        "steps": steps,
+        "batch": batch,
+        "patch": patch,
+        "rate": rate,
+        "drawn": drawn,
+        "seed": seed,
+        "threads": threads,
+        "device": device,
+    }
+    options = {name: value for name, value in options.items() if value is not None}
+    others = {"validation": _paths(validation), "resume": resume, "again": again, "start": start, "force": force}
+    run.train(
+        _paths(images),
+        Path(out),
+        Options(**options),  # type: ignore[arg-type]
+        said=options | others | {"network": network},
+        network=network,
+        report=report,
+        **others,
+    )
+    return Path(out)
+
+
+def _paths(names: Name | Sequence[Name] | None) -> list[Path]:
+    if names is None:
+        return []
+    return [Path(names)] if isinstance(names, str | os.PathLike) else [Path(name) for name in names]

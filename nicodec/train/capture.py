@@ -1,7 +1,7 @@
 """A whole step of training as one CUDA graph: what it launches is recorded once and then replayed.
 
-Between `loop` and a GPU. A step of a small network is hundreds of small kernels, and starting them one by
-one takes a processor five times as long as the GPU needs for their work (docs/DESIGN.md).
+Between `trainer` and a GPU. A step of a small network is hundreds of small kernels, and starting them one by
+one takes a processor five times as long as the GPU needs for their work (docs/TRAINING.md).
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nicodec.prior import ANCHORS
-from nicodec.train.layers import hats, round_ste
-from nicodec.train.model import Model, Output
+from nicodec.bitstream.anchors import ANCHORS
+from nicodec.nn.layers import hats, round_ste
+from nicodec.nn.model import Model, Output
 
 
 @torch.no_grad()

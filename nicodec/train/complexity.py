@@ -10,8 +10,8 @@ from collections.abc import Callable
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from nicodec.prior import ANCHORS
-from nicodec.train.model import Model
+from nicodec.bitstream.anchors import ANCHORS
+from nicodec.nn.model import Model
 
 SIDE = 256
 

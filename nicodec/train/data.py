@@ -1,39 +1,37 @@
 """Training pictures: folders and tar shards -> random patches, as uint8 on the training device.
 
-First step of training. Every picture is decoded once and kept; a patch is then one slice.
+First step of training, after `sources`. Every picture is decoded once and kept in `store`; a patch is one slice.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
-from nicodec import image
 from nicodec.errors import BadImage, NicError
-from nicodec.train import patterns
+from nicodec.picture import patterns, reader, writer
+from nicodec.train.options import DRAWN
+from nicodec.train.sources import Left, sources
+from nicodec.train.store import Pixels, Store
 
 # One picture in this many is kept for validation, chosen by its name.
 HOLD_OUT = 32
 # Side of the cells over which detail is summed, to find busy patches without looking at their pixels.
 CELL = 8
 TRIES = 4
-# The share of patches that are drawn, unless told otherwise.
-DRAWN = 1 / 32
 # Side of the smallest picture that is of use: one cell of the hyper latent.
 SMALLEST = 64
-
-Pixels: TypeAlias = npt.NDArray[np.uint8]
+# Of pictures that are held out the central squares are kept, with sides of at most so many pixels.
+HELD_SIDE = 384
 
 
 @dataclass(frozen=True)
@@ -43,32 +41,6 @@ class Entry:
     offset: int
     height: int
     width: int
-
-
-def sources(paths: list[Path]) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of every picture in the folders (recursively), tar files and files given, sorted."""
-    for path in paths:
-        if path.is_dir():
-            for file in sorted(p for p in path.rglob("*") if image.is_picture(p.name) or _is_tar(p)):
-                yield from sources([file])
-        elif _is_tar(path):
-            try:
-                with tarfile.open(path) as tar:
-                    for member in tar:
-                        handle = tar.extractfile(member) if member.isfile() else None
-                        if handle is not None and image.is_picture(member.name):
-                            yield member.name, handle.read()
-            except (tarfile.TarError, OSError) as error:
-                raise BadImage(f"{path}: cannot be read as a tar file ({error})") from None
-        else:
-            try:
-                yield path.name, path.read_bytes()
-            except OSError as error:
-                raise BadImage(f"{path}: {error.strerror}") from None
-
-
-def _is_tar(path: Path) -> bool:
-    return path.suffix.lower() == ".tar"
 
 
 def running_detail(pixels: Pixels) -> npt.NDArray[np.float32]:
@@ -98,48 +70,97 @@ class Patches:
         progress: Callable[[str, int], None] = lambda name, pixels: None,
         *,
         drawn: float = DRAWN,
+        validation: list[Path] | None = None,
+        folder: Path | None = None,
+        limit: int | None = None,
     ) -> None:
+        """Reads all pictures. progress: called with the name and the number of pixels of each.
+
+        validation: pictures to hold out, in place of a share of the others. folder, limit: as in `Store`.
+        Raises NicError if nothing is left to train on or to hold out.
+        """
         self.device, self.seed, self.drawn = device, seed, drawn
         self.entries: list[Entry] = []
         self.validation: list[Pixels] = []
-        self.skipped: list[str] = []
-        chunks: list[Pixels] = []
-        details: list[npt.NDArray[np.float32]] = []
-        self.size = 0
-        for name, data in sources(paths):
-            try:
-                pixels = image.read(io.BytesIO(data)).pixels
-            except NicError:
-                self.skipped.append(name)
-                continue
-            pixels = pixels if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
-            progress(name, pixels.shape[0] * pixels.shape[1])
-            if zlib.crc32(name.encode()) % HOLD_OUT == 0:
-                self.validation.append(pixels)
-                continue
-            rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-            for version in (pixels, _reduced(pixels, rng.uniform(0.5, 0.75))):
-                if min(version.shape[:2]) >= SMALLEST:
-                    self.entries.append(Entry(self.size, *version.shape[:2]))
-                    details.append(running_detail(version))
-                    chunks.append(version.reshape(-1))
-                    self.size += version.size
-        if not self.entries:
-            raise BadImage("no picture with sides of 64 pixels or more was found to train on")
-        if not self.validation:  # a handful of pictures: better to validate on one of them than on none
-            first = self.entries[0]
-            self.validation.append(chunks[0].reshape(first.height, first.width, 3))
-        # Filled piece by piece, so that the pictures are never in memory twice.
-        self.store = torch.empty(self.size, dtype=torch.uint8, device=device)
-        for entry in self.entries:
-            chunk = chunks.pop(0)
-            self.store[entry.offset : entry.offset + chunk.size] = torch.tensor(chunk, device=device)
+        self.small: list[str] = []
+        # Photographs to train on and their pixels, each counted once though it is stored twice.
+        self.photographs = self.pixels = 0
+        # Training pictures that are left out, since they are held out.
+        self.kept_apart = 0
+        self._left, self._progress, self._held = Left(), progress, set[bytes]()
+        if validation:
+            self._hold_out(validation)
+        store = Store(folder, limit)
+        details = self._read(paths, store, split=not validation)
+        self.size, self.in_file = store.size, store.in_file
+        self.store = store.tensor(device)
         # One row for each picture: offset, height, width, and where its running sum of detail begins.
         starts = np.cumsum([0] + [d.size for d in details[:-1]])
         self._table = np.array(
             [(e.offset, e.height, e.width, start) for e, start in zip(self.entries, starts, strict=True)]
         )
         self._details = np.concatenate([d.reshape(-1) for d in details])
+
+    @property
+    def skipped(self) -> list[str]:
+        """Names of what cannot be read as a picture."""
+        return self._left.skipped
+
+    @property
+    def repeated(self) -> int:
+        """How often a file was named again."""
+        return self._left.repeated
+
+    def _pictures(self, paths: list[Path]) -> Iterator[tuple[str, bytes, Pixels]]:
+        """Name, bytes and samples (H, W, 3) of every picture that can be read and is large enough."""
+        for name, data in sources(paths, self._left):
+            try:
+                pixels = reader.read(io.BytesIO(data)).pixels
+            except NicError:
+                self._left.skipped.append(name)
+                continue
+            pixels = pixels if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
+            self._progress(name, pixels.shape[0] * pixels.shape[1])
+            if min(pixels.shape[:2]) < SMALLEST:
+                self.small.append(name)
+                continue
+            yield name, data, pixels
+
+    def _hold_out(self, paths: list[Path]) -> None:
+        for _, data, pixels in self._pictures(paths):
+            self.validation.append(centre(pixels, HELD_SIDE))
+            self._held.add(hashlib.sha256(data).digest())
+        if not self.validation:
+            raise BadImage("no picture with sides of 64 pixels or more was found to hold out")
+        # What is named again to train on is no repetition: it is kept apart by its bytes.
+        self._left.seen.clear()
+
+    def _read(self, paths: list[Path], store: Store, *, split: bool) -> list[npt.NDArray[np.float32]]:
+        """Fills the store; running sums of detail. split: hold out one picture in `HOLD_OUT`."""
+        details: list[npt.NDArray[np.float32]] = []
+        first: Pixels | None = None
+        for name, data, pixels in self._pictures(paths):
+            if split and zlib.crc32(name.encode()) % HOLD_OUT == 0:
+                self.validation.append(centre(pixels, HELD_SIDE))
+                continue
+            if self._held and hashlib.sha256(data).digest() in self._held:
+                self.kept_apart += 1
+                continue
+            first = centre(pixels, HELD_SIDE) if first is None else first
+            self.photographs += 1
+            self.pixels += pixels.shape[0] * pixels.shape[1]
+            rng = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+            for version in (pixels, _reduced(pixels, rng.uniform(0.5, 0.75))):
+                if min(version.shape[:2]) >= SMALLEST:
+                    self.entries.append(Entry(store.add(version), *version.shape[:2]))
+                    details.append(running_detail(version))
+        if first is None:
+            raise BadImage("no picture with sides of 64 pixels or more was found to train on")
+        # Of a handful of pictures: better to validate on one of them than on none.
+        self.borrowed = not self.validation
+        if self.borrowed:
+            self.validation.append(first)
+        return details
 
     def batch(self, step: int, count: int, side: int) -> tuple[Tensor, Tensor]:
         """Patches (count, side, side, 3) uint8, and a quality for each (count,) in hundredths, 0..10000."""
@@ -160,19 +181,18 @@ class Patches:
         down, right = np.where(swapped, right, down), np.where(swapped, down, right)
         # One quality from each of `count` equal slices of the range: every batch sees all rates.
         q = np.rint(rng.permutation((np.arange(count) + rng.random(count)) / count) * 10000).astype(np.int64)
-        numbers = torch.from_numpy(np.stack([start, down, right, q])).to(self.device, non_blocking=True)
+        place = self.store.device
+        numbers = torch.from_numpy(np.stack([start, down, right, q])).to(place, non_blocking=True)
         start, down, right = numbers[:3, :, None, None, None]
-        along = torch.arange(side, device=self.device)
-        colour = torch.arange(3, device=self.device)
-        patches = self.store[start + down * along[:, None, None] + right * along[:, None] + colour]
+        along = torch.arange(side, device=place)
+        colour = torch.arange(3, device=place)
+        patches = self.store[start + down * along[:, None, None] + right * along[:, None] + colour].to(self.device)
         for i in np.flatnonzero(rng.random(count) < self.drawn).tolist():
             drawn = patterns.draw(rng, patches[i].cpu().numpy())
             patches[i] = torch.from_numpy(drawn).to(self.device, non_blocking=True)
-        return patches, numbers[3]
+        return patches, numbers[3].to(self.device)
 
-    def _busiest(
-        self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int
-    ) -> npt.NDArray[np.int64]:
+    def _busiest(self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int64]:
         """The corner (2, N) of the busiest of some places in each picture, given their rows of the table."""
         _, height, width, start = chosen.T[:, :, None]
         room = np.stack([height, width]) - side + 1
@@ -235,6 +255,13 @@ def _spread(entries: list[Entry], count: int) -> list[Entry]:
     return entries[:: max(1, len(entries) // count)][:count]
 
 
+def centre(picture: Pixels, side: int) -> Pixels:
+    """The central square, its side the largest multiple of 64 that fits, at most `side`."""
+    side = min(side, min(picture.shape[:2]) // SMALLEST * SMALLEST)
+    y, x = ((n - side) // 2 for n in picture.shape[:2])
+    return np.ascontiguousarray(picture[y : y + side, x : x + side])
+
+
 def _reduced(pixels: Pixels, factor: float) -> Pixels:
     h, w = (max(1, round(n * factor)) for n in pixels.shape[:2])
-    return np.asarray(Image.fromarray(pixels).resize((w, h), Image.Resampling.LANCZOS))
+    return writer.resized(pixels, w, h)

@@ -1,6 +1,6 @@
 """How large branches and latents become on real pictures, and what holds them there on all others.
 
-Called by `loop` while a network is trained, and so before `export`.
+Called by `trainer` while a network is trained, and so before `export`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nicodec.prior import ANCHORS
+from nicodec.bitstream.anchors import ANCHORS
+from nicodec.nn.layers import Cap, hats
+from nicodec.nn.model import Model
 from nicodec.train import coded
-from nicodec.train.layers import Cap, hats
-from nicodec.train.model import Model
 
 # A limit is what this share of pictures and qualities stays under, times the room above it. The share leaves
 # out those that run away. The room is for pictures that were not measured: it is about the largest value of

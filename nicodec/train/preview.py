@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nicodec.prior import ANCHORS
+from nicodec.bitstream.anchors import ANCHORS
+from nicodec.nn.layers import hats, space_to_depth
+from nicodec.nn.model import Model
 from nicodec.train import coded
-from nicodec.train.layers import hats, space_to_depth
-from nicodec.train.model import Model
 
 Array: TypeAlias = npt.NDArray[Any]
 

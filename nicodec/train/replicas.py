@@ -1,7 +1,7 @@
 """One batch in several threads of one core each: patches -> gradients of the whole batch, on a CPU.
 
-Between `loop`, which takes the step, and `model`. A second thread inside a small product gains little; two
-replicas of the network, each with its share of the batch, do 1.7 times as much (docs/DESIGN.md).
+Between `trainer`, which takes the step, and `nn.model`. A second thread inside a small product gains little; two
+replicas of the network, each with its share of the batch, do 1.7 times as much (docs/TRAINING.md).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nicodec.train.model import Model
+from nicodec.nn.model import Model
 
 # Patches for each replica, at least: with fewer, what every product costs at all is most of it.
 SHARE = 4
@@ -40,9 +40,7 @@ class Replicas:
             each.noise = torch.Generator()
         self._pool = ThreadPoolExecutor(count, "replica", torch.set_num_threads, (threads // count,))
 
-    def gradients(
-        self, patches: Tensor, q: Tensor, seeds: np.random.SeedSequence
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def gradients(self, patches: Tensor, q: Tensor, seeds: np.random.SeedSequence) -> tuple[Tensor, Tensor, Tensor]:
         """Leaves the gradients of the mean loss in the model, and returns what `loss` does, in any order.
 
         The same arguments give the same bits for the same number of replicas.

@@ -15,12 +15,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nicodec import hyper
-from nicodec.prior import ANCHORS
-from nicodec.quantize import MAX_HYPER as Z_MAX
+from nicodec.bitstream import hyper
+from nicodec.bitstream.anchors import ANCHORS
+from nicodec.bitstream.hyper import MAX_HYPER as Z_MAX
+from nicodec.nn.likelihood import SCALE_MIN, SCALE_STEP, SCALES, gaussian_likelihood
+from nicodec.nn.model import Model
 from nicodec.train import coded
-from nicodec.train.likelihood import SCALE_MIN, SCALE_STEP, SCALES, gaussian_likelihood
-from nicodec.train.model import Model
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -29,7 +29,7 @@ WIDTH = 1500
 # Tables reach to where less than this mass is left on a side; beyond it an escape is cheaper.
 TAIL = 2.0**-17
 # Where fewer symbols than this share are not zero, none is: what they cost in bits is about what they save in
-# error, and a quarter to three quarters of all symbols then need no coder (docs/DESIGN.md).
+# error, and a quarter to three quarters of all symbols then need no coder (docs/LOG.md).
 SETTLED = 2.0**-11
 # How many symbols the trained density is worth beside the counted ones, and all of z beside those of one kind
 # of neighbourhood. The counts of y are in the millions; those of z are few for each channel and quality.
@@ -42,7 +42,7 @@ BOUNDS = np.linspace(-1.6, 1.6, 8)
 class Counts:
     """Symbols of real pictures: y (SCALES, 2 WIDTH + 1) by scale index; z (sets, ANCHORS * Z, 2 Z_MAX + 1).
 
-    bounds: int16 (ANCHORS * Z, K), what tells the sets of z apart (`nicodec.hyper`).
+    bounds: int16 (ANCHORS * Z, K), what tells the sets of z apart (`bitstream.hyper`).
     """
 
     y: Array
@@ -54,7 +54,7 @@ def count(model: Model, pictures: Tensor, many: Iterable[Tensor], *, amp: bool =
     """Symbols of uint8 pictures (N, H, W, 3), sides multiples of 64, at every anchor quality.
 
     many: more of them (H, W, 3) for z, which has few symbols in each. The Gaussians of training fit residuals
-    only roughly, whose tails are heavier (docs/DESIGN.md).
+    only roughly, whose tails are heavier (docs/LOG.md).
     """
     y = np.zeros((SCALES, 2 * WIDTH + 1))
     for _, out in coded.each(model, pictures, amp=amp):

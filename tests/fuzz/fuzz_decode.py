@@ -35,9 +35,11 @@ import mutate
 import numpy as np
 
 import nicodec
-from nicodec import api, checkpoint, container, windows
+from nicodec import api
+from nicodec.bitstream import container
 from nicodec.codec import Codec
 from nicodec.errors import NicError
+from nicodec.model import checkpoint
 
 HERE = Path(__file__).parent
 TINY = HERE / "tiny.nicmodel"
@@ -74,19 +76,20 @@ def seeds() -> list[bytes]:
 
 def coder(data: bytes) -> Codec:
     """The codec that a file names: the tiny one, or one that is installed."""
-    if container.unpack(data)[0].model == tiny().checkpoint.id:
+    file = container.unpack(data)
+    if file.header.model == tiny().checkpoint.id:
         return tiny()
-    return far_sighted(api.codec_for(data, threads=1).checkpoint.sha256)
+    return far_sighted(api.codec_for(file, threads=1).checkpoint.sha256)
 
 
 @lru_cache
 def far_sighted(model: str) -> Codec:
     """With halos as wide as the networks reach: those of a model are enough for what an encoder makes.
 
-    Latents that no encoder makes reach further, and then a region is not quite the crop (docs/DESIGN.md).
+    Latents that no encoder makes reach further, and then a region is not quite the crop (docs/SPEED.md).
     """
     found = checkpoint.load(checkpoint.find(model))
-    halos = np.array([windows.reach(found.config, g) for g in "as"], np.int32)
+    halos = np.array([found.config.reach_a, found.config.reach_s], np.int32)
     return Codec(replace(found, tensors=found.tensors | {"halos": halos}), threads=1)
 
 
@@ -142,7 +145,7 @@ def survives(data: bytes) -> str:
 def repaired(data: bytes) -> bytes | None:
     """The same with the checksum of its symbols right, if these decode: now it is somebody's picture."""
     try:
-        symbols = coder(data).symbols_of(*container.unpack(data))
+        symbols = coder(data).symbols_of(container.unpack(data))
         r = symbols.residual(symbols.cells)
     except NicError:
         return None
@@ -241,10 +244,7 @@ def main() -> None:
 
     for name, module in list(sys.modules.items()):
         if name.split(".")[0] == "nicodec":
-            owners = [
-                module,
-                *(c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == name),
-            ]
+            owners = [module, *(c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == name)]
             for function in (f for owner in owners for f in vars(owner).values() if inspect.isfunction(f)):
                 if function.__module__ == name and function.__code__.co_filename == module.__file__:
                     atheris.instrument_func(function)

@@ -194,11 +194,7 @@ def _lie(rng: random.Random, made: bytes) -> bytes:
     changed = bytearray(made)
     changed[rng.randrange(8, end)] = rng.getrandbits(8)
     count = HEADER.unpack_from(changed)[-1]
-    return (
-        with_header_crc(bytes(changed))
-        if HEADER.size + count * CHUNK.size + 4 <= len(made)
-        else bytes(changed)
-    )
+    return with_header_crc(bytes(changed)) if HEADER.size + count * CHUNK.size + 4 <= len(made) else bytes(changed)
 
 
 def varint(value: int) -> bytes:
@@ -234,26 +230,7 @@ def damage(rng: random.Random, body: bytes) -> bytes:
 
 # Models
 
-ODD_VALUES = (
-    0,
-    1,
-    -1,
-    2,
-    63,
-    64,
-    65,
-    2**14 + 1,
-    2**31,
-    2**64,
-    10**30,
-    1.5,
-    float("nan"),
-    True,
-    None,
-    "4",
-    [],
-    {},
-)
+ODD_VALUES = (0, 1, -1, 2, 63, 64, 65, 2**14 + 1, 2**31, 2**64, 10**30, 1.5, float("nan"), True, None, "4", [], {})
 ODD_FLOATS = (float("nan"), float("inf"), -float("inf"), 0.0, 6e4, 1e-8, -1.0, 1e30)
 FORMATS = {"F16": "e", "F32": "f", "I8": "b", "U8": "B", "I16": "h", "U16": "H", "I32": "i"}
 
@@ -305,9 +282,7 @@ def _reshape(rng: random.Random, meta: dict[str, Any], arrays: dict[str, list[An
     array = arrays[rng.choice(list(arrays))]
     shape = [*array[1]]
     rng.shuffle(shape)
-    array[1] = rng.choice(
-        (shape, [1, *shape], shape[1:], [len(array[2])], [rng.choice(ODD_VALUES), *shape[1:]])
-    )
+    array[1] = rng.choice((shape, [1, *shape], shape[1:], [len(array[2])], [rng.choice(ODD_VALUES), *shape[1:]]))
 
 
 def _retype(rng: random.Random, meta: dict[str, Any], arrays: dict[str, list[Any]]) -> None:

@@ -1,0 +1,262 @@
+"""The .nic container: bytes <-> header and chunks, with every length and checksum checked.
+
+Last step of encoding, first of decoding. Standard library only; docs/FORMAT.md is the specification.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, UnsupportedVersion
+
+# Like PNG's magic: a byte with the high bit set, the name, and line ends that a transfer as text would change.
+MAGIC = b"\x89NIC\r\n\x1a\n"
+MAJOR, MINOR = 1, 0
+# Magic, major, minor, channels, width, height, quality, tile width, tile height, model, CRC of symbols, chunks.
+HEADER = struct.Struct("<8sBBBIIHHH8sIH")
+CHUNK = struct.Struct("<BII")
+CRC = struct.Struct("<I")
+SKIPPABLE = 0x80
+MAX_QUALITY = 10000
+MAX_SIDE = 2**31 - 1
+DEFAULT_MAX_PIXELS = 2**27
+MAX_METADATA = 2**26
+# Cells that one tile may cover. Our encoder uses 128 at most. A tile is decoded in one piece, so this bounds memory.
+MAX_TILE = 1024
+CELL = 64
+# A file may claim FREE_PIXELS, and PIXELS_PER_BYTE more for each of its bytes, unless the user sets a limit.
+# The emptiest pictures have about 1000 pixels for each byte.
+FREE_PIXELS, PIXELS_PER_BYTE = 2**20, 2560
+
+
+class Kind(IntEnum):
+    """Chunk types. A decoder may skip an unknown type from 0x80 on."""
+
+    Z = 1
+    Y = 2
+    ALPHA = 3
+    PATCHES = 4
+    ICC = 0x81
+    EXIF = 0x82
+    XMP = 0x83
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a file.
+
+    width, height: pixels. channels: 1 gray or 3 RGB. quality: hundredths, 0..10000. tile: width and height of a
+    tile, in cells of 64 pixels. model: first 8 bytes of the sha256 of the model file. symbols_crc: CRC-32 of z and
+    r, see `SymbolsCrc`. version: (major, minor).
+    """
+
+    width: int
+    height: int
+    channels: int
+    quality: int
+    tile: tuple[int, int]
+    model: bytes
+    symbols_crc: int
+    version: tuple[int, int] = (MAJOR, MINOR)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk: its type and its payload."""
+
+    kind: int
+    payload: bytes
+
+
+class File(NamedTuple):
+    """A file taken apart: its header, and its chunks in order."""
+
+    header: Header
+    chunks: list[Chunk]
+
+    def extra(self, kind: int) -> bytes | None:
+        """The payload of the first chunk of this kind, or None."""
+        return next((chunk.payload for chunk in self.chunks if chunk.kind == kind), None)
+
+    def metadata(self, kind: int) -> bytes | None:
+        """The payload of a chunk of metadata, inflated, or None. Raises BadFile or LimitExceeded."""
+        stored = self.extra(kind)
+        return None if stored is None else inflate(stored)
+
+    @property
+    def mode(self) -> str:
+        """Pillow's name of the picture's mode: L, LA, RGB or RGBA."""
+        alpha = "" if self.extra(Kind.ALPHA) is None else "A"
+        return ("L" if self.header.channels == 1 else "RGB") + alpha
+
+    @property
+    def size(self) -> int:
+        """The bytes that the file takes."""
+        head = HEADER.size + len(self.chunks) * CHUNK.size + CRC.size
+        return head + sum(len(chunk.payload) for chunk in self.chunks)
+
+
+def max_pixels() -> int:
+    """The most pixels of a picture: NICODEC_MAX_PIXELS in the environment, or 2^27 without it.
+
+    Raises LimitExceeded if the variable is not a whole number.
+    """
+    text = os.environ.get("NICODEC_MAX_PIXELS", "")
+    if not text:
+        return DEFAULT_MAX_PIXELS
+    if not text.isascii() or not text.isdecimal() or len(text) > 18:
+        raise LimitExceeded(f"NICODEC_MAX_PIXELS must be a whole number of pixels, not {text!r}")
+    return int(text)
+
+
+def cell_counts(width: int, height: int) -> tuple[int, int]:
+    """Numbers of columns and rows of cells of 64 pixels that cover a picture."""
+    return -(-width // CELL), -(-height // CELL)
+
+
+def check_size(width: int, height: int, limit: int | None = None) -> None:
+    """Raise LimitExceeded for more pixels than `limit`; without `limit`, for more than `max_pixels`.
+
+    Also raised for a side over 2^31 - 1, and for a narrow strip that grows far too large when padded to whole cells.
+    """
+    hint = "" if limit is not None else "; NICODEC_MAX_PIXELS in the environment raises it"
+    limit = max_pixels() if limit is None else limit
+    padded = math.prod(cell_counts(width, height)) * CELL**2
+    far_more = 2 * max(limit, DEFAULT_MAX_PIXELS)
+    if max(width, height) > MAX_SIDE or width * height > limit or padded > far_more:
+        raise LimitExceeded(f"a picture of {width}x{height} is over the limit of {limit:,} pixels{hint}")
+
+
+def check_expansion(width: int, height: int, size: int) -> None:
+    """Raise LimitExceeded if a file of `size` bytes claims a picture too large for its bytes.
+
+    A limit in NICODEC_MAX_PIXELS turns this check off.
+    """
+    padded = math.prod(cell_counts(width, height)) * CELL**2
+    if not os.environ.get("NICODEC_MAX_PIXELS") and padded > FREE_PIXELS + PIXELS_PER_BYTE * size:
+        raise LimitExceeded(
+            f"{size:,} bytes that claim to be a picture of {width}x{height}; if you trust them, set"
+            " NICODEC_MAX_PIXELS in the environment"
+        )
+
+
+def tile_count(header: Header) -> int:
+    """Number of tiles. Each has a Y chunk of its own, in row-major order."""
+    columns, rows = cell_counts(header.width, header.height)
+    return -(-columns // header.tile[0]) * -(-rows // header.tile[1])
+
+
+def pack(header: Header, chunks: list[Chunk]) -> bytes:
+    """Header and chunks -> the bytes of a file."""
+    head = HEADER.pack(
+        MAGIC,
+        *header.version,
+        header.channels,
+        header.width,
+        header.height,
+        header.quality,
+        *header.tile,
+        header.model,
+        header.symbols_crc,
+        len(chunks),
+    )
+    head += b"".join(CHUNK.pack(c.kind, len(c.payload), zlib.crc32(c.payload)) for c in chunks)
+    return b"".join([head, CRC.pack(zlib.crc32(head)), *(c.payload for c in chunks)])
+
+
+def unpack(data: bytes, limit: int | None = None) -> File:
+    """The bytes of a file -> header and chunks.
+
+    limit: the most pixels; None means the limits of `max_pixels` and `check_expansion`. All lengths, checksums and
+    limits are checked here. Raises BadFile for anything but a whole well-formed file, and ChecksumMismatch for
+    damage. Raises UnsupportedVersion for a later format or an unknown feature, and LimitExceeded for too many pixels
+    or too large a tile.
+    """
+    if not data.startswith(MAGIC[: len(data)]) or not data:
+        raise BadFile("not a .nic file")
+    if len(data) < HEADER.size:
+        raise BadFile("the file ends within its header")
+    _, major, minor, channels, width, height, quality, tile_w, tile_h, model, symbols_crc, count = HEADER.unpack_from(
+        data
+    )
+    if major != MAJOR:
+        raise UnsupportedVersion(f"the file is of format version {major}.{minor}; this release decodes {MAJOR}.x")
+    body = HEADER.size + count * CHUNK.size + CRC.size
+    if len(data) < body:
+        raise BadFile("the file ends within its chunk table")
+    if CRC.unpack_from(data, body - CRC.size)[0] != zlib.crc32(data[: body - CRC.size]):
+        raise ChecksumMismatch("the header is damaged")
+    table = [CHUNK.unpack_from(data, HEADER.size + i * CHUNK.size) for i in range(count)]
+    if len(data) != body + sum(length for _, length, _ in table):
+        raise BadFile("the file is cut short, or has bytes left over")
+    if 0 in (width, height, tile_w, tile_h) or channels not in (1, 3) or quality > MAX_QUALITY:
+        raise BadFile("the header holds impossible values")
+    check_size(width, height, limit)
+    if limit is None:
+        check_expansion(width, height, len(data))
+    if math.prod(map(min, (tile_w, tile_h), cell_counts(width, height))) > MAX_TILE:
+        raise LimitExceeded(f"a tile of {tile_w}x{tile_h} cells is over the limit of {MAX_TILE}")
+    header = Header(width, height, channels, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))
+    chunks = []
+    for kind, length, crc in table:
+        payload = data[body : body + length]
+        if zlib.crc32(payload) != crc:
+            raise ChecksumMismatch("a chunk is damaged")
+        chunks.append(Chunk(kind, payload))
+        body += length
+    check_order(header, chunks)
+    return File(header, chunks)
+
+
+def check_order(header: Header, chunks: list[Chunk]) -> None:
+    """Check the order of chunks: one Z, one Y for each tile, then other kinds in rising order, each at most once.
+
+    Raises BadFile, or UnsupportedVersion for an unknown kind below 0x80.
+    """
+    known = {int(k) for k in Kind}
+    for chunk in chunks:
+        if chunk.kind not in known and not chunk.kind & SKIPPABLE:
+            raise UnsupportedVersion(f"the file needs a feature that this release does not know (chunk {chunk.kind})")
+    kinds = [c.kind for c in chunks]
+    tiles = tile_count(header)
+    extra = kinds[1 + tiles :]
+    if kinds[:1] != [Kind.Z] or len(kinds) < 1 + tiles or set(kinds[1 : 1 + tiles]) != {int(Kind.Y)}:
+        raise BadFile("the chunks do not match the tile grid")
+    if extra != sorted(set(extra)) or (extra and extra[0] <= Kind.Y):
+        raise BadFile("the chunks are out of order")
+
+
+def deflate(payload: bytes) -> bytes:
+    """Metadata or patches as stored: a method byte, then the bytes (0) or, if shorter, their zlib stream (1).
+
+    More than MAX_METADATA bytes are never compressed, because `inflate` would refuse them.
+    """
+    packed = zlib.compress(payload, 9) if len(payload) <= MAX_METADATA else payload
+    return b"\x01" + packed if len(packed) < len(payload) else b"\x00" + payload
+
+
+def inflate(stored: bytes, limit: int = MAX_METADATA) -> bytes:
+    """The inverse of `deflate`. Raises BadFile for anything malformed.
+
+    Raises LimitExceeded for a zlib stream of more than `limit` bytes; bytes that are not compressed have no limit.
+    """
+    if stored[:1] == b"\x00":
+        return stored[1:]
+    if stored[:1] != b"\x01":
+        raise BadFile("a chunk is stored by an unknown method")
+    engine = zlib.decompressobj()
+    try:
+        result = engine.decompress(stored[1:], limit + 1)
+    except zlib.error as error:
+        raise BadFile(f"a chunk does not inflate ({error})") from None
+    if len(result) > limit:
+        raise LimitExceeded(f"a chunk inflates to more than {limit:,} bytes")
+    if not engine.eof or engine.unused_data:
+        raise BadFile("a chunk does not inflate to its end")
+    return result

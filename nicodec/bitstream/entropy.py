@@ -1,0 +1,253 @@
+"""Symbols and their tables <-> bytes, by the range coder.
+
+Under `symbols`, `hyper` and `coding.bands`, before the container; only this module imports the range coder.
+All tables of a group are known before its symbols are read. So each table is one call of the coder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import constriction
+import numpy as np
+import numpy.typing as npt
+
+from nicodec.errors import BadFile, BadModel
+
+# The coder is that of constriction (Bamler 2022, arXiv 2201.01741), with words of 32 bits and a state of 64. With
+# `perfect=False` and frequencies of sum 2^16, the cumulative of entry i of n is floor(C_i * (2^24 - n) / 2^16) + i.
+# C_i sums the frequencies before i. These are integers on every machine.
+FREQUENCY_BITS = 16
+# Symbols travel as int16.
+MAX_SYMBOL = 2**15 - 1
+
+Integers: TypeAlias = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Frequency tables of a model.
+
+    frequencies: all tables one after another, each of sum 2^16. start: (T + 1,), the place where each table begins.
+    low: (T,), the symbol of the first entry. escape: whether the last entry of each table announces a symbol outside
+    the table. A settled table has one entry, the symbol 0. Its frequency, 2^16, wraps to 0.
+    """
+
+    frequencies: npt.NDArray[np.uint16]
+    start: npt.NDArray[np.int32]
+    low: npt.NDArray[np.int16]
+    escape: bool
+    _models: dict[int, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def high(self) -> npt.NDArray[np.int32]:
+        """The largest symbol in each table, (T,)."""
+        last: npt.NDArray[np.int32] = np.diff(self.start) - (2 if self.escape else 1)
+        return np.where(self.settled, 0, last) + self.low
+
+    @cached_property
+    def settled(self) -> npt.NDArray[np.bool_]:
+        """Whether each table is settled, (T,)."""
+        result: npt.NDArray[np.bool_] = np.diff(self.start) == 1
+        return result
+
+    @cached_property
+    def _settled_below(self) -> int | None:
+        """The first table that is not settled, if no later one is settled, as in all our models; else None."""
+        first = int(np.append(self.settled, False).argmin())
+        return None if self.settled[first:].any() else first
+
+    def is_settled(self, index: Integers) -> npt.NDArray[np.bool_]:
+        """Whether the table of each symbol is settled. False for a number beyond the last table."""
+        if self._settled_below is not None:  # a comparison takes a fraction of the time of a lookup
+            result: npt.NDArray[np.bool_] = index < self._settled_below
+            return result
+        return np.append(self.settled, False).take(index, mode="clip")
+
+    def settle(self, symbols: npt.NDArray[np.int16], index: Integers) -> npt.NDArray[np.int16]:
+        """Make each symbol of a settled table zero, in place; returns the symbols."""
+        np.putmask(symbols, self.is_settled(index), 0)
+        return symbols
+
+    def probabilities(self, table: int) -> npt.NDArray[np.float64]:
+        """The probabilities of a table's entries, exact multiples of 2^-16."""
+        f = self.frequencies[self.start[table] : self.start[table + 1]]
+        return f.astype(np.float64) / (1 << FREQUENCY_BITS)
+
+    def model(self, table: int) -> Any:
+        """The coder's model of a table, made at its first use."""
+        if table not in self._models:
+            self._models[table] = constriction.stream.model.Categorical(self.probabilities(table), perfect=False)
+        return self._models[table]
+
+
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """The coded symbols of a group, sorted by table; each table keeps their order.
+
+    order: their places in the group, (N,). tables: the tables in use, rising. sizes: the symbols of each.
+    """
+
+    order: Integers
+    tables: list[int]
+    sizes: list[int]
+
+    @classmethod
+    def of(cls, index: Integers, tables: Tables) -> _Runs:
+        # The smallest type that holds a place: there are millions, and argsort needs eight bytes for each already.
+        open_ = np.flatnonzero(~tables.is_settled(index)).astype(np.min_scalar_type(index.size))
+        choices = index[open_]
+        counts = np.bincount(choices, minlength=len(tables.low))
+        if len(counts) > len(tables.low):
+            raise BadModel("the model asks for a table that it does not have")
+        used = np.flatnonzero(counts)
+        return cls(open_[np.argsort(choices, kind="stable")], used.tolist(), counts[used].tolist())
+
+    def __iter__(self) -> Iterator[tuple[int, slice]]:
+        """Each table, and the slice of `order` with its symbols."""
+        end = 0
+        for table, size in zip(self.tables, self.sizes, strict=True):
+            begin, end = end, end + size
+            yield table, slice(begin, end)
+
+    def each(self, values: Integers) -> npt.NDArray[np.int16]:
+        """values: one for each table. The value of the table of each symbol, (N,)."""
+        return np.repeat(values[self.tables].astype(np.int16), self.sizes)
+
+
+class Encoder:
+    """Symbols in one or several groups -> one payload.
+
+    A payload has three parts: the length of the escapes in bytes, as a varint; the escapes; the coder's words,
+    little-endian. An escape is the zigzag varint of a symbol outside its table.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables, self._escapes = tables, bytearray()
+        self._coder = constriction.stream.queue.RangeEncoder()
+
+    def add(self, symbols: Integers, index: Integers) -> None:
+        """Take the next group: symbols (N,) in -32767..32767, and the table of each, (N,).
+
+        Symbols of settled tables must be zero. Raises BadModel for a table that does not exist.
+        """
+        tables, runs = self._tables, _Runs.of(index, self._tables)
+        ordered, low = symbols[runs.order], runs.each(tables.low)
+        entries = ordered.astype(np.int32) - low
+        if tables.escape:
+            high = runs.each(tables.high)
+            outside = np.flatnonzero((ordered < low) | (ordered > high))
+            for value in ordered[outside].tolist():
+                self._escapes += _varint(_zigzag(value))
+            entries[outside] = high[outside].astype(np.int32) - low[outside] + 1
+        for table, run in runs:
+            self._coder.encode(entries[run], tables.model(table))
+
+    def payload(self) -> bytes:
+        words: npt.NDArray[np.uint32] = self._coder.get_compressed()
+        return bytes(_varint(len(self._escapes)) + self._escapes) + words.astype("<u4").tobytes()
+
+
+class Decoder:
+    """The inverse of `Encoder`. Raises BadFile for a payload that no encoder writes.
+
+    Raises BadModel for a table that does not exist.
+    """
+
+    def __init__(self, payload: bytes, tables: Tables) -> None:
+        length, at = _read_varint(payload, 0)
+        self._tables, self._escapes, self._coded = tables, payload[at : at + length], payload[at + length :]
+        self._escape_at, self._begun = 0, False
+        if len(self._escapes) != length or len(self._coded) % 4:
+            raise BadFile("a tile has an impossible length")
+        words = np.frombuffer(self._coded, "<u4").astype(np.uint32)
+        self._coder = constriction.stream.queue.RangeDecoder(words)
+
+    def take(self, index: Integers) -> npt.NDArray[np.int16]:
+        """The symbols of the next group, int16 (N,), from the table of each, (N,)."""
+        tables, runs = self._tables, _Runs.of(index, self._tables)
+        ordered = np.empty(runs.order.size, np.int32)
+        self._begun |= bool(runs.tables)
+        decode, model = self._coder.decode, tables.model
+        try:
+            for table, run in runs:
+                ordered[run] = decode(model(table), run.stop - run.start)
+        except AssertionError:  # the coder raises it for bytes that no encoder writes
+            raise BadFile("a tile does not decode") from None
+        low = runs.each(tables.low)
+        ordered += low
+        if tables.escape:
+            high = runs.each(tables.high)
+            for i in np.flatnonzero(ordered > high).tolist():
+                value, self._escape_at = _read_varint(self._escapes, self._escape_at)
+                symbol = (value >> 1) ^ -(value & 1)
+                if low[i] <= symbol <= high[i] or abs(symbol) > MAX_SYMBOL:
+                    raise BadFile("a tile holds an impossible symbol")
+                ordered[i] = symbol
+        symbols = np.zeros(index.size, np.int16)
+        symbols[runs.order] = ordered
+        return symbols
+
+    def finish(self) -> None:
+        """Check after the last group that no byte is left. Raises BadFile."""
+        exhausted = self._coder.maybe_exhausted() if self._begun else not self._coded
+        if not exhausted or self._escape_at != len(self._escapes):
+            raise BadFile("a tile does not end where its symbols end")
+
+
+def encode(symbols: Integers, index: Integers, tables: Tables) -> bytes:
+    """One group of symbols -> its payload, as `Encoder.add` takes it."""
+    encoder = Encoder(tables)
+    encoder.add(symbols, index)
+    return encoder.payload()
+
+
+def decode(payload: bytes, index: Integers, tables: Tables) -> npt.NDArray[np.int16]:
+    """A payload of one group -> its symbols. Raises as `Decoder`."""
+    decoder = Decoder(payload, tables)
+    symbols = decoder.take(index)
+    decoder.finish()
+    return symbols
+
+
+def ideal_bits(symbols: Integers, index: Integers, tables: Tables) -> float:
+    """Bits that a perfect coder would need for the symbols with these tables; varints of escapes count in full."""
+    bits = 0.0
+    runs = _Runs.of(index, tables)
+    for table, part in runs:
+        p, own = tables.probabilities(table), symbols[runs.order[part]]
+        run = own.astype(np.int64) - int(tables.low[table])
+        if tables.escape:
+            outside = (run < 0) | (run > len(p) - 2)
+            bits += 8 * sum(len(_varint(_zigzag(int(v)))) for v in own[outside])
+            run[outside] = len(p) - 1
+        bits -= float(np.log2(p[run]).sum())
+    return bits
+
+
+def _zigzag(value: int) -> int:
+    return (value << 1) ^ (value >> 31)
+
+
+def _varint(value: int) -> bytearray:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return out
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """LEB128 of at most five bytes, in its shortest form -> the value, and the place after it. Raises BadFile."""
+    value = 0
+    for i, byte in enumerate(data[at : at + 5]):
+        value |= (byte & 0x7F) << 7 * i
+        if byte < 0x80:
+            if byte == 0 and i > 0:
+                break
+            return value, at + i + 1
+    raise BadFile("a tile holds a malformed number")

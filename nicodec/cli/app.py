@@ -1,0 +1,79 @@
+"""The program: its commands, and what becomes of an error.
+
+First in every call from a shell; `encode`, `decode` and the other commands come next.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from nicodec import __version__
+from nicodec.cli import bench, compare, decode, encode, info, models, train, verify
+from nicodec.cli.report import say
+from nicodec.errors import NicError
+
+app = typer.Typer(
+    name="nicodec",
+    help="A neural image codec: photographs in far fewer bytes than JPEG, on an ordinary CPU, offline.",
+    epilog="Environment: NICODEC_MODELS names folders of models, separated as in PATH; they come before the installed"
+    " ones. NICODEC_MAX_PIXELS is the most pixels of a picture; it takes the place of 2^27.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Entry point: runs the app and turns every NicError into one line on stderr and its exit code."""
+    # As Ctrl-C does, so that what was begun is removed; whoever had it ignored keeps it so.
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        app()
+    except NicError as error:
+        say(f"nicodec: {error}")
+        sys.exit(error.exit_code)
+    except MemoryError:
+        say("nicodec: not enough memory for this picture")
+        sys.exit(NicError.exit_code)
+    except ImportError as error:
+        # A signal while a library of compiled code is loading comes out as the failure of its import.
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            sys.exit(128 + signal.SIGINT)
+        if isinstance(error.__cause__, SystemExit):
+            raise error.__cause__ from None
+        raise
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(f"nicodec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+class Command(typer.core.TyperCommand):
+    """A command whose usage line shows its names as they are described: IN... [OUT]."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[OPTIONS]", *(p.metavar or "" for p in self.params if p.param_type_name == "argument")]
+
+
+for command in (
+    encode.encode, decode.decode, compare.compare, info.info, verify.verify, models.models, bench.bench, train.train
+):  # fmt: skip
+    app.command(cls=Command)(command)

@@ -1,0 +1,107 @@
+"""`nicodec decode`: the options, checked, and the work for each file.
+
+Between `app` and `run`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nicodec.cli.options import (
+    Engine,
+    Force,
+    Json,
+    ModelOfFile,
+    Out,
+    Preserve,
+    Quiet,
+    Region,
+    SkipExisting,
+    Threads,
+    Update,
+    Verbose,
+    region_of,
+)
+from nicodec.errors import NicError
+from nicodec.storage import is_nic
+
+
+def decode(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN... [OUT]",
+            help="IN: .nic files, folders, patterns, URLs (s3://, gs://, abfs://, file:///); - is stdin. OUT: the"
+            " picture, in the format of its suffix, the folder or URL for many, or - for stdout, as PNG."
+            " Default: beside IN, with the suffix .png. The last of several names is OUT, unless it is a .nic file"
+            " that exists.",
+        ),
+    ],
+    out: Out = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="png, jpg, webp, avif, tiff, ppm or npy.", show_default="OUT's"
+        ),
+    ] = None,
+    quality_out: Annotated[
+        int | None,
+        typer.Option(
+            "--quality-out",
+            min=1,
+            max=100,
+            help="Of JPEG, WebP and AVIF. Without it WebP has no loss.",
+            show_default="95",
+        ),
+    ] = None,
+    region: Region = None,
+    preview: Annotated[bool, typer.Option("--preview", help="A small picture, an eighth of the size.")] = False,
+    model: ModelOfFile = None,
+    engine: Engine = "local",
+    threads: Threads = None,
+    force: Force = False,
+    skip_existing: SkipExisting = False,
+    update: Update = False,
+    preserve: Preserve = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Decode .nic files to PNG, JPEG, WebP, AVIF, TIFF, PPM or NumPy arrays.
+
+    [dim]
+    nicodec decode photo.nic                   photo.png beside it
+    nicodec decode photo.nic photo.jpg
+    nicodec decode archive/ pictures/ --format webp
+    nicodec decode photo.nic part.png --region 1000,500,640,480
+    nicodec decode archive/ thumbnails/ --preview
+    [/dim]
+    """
+    from nicodec.cli import jobs, run  # not before: --help needs neither
+
+    if preview and region is not None:
+        raise typer.BadParameter("--preview and --region exclude each other")
+    part = None if region is None else region_of(region)
+    manner = run.Manner(engine, threads, force, skip_existing, quiet, verbose, as_json, update, preserve)
+
+    from nicodec.picture import writer
+
+    try:
+        suffixes = writer.suffixes(format)
+    except NicError as error:
+        raise typer.BadParameter(f"--format: {error}") from None
+    plan = run.planned(sources, out, suffixes, manner, is_input=is_nic, reads=is_nic, by_suffix=format is None)
+    for target in () if quality_out is None else {job.target for job in plan.jobs}:
+        if not writer.has_quality(format, None if target == "-" else target):
+            raise typer.BadParameter("--quality-out is for JPEG, WebP and AVIF")
+    work = jobs.Decode(
+        model,
+        1 if plan.many else threads,
+        {"region": part, "scale": 1 / 8 if preview else 1},
+        format,
+        manner.writing(plan),
+        quality_out,
+    )
+    raise typer.Exit(run.run(plan, work, "decoded", manner))

@@ -1,0 +1,58 @@
+"""`nicodec info`: what .nic files say of themselves.
+
+Under `app`; prints what `api.info` finds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from nicodec.cli import plan
+from nicodec.cli.options import NIC_FILES, Json
+from nicodec.cli.report import SOME_FAILED, about, label, say
+from nicodec.errors import NicError
+from nicodec.storage import store_of
+
+
+def info(
+    sources: Annotated[list[str], typer.Argument(metavar="FILE...", help=NIC_FILES)], as_json: Json = False
+) -> None:
+    """Say what .nic files hold, without decoding them."""
+    from nicodec import api
+
+    paths, failed = plan.nic_files(sources), False
+    for path in paths:
+        try:
+            with about(path, quiet=False):
+                found = api.info(store_of(path).read(path))
+        except NicError as error:
+            if len(paths) == 1:
+                raise
+            say(f"nicodec: {error}")
+            failed = True
+            continue
+        if as_json:
+            chunks = [{"kind": kind, "bytes": size} for kind, size in found.chunks]
+            print(json.dumps({"source": path} | asdict(found) | {"chunks": chunks}))
+            continue
+        rows = [("file", label(path, "stdin"))] if len(paths) > 1 else []
+        rows += [
+            ("size", f"{found.width}x{found.height} {found.mode}"),
+            ("bytes", f"{found.size:,} ({found.bpp:.3f} bpp)"),
+            ("quality", f"{found.quality:g}"),
+            ("model", f"{found.model or 'not installed'} ({found.model_id})"),
+            ("format", found.version),
+            ("tiles", f"{found.tiles[0]}x{found.tiles[1]}"),
+            ("chunks", ", ".join(f"{kind} {size:,}" for kind, size in found.chunks)),
+            ("metadata", ", ".join(found.metadata) or "none"),
+        ]
+        for key, value in rows:
+            print(f"{key:9}{value}")
+        if path != paths[-1]:
+            print()
+    if failed:
+        raise typer.Exit(SOME_FAILED)

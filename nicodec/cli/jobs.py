@@ -1,0 +1,145 @@
+"""One job: the file that it names -> the one that it makes, and what to say of it.
+
+Between `run` and `codec`. Jobs can be pickled, so that they work in any process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nicodec import progress
+from nicodec.cli.plan import Job
+from nicodec.cli.report import Done, finite
+from nicodec.storage import files, store_of
+
+if TYPE_CHECKING:
+    from nicodec.codec import Codec
+    from nicodec.coding.encoded import Encoded
+    from nicodec.picture import Picture
+
+# A picture of this number of pixels or more has a bar of its own.
+LARGE = 2_000_000
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How a job writes its file. force: in place of one that is there. folders: make those that it needs.
+
+    again: nothing stood there when the work was handed out, and a file that does now may be the job's own, of a
+    machine that was lost before it could tell. The same bytes are left, others replaced. preserve: the file gets the
+    time and the permissions of its source, both on this machine.
+    """
+
+    force: bool = False
+    again: bool = False
+    folders: bool = False
+    preserve: bool = False
+
+    def __call__(self, job: Job, data: bytes) -> None:
+        """Raises NicError."""
+        name, store = job.target, store_of(job.target)
+        if not (self.again and store.size(name) == len(data) and store.read(name) == data):
+            store.write(name, data, overwrite=self.force or self.again, folders=self.folders)
+        if self.preserve:
+            files.preserve(job.source, name)
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Encodes pictures. options: of `Codec.encode`. measured: decode each file for its PSNR. watched: draw a bar.
+
+    Raises what `Codec.encode` raises, and NicError of files.
+    """
+
+    codec: Codec
+    options: dict[str, Any]
+    write: Writing
+    measured: bool = False
+    watched: bool = False
+
+    def __call__(self, job: Job) -> Done:
+        from nicodec.picture import reader
+
+        store = store_of(job.source)
+        source = store.source(job.source)
+        picture = reader.taken(source)
+        height, width, _ = picture.pixels.shape
+        slow = height * width >= LARGE or self.options["effort"] > 1 or self._has_target
+        with progress.bar(1, share=True, hidden=not (self.watched and slow)) as advance:
+            data = self.codec.encode(picture, **self.options, progress=_trials(advance, self._has_target))
+            psnr = self._psnr(picture, data) if self.measured else data.psnr
+        self.write(job, data)
+        bpp, worst = 8 * len(data) / (data.width * data.height), data.worst_cell
+        facts: dict[str, Any] = {"quality": data.quality, "bpp": bpp}
+        facts["worst_cell"] = None if worst is None else {**worst._asdict(), "psnr": finite(worst.psnr)}
+        said = f"{data.width}x{data.height}, {len(data):,} bytes, {bpp:.3f} bpp"
+        if psnr is not None:
+            facts["psnr"] = finite(psnr)
+            said += f", {psnr:.2f} dB"
+        if data.psnr is not None and worst is not None:
+            said += f", worst cell {worst.psnr:.1f} dB at {worst.x},{worst.y}"
+        if self._has_target:
+            said += f", quality {data.quality:g}"
+        taken = store.size(job.source) if isinstance(source, str) else len(source)
+        return Done(data.width, data.height, taken, len(data), said, facts)
+
+    @property
+    def _has_target(self) -> bool:
+        return any(value for option, value in self.options.items() if option.startswith("target"))
+
+    def _psnr(self, picture: Picture, data: Encoded) -> float:
+        """PSNR of a file's samples in dB, without alpha."""
+        if data.psnr is not None:
+            return data.psnr
+        import numpy as np
+
+        from nicodec.picture import metrics
+
+        height, width, channels = picture.pixels.shape
+        back = np.asarray(self.codec.decode(bytes(data), max_pixels=height * width)).reshape(height, width, -1)
+        return metrics.psnr(picture.pixels, back[:, :, :channels])
+
+
+def _trials(advance: progress.Advance, several: bool) -> Callable[[float, float], None]:
+    """The `progress` of `Codec.encode` that moves a bar. several: there are trials, each of which begins anew."""
+    trial, last = 1, 0.0
+
+    def step(done: float, cost: float) -> None:
+        nonlocal trial, last
+        trial, last = trial + (done <= last), done
+        words = [f"trial {trial}"] * several + [f"cost {100 * cost:.1f} %"] * (cost != 1)
+        advance(", ".join(words), done)
+
+    return step
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Decodes .nic files. model: one to use, or None for that of each file; options: of `Codec.decode`.
+
+    format: of the results; None is that of the target's suffix, or PNG. quality: as for `writer.encoded`.
+    Raises what `Codec.decode` raises, and NicError of files.
+    """
+
+    model: str | None
+    threads: int | None
+    options: dict[str, Any]
+    format: str | None
+    write: Writing
+    quality: int | None = None
+
+    def __call__(self, job: Job) -> Done:
+        from nicodec.api import codec_for
+        from nicodec.bitstream import container
+        from nicodec.picture import writer
+
+        data = store_of(job.source).read(job.source)
+        file = container.unpack(data)
+        picture = codec_for(file, self.model, self.threads).decode(file, **self.options)
+        path = None if job.target == "-" else job.target
+        made = writer.encoded(picture, self.format, path, quality=self.quality)
+        self.write(job, made)
+        said = f"{picture.width}x{picture.height} {picture.mode}"
+        return Done(picture.width, picture.height, len(data), len(made), said, {"mode": picture.mode})

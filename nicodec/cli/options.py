@@ -1,0 +1,58 @@
+"""The options that several commands share.
+
+Under the commands, which name them in their signatures.
+"""
+
+import math
+from typing import Annotated, Literal
+
+import typer
+
+NIC_FILES = ".nic files, folders, patterns, URLs as for decode; - is stdin."
+
+Model = Annotated[str, typer.Option("-m", "--model", help="Name, hash or .nicmodel file.")]
+ModelOfFile = Annotated[
+    str | None, typer.Option("-m", "--model", help="Name, hash or .nicmodel file.", show_default="the file's own")
+]
+Threads = Annotated[int | None, typer.Option("-j", "--threads", min=1, help="Threads to use.", show_default="all")]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        "--engine",
+        help="Where to work: local, on this machine, or ray, on a Ray cluster (extra \\[ray]), that of"
+        " RAY_ADDRESS or one begun here. Its machines have to see the files under the same names: a shared"
+        " folder, or URLs.",
+    ),
+]
+Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing OUT.")]
+Out = Annotated[
+    str | None, typer.Option("-o", "--out", metavar="OUT", help="OUT, said as an option.", show_default=False)
+]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave files that have their OUT, whatever its date.")
+]
+Update = Annotated[bool, typer.Option("--update", help="Leave files whose OUT is not older than they are.")]
+Preserve = Annotated[bool, typer.Option("--preserve", help="Give OUT the time and the permissions of IN.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for each of many files, skipped ones too.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Region = Annotated[
+    str | None,
+    typer.Option(metavar="X,Y,WIDTH,HEIGHT", help="Only this part, in pixels of the picture.", show_default="all"),
+]
+
+
+def number(value: float | None) -> float | None:
+    """What an option gives, unless it is nan, which no range keeps out. Raises BadParameter."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is not a number")
+    return value
+
+
+def region_of(text: str) -> tuple[int, int, int, int]:
+    """X,Y,WIDTH,HEIGHT as the option gives it. Raises BadParameter."""
+    numbers = text.split(",")
+    if len(numbers) != 4 or not all(n.strip().isascii() and n.strip().isdecimal() for n in numbers):
+        raise typer.BadParameter(f"--region takes X,Y,WIDTH,HEIGHT in whole pixels, not {text!r}")
+    x, y, width, height = (int(n) for n in numbers)
+    return x, y, width, height

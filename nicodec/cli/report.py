@@ -1,0 +1,185 @@
+"""What commands say: a line for one file; failures and a summary for many; the same as JSON.
+
+Under `run` and the commands. What is for people goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from nicodec.cli.plan import Job
+from nicodec.errors import NicError
+from nicodec.storage.files import shown
+
+SOME_FAILED, INTERRUPTED = 5, 130
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a job made. said: of one file, for a person; facts: the same for programs."""
+
+    width: int
+    height: int
+    bytes_in: int
+    bytes_out: int
+    said: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One of done and error; neither if the target was there and was to be left."""
+
+    job: Job
+    done: Done | None = None
+    error: NicError | None = None
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        source, target = label(self.job.source, "stdin"), label(self.job.target, "stdout")
+        said = "is there already, skipped" if self.done is None else self.done.said
+        return f"{source} -> {target}: {said}"
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        facts: dict[str, Any] = {"source": self.job.source, "target": self.job.target}
+        if self.error is not None:
+            return facts | {"error": str(self.error)}
+        if self.done is None:
+            return facts | {"skipped": True}
+        done = self.done
+        facts |= {"width": done.width, "height": done.height, "bytes_in": done.bytes_in}
+        return facts | {"bytes_out": done.bytes_out} | done.facts | {"notes": list(self.notes)}
+
+
+@dataclass
+class Total:
+    """Sums over many files, as they come."""
+
+    files: int = 0
+    skipped: int = 0
+    failed: int = 0
+    megapixels: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    seconds: float = 0.0
+
+    def add(self, outcome: Outcome, seconds: float) -> None:
+        """One more; seconds: since the start."""
+        self.seconds = seconds
+        if outcome.done is None:
+            self.failed += outcome.error is not None
+            self.skipped += outcome.error is None
+            return
+        self.files += 1
+        self.megapixels += outcome.done.width * outcome.done.height / 1e6
+        self.bytes_in += outcome.done.bytes_in
+        self.bytes_out += outcome.done.bytes_out
+
+    @property
+    def speed(self) -> str:
+        return f"{self.megapixels / max(self.seconds, 1e-9):.1f} Mpx/s"
+
+    @property
+    def volume(self) -> str:
+        return f"{_bytes(self.bytes_in)} -> {_bytes(self.bytes_out)}"
+
+    def __str__(self) -> str:
+        text = f"{self.files or 'no'} file{'s' * (self.files != 1)}"
+        if self.files:
+            smaller = 0 < self.bytes_out < self.bytes_in
+            text += f", {self.volume}" + smaller * f" ({100 * self.bytes_out / self.bytes_in:.1f} %)"
+            text += f", {self.megapixels:.1f} megapixels in {self.seconds:.1f} s ({self.speed})"
+        left = [f"{n} {what}" for n, what in ((self.skipped, "skipped"), (self.failed, "failed")) if n]
+        return "; ".join([text, ", ".join(left)]) if left else text
+
+
+def as_json(outcomes: list[Outcome], total: Total) -> str:
+    """What `--json` prints, of one file and of many."""
+    return json.dumps({"files": [outcome.facts() for outcome in outcomes], "total": vars(total)})
+
+
+def _bytes(count: float) -> str:
+    power = min(3, max(0, (len(str(round(count))) - 1) // 3))
+    return f"{count:,.0f} bytes" if power == 0 else f"{count / 1000**power:.3g} {' kMG'[power]}B"
+
+
+def finite(decibels: float) -> float | None:
+    """Decibels for JSON, which knows no infinity: None where nothing was lost."""
+    return decibels if math.isfinite(decibels) else None
+
+
+def say(text: str) -> None:
+    if sys.stderr is not None:  # a closed one; print would take stdout for it
+        print(text, file=sys.stderr, flush=True)
+
+
+def label(path: str, stream: str) -> str:
+    """A path as messages show it; - is the name of the stream."""
+    return stream if path == "-" else shown(path)
+
+
+class Notes(threading.local):
+    """The lines that warnings in this thread became since the last `take`."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        self._lines.append(line)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._lines))
+
+    def take(self) -> tuple[str, ...]:
+        lines, self._lines = self.lines, []
+        return lines
+
+
+@contextmanager
+def notes() -> Iterator[Notes]:
+    """Collects warnings for each thread, which `warnings.catch_warnings` alone cannot do."""
+    found = Notes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_, **__: found.add(" ".join(str(message).split()))
+        yield found
+
+
+@contextmanager
+def about(source: str, quiet: bool, target: str = "") -> Iterator[Notes]:
+    """Names the input in every NicError, and says every warning in one line, once all is well; yields the lines.
+
+    A file that could not be written is named by itself.
+    """
+    with notes() as found:
+        with naming(source, target):
+            yield found
+        if not quiet:
+            say_notes(source, found.take())
+
+
+@contextmanager
+def naming(source: str, target: str) -> Iterator[None]:
+    """Names the input in every NicError that does not begin with a name."""
+    name, made = label(source, "stdin"), label(target, "stdout")
+    try:
+        yield
+    except NicError as error:
+        text = str(error)
+        error.args = (text if text.startswith((f"{name}:", f"{made}:")) else f"{name}: {text}",)
+        raise
+
+
+def say_notes(source: str, lines: tuple[str, ...]) -> None:
+    for line in lines:
+        say(f"{label(source, 'stdin')}: {line}")

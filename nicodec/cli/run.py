@@ -1,0 +1,220 @@
+"""Runs the jobs of a command: one here, many on an engine, each to its end whatever becomes of the others.
+
+Between the commands, which know the options, and `parallel`. `report` says what came of them.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import typer
+
+from nicodec import progress
+from nicodec.cli import plan as planning
+from nicodec.cli import report
+from nicodec.cli.jobs import Writing
+from nicodec.cli.plan import BadUsage, Job, Plan
+from nicodec.cli.report import INTERRUPTED, SOME_FAILED, Done, Outcome, Total, say
+from nicodec.errors import NicError
+from nicodec.parallel import Engine
+from nicodec.parallel.processes import Local
+from nicodec.parallel.threads import in_order
+from nicodec.storage import is_nic, store_of
+from nicodec.storage.files import Files, shown
+
+# This number of targets is looked for at a time before the work begins: those in buckets take a while.
+LOOKING = 16
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to run and how to report."""
+
+    engine: Literal["local", "ray"] = "local"
+    threads: int | None = None
+    force: bool = False
+    skip_existing: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    as_json: bool = False
+    update: bool = False
+    preserve: bool = False
+
+    def writing(self, plan: Plan) -> Writing:
+        """How the jobs of a plan write their files."""
+        return Writing(self.replaces, again=self.engine == "ray", folders=plan.folders, preserve=self.preserve)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether a file that is there, and is not skipped, is replaced."""
+        return self.force or self.update
+
+
+def planned(
+    names: list[str],
+    out: str | None,
+    suffixes: tuple[str, ...],
+    manner: Manner,
+    *,
+    is_input: Callable[[str], bool],
+    reads: Callable[[str], bool],
+    by_suffix: bool = False,
+) -> Plan:
+    """What to do, as `plan.plan` finds it. Refuses before anything heavy is loaded what is sure to fail.
+
+    Raises NicError.
+    """
+    ways = {"-f": manner.force, "--skip-existing": manner.skip_existing, "--update": manner.update}
+    given = [option for option, is_given in ways.items() if is_given]
+    if len(given) > 1:
+        raise typer.BadParameter(f"{' and '.join(given)} exclude each other")
+    plan = planning.plan(names, out, suffixes, is_input=is_input, reads=reads, by_suffix=by_suffix)
+    plan = replace(plan, reads_nic=reads is is_nic)
+    if not manner.quiet:
+        for note in plan.notes:
+            say(note)
+    if manner.preserve and not all(
+        isinstance(store_of(n), Files) for job in plan.jobs for n in (job.source, job.target)
+    ):
+        raise BadUsage("--preserve: only files of this machine have times and permissions to keep")
+    if manner.engine == "ray":
+        if any("-" in (job.source, job.target) for job in plan.jobs):
+            raise BadUsage("--engine ray: - cannot go to a cluster")
+        return replace(plan, many=True, folders=True)
+    if plan.many:
+        return plan
+    job = plan.jobs[0]
+    if job.target == "-" and manner.as_json:
+        raise typer.BadParameter("--json and the result cannot both go to stdout")
+    if job.target == "-" and sys.stdout is not None and sys.stdout.isatty():
+        raise BadUsage("the result is not text and does not go to a terminal; name OUT, or use a pipe")
+    planning.check_source(job, plan.reads_nic)
+    if not _is_to_skip(job, manner):
+        planning.check_target(job, manner.replaces, plan.folders)
+    return plan
+
+
+def run(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner) -> int:
+    """Do all jobs; returns the exit code of many files. Of one, raises its NicError.
+
+    work: does one job; of many, on the engine of `manner`, to which it is pickled. verb: what was done to the
+    files, for the summary.
+    """
+    return _many(plan, work, verb, manner) if plan.many else _one(plan, work, manner)
+
+
+def _one(plan: Plan, work: Callable[[Job], Done], manner: Manner) -> int:
+    job, started, total = plan.jobs[0], time.monotonic(), Total()
+    if _is_to_skip(job, manner):
+        outcome = Outcome(job)
+    else:
+        planning.check_target(job, manner.replaces, plan.folders)
+        try:
+            with report.about(job.source, manner.quiet, job.target) as notes:
+                done = work(job)
+                outcome = Outcome(job, done, notes=notes.lines)
+        except NicError as error:
+            if manner.as_json:
+                failed = Outcome(job, error=error)
+                total.add(failed, time.monotonic() - started)
+                print(report.as_json([failed], total))
+            raise
+    total.add(outcome, time.monotonic() - started)
+    if manner.as_json:
+        print(report.as_json([outcome], total))
+    elif not manner.quiet and (manner.verbose or outcome.done is not None):
+        say(str(outcome))
+    return 0
+
+
+def _many(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner) -> int:
+    jobs = plan.jobs
+    if not jobs:
+        left = f"; {plan.left}" if plan.left else ""
+        raise NicError(f"nothing to do: no file of a known kind is there{left}")
+    taken = planning.clashes(jobs)
+    started, outcomes, total, stopped = time.monotonic(), list[Outcome](), Total(), False
+
+    def settled(job: Job) -> Outcome | None:
+        """The outcome of a job that needs no work."""
+        try:
+            with report.naming(job.source, job.target):
+                if job.source in taken:
+                    other = shown(taken[job.source].source)
+                    raise NicError(f"{shown(job.target)} is what {other} becomes; use another OUT")
+                if _is_to_skip(job, manner):
+                    return Outcome(job)
+                planning.check_source(job, plan.reads_nic)
+                planning.check_target(job, manner.replaces, plan.folders)
+                return None
+        except NicError as error:
+            return Outcome(job, error=error)
+
+    def results() -> Generator[Outcome, None, None]:
+        left = []
+        for job, outcome in zip(jobs, in_order(settled, jobs, LOOKING), strict=True):
+            if outcome is None:
+                left.append(job)
+            else:
+                yield outcome
+        for job, answer in _engine(manner).answers(work, left):
+            try:
+                with report.naming(job.source, job.target):
+                    yield Outcome(job, answer.get(), notes=notes.take())
+            except NicError as error:
+                yield Outcome(job, error=error)
+            except MemoryError:
+                yield Outcome(job, error=NicError(f"{shown(job.source)}: not enough memory"))
+
+    with (
+        report.notes() as notes,
+        progress.bar(len(jobs), hidden=manner.quiet or manner.as_json) as advance,
+        closing(results()) as found,
+    ):
+        try:
+            for outcome in found:
+                outcomes.append(outcome)
+                total.add(outcome, time.monotonic() - started)
+                if not manner.quiet:
+                    report.say_notes(outcome.job.source, outcome.notes)
+                if outcome.error is not None:
+                    say(f"nicodec: {outcome.error}")
+                elif manner.verbose:
+                    say(str(outcome))
+                advance(f"{total.speed}  {total.volume}")
+        except KeyboardInterrupt:
+            stopped = True
+    worth_a_line = manner.verbose or stopped or total.files or total.failed
+    if plan.left and worth_a_line and not manner.quiet:
+        say(plan.left)
+    if manner.as_json:
+        print(report.as_json(outcomes, total))
+    elif worth_a_line and not manner.quiet:
+        say(f"{verb} {total}")
+    if stopped:
+        say(f"stopped with {len(jobs) - len(outcomes)} files to go; --skip-existing goes on from here")
+        return INTERRUPTED
+    return SOME_FAILED if total.failed else 0
+
+
+def _engine(manner: Manner) -> Engine:
+    if manner.engine == "local":
+        return Local(manner.threads)
+    from nicodec.parallel.cluster import Cluster
+
+    return Cluster(manner.threads)
+
+
+def _is_to_skip(job: Job, manner: Manner) -> bool:
+    store = store_of(job.target)
+    if not (manner.skip_existing or manner.update) or not store.exists(job.target) or store.is_folder(job.target):
+        return False
+    if manner.skip_existing:
+        return True
+    source, target = store_of(job.source).changed(job.source), store.changed(job.target)
+    return source is not None and target is not None and source <= target

@@ -1,0 +1,93 @@
+"""`nicodec train`: the options of training.
+
+Under `app`; `nicodec.train` does the work, and says what an option may be.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nicodec.cli.options import Force
+from nicodec.train import train as training
+from nicodec.train.options import Options
+
+
+def train(
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGES...", help="Pictures, folders and tar files to learn from.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The .nicmodel file; its state and log lie beside it.")],
+    validation: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Pictures, folders and tar files to hold out; may be repeated.", show_default="one in 32 of IMAGES"
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Length of the schedule.", show_default=f"{Options.minutes:g}")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Length of the schedule in steps, instead of --minutes.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on from the state beside OUT, with its options unless others are given."),
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="With --resume: a new schedule, from the averaged weights.")
+    ] = False,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Start from this model instead of from nothing.", show_default=False)
+    ] = None,
+    network: Annotated[
+        Literal["full", "fast"] | None,
+        typer.Option(
+            help="full: the smallest files; fast: encodes four and decodes two times as fast.",
+            show_default="that of --from or --resume, else full",
+        ),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(help="Patches in a step; a CPU is busiest with 8 for each core.", show_default=f"{Options.batch}"),
+    ] = None,
+    patch: Annotated[
+        int | None,
+        typer.Option(
+            help="Side of a patch, a multiple of 64; twice that at the end, up to 256.", show_default=f"{Options.patch}"
+        ),
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Learning rate.", show_default=f"{Options.rate:g}")] = None,
+    drawn: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of patches that are drawn: shapes, letters, noise.", show_default=f"{Options.drawn:g}"
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.", show_default=f"{Options.seed}")] = None,
+    threads: Annotated[int | None, typer.Option("-j", "--threads", help="CPU threads.", show_default="all")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=f"{Options.device}")] = None,
+    force: Force = False,
+) -> None:
+    """Train a codec for your own kind of picture: one command, one file."""
+    training(
+        images,
+        out,
+        validation=validation,
+        minutes=minutes,
+        steps=steps,
+        resume=resume,
+        again=again,
+        start=start,
+        network=network,
+        batch=batch,
+        patch=patch,
+        rate=rate,
+        drawn=drawn,
+        seed=seed,
+        threads=threads,
+        device=device,
+        force=force,
+    )

@@ -1,0 +1,45 @@
+"""A band of latents -> the payloads of its tiles; the writing side of `bitstream.symbols`.
+
+Between `codec` and `windows`, which find the symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec.bitstream import entropy, tiles
+from nicodec.bitstream.crc import Residual, SymbolsCrc
+from nicodec.bitstream.entropy import Tables
+from nicodec.bitstream.tiles import Y_CELL, Box, Rows
+from nicodec.coding.windows import Windows
+
+
+@dataclass(frozen=True, eq=False)
+class Bands:
+    """Codes the bands of one picture, from the top. size: width and height of a tile in cells. q: in hundredths."""
+
+    windows: Windows
+    tables: Tables
+    size: tuple[int, int]
+    q: int
+    crc: SymbolsCrc = field(default_factory=SymbolsCrc)
+
+    def coded(self, band: Box, y: Rows, z: npt.NDArray[np.int8]) -> Iterator[tuple[Box, Residual, bytes]]:
+        """Each tile of a band of cells, its r (1, L, 4h, 4w) and its payload. Adds r of the band to the checksum.
+
+        y: the latent in quantiser steps. z: (1, Z, R, S), known one cell around the band.
+        """
+        here = band.times(Y_CELL)
+        r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
+
+        def code(tile: Box) -> tuple[Box, Residual, bytes]:
+            part, index = self.windows.residual(tile, y, z, self.q, self.tables)
+            tiles.crop(r, here, tile.times(Y_CELL))[...] = part
+            return tile, part, entropy.encode(part.reshape(-1), index.reshape(-1), self.tables)
+
+        yield from self.windows.beside(code, tiles.grid(band, self.size))
+        self.crc.add(r)

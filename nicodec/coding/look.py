@@ -1,0 +1,226 @@
+"""The look: the encoder compares strange cells with the samples that a decoder will paint.
+
+Between `codec` and `bitstream.patches`. The networks have learnt photographs, and may paint strange cells wrongly.
+Cells that come out badly are sent as patches.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec.bitstream import anchors, patches, tiles
+from nicodec.bitstream.container import CELL
+from nicodec.bitstream.crc import Residual
+from nicodec.bitstream.patches import SIDE, Patches
+from nicodec.bitstream.symbols import Known
+from nicodec.bitstream.tiles import Y_CELL, Box
+from nicodec.coding import layout, quantize
+from nicodec.errors import BadModel
+from nicodec.model.checkpoint import Checkpoint
+from nicodec.picture import metrics
+from nicodec.picture.metrics import Cell
+from nicodec.storage.files import shown
+
+# Bytes of the frame of a zlib stream, which all patches share; bytes of a chunk beside its patches.
+FRAME, CHUNK = 8, 32
+# The least bits that zlib takes for each distinct row of a patch. Most cells fail by this bound, without zlib.
+ROW_BITS = 8
+# The least PSNR in dB of a cell that was looked at: from quality 30 on, and at quality 0. A worse one is sent.
+POOR, POOREST = 15.0, 10.0
+# A cell with 1 / BADLY of that error came out badly, and the encoder looks at its surroundings too.
+BADLY = 4
+# Every row SPARSE apart is examined. A cell looks drawn if over a share FLAT of neighbours are equal, and some samples
+# differ by over SHARP. It also does if neighbours differ by over ROUGH on average. Few cells of photographs look drawn,
+# and these only cost time.
+SPARSE, FLAT, SHARP, ROUGH = 8, 0.8, 128, 40
+# A cell is strange if its mean square is over STRANGE times the limit that nearly all cells of photographs keep.
+STRANGE = 1.5
+# Bytes of symbols that an encoder keeps for its look, about. It decodes all further ones again.
+KEPT = 2**26
+
+# Windows of cells -> the samples of each, and their place in pixels.
+Paint: TypeAlias = Callable[[list[Box]], Iterator[tuple[Box, npt.NDArray[np.uint8]]]]
+
+
+class Familiar:
+    """The size of the latents of photographs, for one model. Raises BadModel if the model lacks it."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._deep, channels = checkpoint.config.deep, checkpoint.config.latent
+        self._log_gain, self._spread = (checkpoint.array(name) for name in ("log_gain", "spread"))
+        self._familiar = checkpoint.array("familiar")
+        shapes = [(anchors.ANCHORS, channels), (channels,), (1,)]
+        if [a.shape for a in (self._log_gain, self._spread, self._familiar)] != shapes:
+            raise BadModel(f"{shown(checkpoint.path)}: the model has impossible gains")
+
+    def gain(self, q: int) -> npt.NDArray[np.float64]:
+        """Quantiser gain of each channel, (L,), at a quality in hundredths. The graphs compute their own."""
+        hats = np.maximum(0, 1 - np.abs(q / 1000 - np.arange(anchors.ANCHORS)))
+        result: npt.NDArray[np.float64] = np.exp(hats @ self._log_gain)
+        return result
+
+    def strange(self, latent: npt.NDArray[np.float32], q: int) -> npt.NDArray[np.bool_]:
+        """Whether each cell, (h, w), has a latent unlike photographs. latent: (1, L, 4h, 4w), in quantiser steps.
+
+        The measure is the mean square of the deep channels at a position, in units of their spread. Where the
+        networks fail, it is twice that of photographs. q: quality in hundredths.
+        """
+        unit = (self.gain(q) * self._spread)[: self._deep]
+        deep = latent[0, : self._deep]
+        energy = np.einsum("cij,cij,c->ij", deep, deep, (unit**-2 / self._deep).astype(np.float32))
+        rows, columns = (n // Y_CELL for n in energy.shape)
+        largest = energy.reshape(rows, Y_CELL, columns, Y_CELL).max((1, 3))
+        result: npt.NDArray[np.bool_] = largest > STRANGE * self._familiar
+        return result
+
+
+class Look:
+    """The encoder's look at one picture at one quality.
+
+    pixels: uint8 (H, W, C). q: quality in hundredths. everywhere: look at all cells, not only at strange ones.
+    errors: mean squared error of each cell of 16, float64 (rows, columns), NaN where nothing was compared. known:
+    symbols of the tiles that hold strange cells, by number of the tile.
+    """
+
+    def __init__(self, pixels: npt.NDArray[np.uint8], q: int, familiar: Familiar, *, everywhere: bool = False) -> None:
+        height, width, _ = pixels.shape
+        self.pixels, self.q, self.known = pixels, q, Known()
+        self.errors = np.full((-(-height // SIDE), -(-width // SIDE)), np.nan)
+        self._familiar, self._cells = familiar, tiles.cells(width, height)
+        # A picture narrower or lower than a cell is quickly looked at, and is seldom a photograph.
+        all_of_it = everywhere or min(height, width) < CELL
+        self._strange = np.full((self._cells.rows, self._cells.columns), all_of_it)
+
+    def notice(self, band: Box, latent: npt.NDArray[np.float32]) -> None:
+        """Find the strange cells of a band, from its latent (1, L, 4h, 4w) and its pixels."""
+        drawn_here = drawn(tiles.cut(self.pixels, band.times(CELL)))
+        self._strange[band.within(self._cells)] |= self._familiar.strange(latent, self.q) | drawn_here
+
+    def keep(self, number: int, tile: Box, r: Residual) -> None:
+        """Keep the symbols of a tile that holds strange cells, so that the look need not decode them."""
+        if self._strange[tile.within(self._cells)].any() and sum(a.nbytes for a in self.known.values()) < KEPT:
+            self.known[number] = r
+
+    def at(self, paint: Paint, reach: int) -> None:
+        """Look at the strange cells, then at the surroundings of bad ones.
+
+        paint: windows of cells -> their samples and places. reach: distance in cells to which the latent of a cell
+        changes samples.
+        """
+        windows = layout.windows(self._cells)
+        while wanted := list(boxes(self._strange, windows)):
+            for part, painted in paint(wanted):
+                self.see(part, painted)
+            self._strange = self.spread(reach)
+
+    def see(self, area: Box, painted: npt.NDArray[np.uint8]) -> None:
+        """Compare an area of whole cells, in pixels, with its painted samples (h, w, C)."""
+        here = area.over(SIDE)
+        ours = self.pixels[area.top : area.bottom, area.left : area.right]
+        self.errors[here.top : here.bottom, here.left : here.right] = metrics.cell_errors(ours, painted)
+
+    def spread(self, reach: int) -> npt.NDArray[np.bool_]:
+        """The cells, bool (rows, columns), that are near a bad cell and were not looked at yet.
+
+        A strange latent spoils its surroundings too. reach: the distance in cells.
+        """
+        rows, columns = self._cells.rows, self._cells.columns
+        fine = np.full((rows * CELL // SIDE, columns * CELL // SIDE), -1.0)
+        fine[: self.errors.shape[0], : self.errors.shape[1]] = np.nan_to_num(self.errors, nan=-1.0)
+        worst = fine.reshape(rows, CELL // SIDE, columns, CELL // SIDE).max((1, 3))
+        near = np.zeros((rows, columns), np.bool_)
+        for i, j in np.argwhere(worst > self._poor / BADLY):
+            near[max(0, i - reach) : i + reach + 1, max(0, j - reach) : j + reach + 1] = True
+        result: npt.NDArray[np.bool_] = near & (worst < 0)
+        return result
+
+    @property
+    def _poor(self) -> float:
+        """The mean squared error beyond which a cell is sent as a patch at any cost."""
+        result: float = 255**2 / 10 ** (min(POOR, POOREST + self.q / 600) / 10)
+        return result
+
+    def mend(self) -> Patches | None:
+        """The patches of the cells that cost less as patches, in bits + lambda * squared error.
+
+        A cell under the least PSNR becomes a patch at any cost. `errors` of these cells become those of their
+        patches. None if the patches together are not worth a chunk.
+        """
+        weight, steps = quantize.lambda_of(self.q), quantize.patch_steps(self.q)
+        mended, saved = np.copy(self.errors), 0.0
+        for i, j in np.argwhere(weight * SIDE**2 * np.nan_to_num(self.errors) > ROW_BITS):
+            ours = patches.cell(self.pixels, i, j)
+            levels, area = patches.levels_of(ours, steps), ours.shape[0] * ours.shape[1]
+            coded, poor = patches.differences(patches.whole(levels)).tobytes(), self.errors[i, j] > self._poor
+            rows = {coded[at : at + SIDE] for at in range(0, len(coded), SIDE)}
+            if weight * area * self.errors[i, j] < ROW_BITS * len(rows) and not poor:
+                continue
+            error = metrics.cell_errors(ours, patches.samples(levels, steps))[0, 0]
+            gain = weight * area * (self.errors[i, j] - error) - 8 * (len(zlib.compress(coded, 9)) - FRAME)
+            if gain > 0 or poor:
+                mended[i, j] = error
+                saved += max(gain, 0)
+        if saved <= 8 * CHUNK and not (self.errors > self._poor).any():
+            return None
+        where = mended < self.errors
+        self.errors = mended
+        return patches.cut(self.pixels, where, steps)
+
+    @property
+    def worst(self) -> Cell | None:
+        """The worst cell of 16 that was looked at; None if none was."""
+        return None if np.isnan(self.errors).all() else metrics.worst_of(self.errors)
+
+    @property
+    def psnr(self) -> float | None:
+        """PSNR in dB of all samples; None if some were not looked at."""
+        height, width, _ = self.pixels.shape
+        heights, widths = (np.diff([*range(0, n, SIDE), n]) for n in (height, width))
+        error = float(heights @ self.errors @ widths) / (height * width)
+        return None if math.isnan(error) else metrics.decibels(error)
+
+
+def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Whether each cell, bool (rows, columns), looks drawn: as flat areas with edges, or nearly as noise.
+
+    Flat areas with edges: most neighbours are equal, and some samples differ much. Noise: neighbours differ much on
+    average. A network may paint dots of single pixels as an even gray.
+
+    pixels: uint8 (H, W, C) of whole cells. Every eighth row is examined.
+    """
+    height, width, channels = pixels.shape
+    few = pixels[::SPARSE]
+    steps = np.maximum(few[:, 1:], few[:, :-1]) - np.minimum(few[:, 1:], few[:, :-1])
+    largest = steps[:, :, 0]
+    for c in range(1, channels):
+        largest = np.maximum(largest, steps[:, :, c])
+    # The step from the last column of a cell into the next cell belongs to neither.
+    rows, columns = height // CELL, width // CELL
+    own = np.zeros((len(few), width), np.uint8)
+    own[:, :-1] = largest
+    inside = own.reshape(rows, CELL // SPARSE, columns, CELL)[..., :-1]
+    flat: npt.NDArray[np.bool_] = np.count_nonzero(inside == 0, axis=(1, 3)) > FLAT * inside[0, :, 0].size
+    for i, j in np.argwhere(flat):
+        cell = few[i * CELL // SPARSE : (i + 1) * CELL // SPARSE, j * CELL : (j + 1) * CELL]
+        flat[i, j] = (cell.max((0, 1)) - cell.min((0, 1))).max() > SHARP
+    rough: npt.NDArray[np.bool_] = inside.sum((1, 3), dtype=np.uint32) > ROUGH * inside[0, :, 0].size
+    return flat | rough
+
+
+def boxes(strange: npt.NDArray[np.bool_], windows: list[Box]) -> Iterator[Box]:
+    """The smallest box around the strange cells of each window that has some."""
+    for window in windows:
+        rows, columns = np.nonzero(strange[window.top : window.bottom, window.left : window.right])
+        if len(rows):
+            yield Box(
+                window.top + int(rows.min()),
+                window.left + int(columns.min()),
+                window.top + int(rows.max()) + 1,
+                window.left + int(columns.max()) + 1,
+            )

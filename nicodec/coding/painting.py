@@ -1,0 +1,87 @@
+"""Symbols -> samples, window by window, each with its place in the picture.
+
+Between `windows` and `codec`, which joins the samples to a picture. The encoder's look paints with it too.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec.bitstream import patches, tiles
+from nicodec.bitstream.container import CELL, File, Header, Kind
+from nicodec.bitstream.symbols import Symbols
+from nicodec.bitstream.tiles import Box
+from nicodec.coding import layout, quantize
+from nicodec.coding.windows import Windows
+from nicodec.errors import NicError
+from nicodec.model.backends import Planes
+
+# A preview has one sample for PREVIEW x PREVIEW pixels.
+PREVIEW = 8
+
+Samples: TypeAlias = npt.NDArray[np.uint8]
+
+
+class View(NamedTuple):
+    """The wanted part of a picture.
+
+    area: in pixels of the view. shrink: the factor by which the view is smaller than the picture, 1 or 8. windows:
+    those that cover the area, in cells.
+    """
+
+    area: Box
+    shrink: int
+    windows: list[Box]
+
+
+def view(header: Header, region: tuple[int, int, int, int] | None = None, scale: float = 1) -> View:
+    """The view of a whole picture, of a region (x, y, width, height), or with scale=1/8 of the whole at an eighth.
+
+    Raises NicError for a region that is not inside the picture, for other scales, and for both at once.
+    """
+    whole = Box(0, 0, header.height, header.width)
+    if scale != 1:
+        if scale != 1 / PREVIEW or region is not None:
+            raise NicError(f"scale must be 1 or 1/{PREVIEW}, and does not go with a region")
+        small = whole.over(PREVIEW)
+        return View(small, PREVIEW, layout.preview_windows(small.over(CELL // PREVIEW)))
+    if region is None:
+        return View(whole, 1, layout.windows(whole.over(CELL)))
+    try:
+        x, y, width, height = map(operator.index, region)
+    except (TypeError, ValueError):
+        raise NicError(f"a region is four whole numbers (x, y, width, height), not {region!r}") from None
+    area = Box(y, x, y + height, x + width)
+    if width < 1 or height < 1 or area.cut(whole) != area:
+        raise NicError(f"the region {width}x{height} at {x},{y} is not inside {header.width}x{header.height}")
+    return View(area, 1, layout.windows(area.over(CELL)))
+
+
+def paint(windows: Windows, symbols: Symbols, file: File, wanted: View) -> Iterator[tuple[Box, Samples]]:
+    """The samples of each window inside the wanted area, uint8 (h, w, C), with their place in pixels of the view.
+
+    Patches are laid over them. Raises BadFile or LimitExceeded for malformed patches, and as `Symbols` and `Windows`.
+    """
+    header, sent = file.header, file.extra(Kind.PATCHES)
+    laid = None if sent is None else patches.decode(sent, header.width, header.height, header.channels)
+    render, cell = (Windows.synthesis if wanted.shrink == 1 else Windows.preview), CELL // wanted.shrink
+
+    def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:
+        for window in wanted.windows:
+            symbols.forget(window.top - windows.halo)
+            yield window.times(cell), render(windows, window, symbols, header.quality)
+
+    def painted(job: tuple[Box, Callable[[], Planes]]) -> tuple[Box, Samples]:
+        seen, paint = job
+        part = seen.cut(wanted.area)
+        pixels = quantize.samples(tiles.crop(paint(), seen, part), header.channels)
+        if laid is not None:
+            laid.lay(pixels, part, wanted.shrink)
+        return part, pixels
+
+    return windows.beside(painted, decoded())

@@ -1,0 +1,105 @@
+"""Quality -> integers, latents -> symbols, samples <-> planes.
+
+Between the float networks of `model.backends` and the integers of `bitstream`. Only this module rounds the
+results of the networks.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec.bitstream.entropy import MAX_SYMBOL
+from nicodec.errors import NicError
+
+# The share of a threshold's excess over one half that deep channels use. They have learnt to leave out nearly all
+# symbols that are not worth their bits (docs/LOG.md).
+LEFT = 1 / 16
+# lambda at quality 0 and 100, in bits per pixel for each unit of squared error on the scale 0..255. This pair defines
+# the meaning of a quality number, so it stays from release to release.
+LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.4
+# Rows of samples that are made at a time, few enough to stay in the processor's cache.
+IN_CACHE = 64
+
+
+def quality_index(quality: float) -> int:
+    """Quality 0..100 -> hundredths, 0..10000, as the file stores it. Raises NicError outside the range."""
+    number = isinstance(quality, int | float | np.integer | np.floating)
+    if not number or not 0 <= quality <= 100:  # negated, so that NaN is refused too
+        raise NicError(f"quality must be a number from 0 to 100, not {quality!r}")
+    return round(float(quality) * 100)
+
+
+def lambda_of(q: int) -> float:
+    """Quality in hundredths, 0..10000 -> lambda, log-linear, from LAMBDA_MIN to LAMBDA_MAX."""
+    return LAMBDA_MIN * math.exp(q * math.log(LAMBDA_MAX / LAMBDA_MIN) / 10000)
+
+
+def patch_steps(q: int) -> int:
+    """Quality in hundredths -> the number of steps of a patch from 0 to 255.
+
+    It is twice the best number for dense samples, in bits + lambda * squared error. Patches are seldom dense, and finer
+    steps cost nothing in flat areas and at sharp edges.
+    """
+    return max(1, round(255 * math.sqrt(lambda_of(q) / 6)))
+
+
+def hyper_symbols(
+    z: npt.NDArray[np.float32], low: npt.NDArray[np.integer[Any]], high: npt.NDArray[np.integer[Any]]
+) -> npt.NDArray[np.int8]:
+    """Hyper latent (1, Z, h, w) -> int8, cut to low..high, (Z,) each, the range of its tables."""
+    clipped: npt.NDArray[np.float32] = np.clip(np.floor(z + 0.5), low[:, None, None], high[:, None, None])
+    return clipped.astype(np.int8)
+
+
+def residual(difference: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
+    """A latent less its mean, in quantiser steps -> symbols of the same shape, int16, -32767..32767."""
+    clipped: npt.NDArray[np.float32] = np.clip(np.floor(difference + 0.5), -MAX_SYMBOL, MAX_SYMBOL)
+    return clipped.astype(np.int16)
+
+
+def symbols(
+    values: npt.NDArray[np.float32], index: npt.NDArray[np.uint8], thresholds: npt.NDArray[np.float32]
+) -> npt.NDArray[np.int16]:
+    """As `residual`, with a dead zone: a value below the threshold of its table becomes zero.
+
+    values, index: (1, L, h, w). thresholds: by table, in quantiser steps, from one half to one.
+    """
+    made = np.zeros(values.shape, np.int16)
+    large = np.flatnonzero(np.abs(values) >= 0.5)
+    chosen = values.reshape(-1)[large]
+    rounded = residual(chosen)
+    rounded[np.abs(chosen) < thresholds.take(index.reshape(-1)[large], mode="clip")] = 0
+    made.reshape(-1)[large] = rounded
+    return made
+
+
+def learnt(thresholds: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The thresholds of the deep channels, by table, from those of the linear channels."""
+    lower: npt.NDArray[np.float32] = np.float32(0.5) + np.float32(LEFT) * (thresholds - np.float32(0.5))
+    return lower
+
+
+def planes(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Samples (H, W, 1) or (H, W, 3) -> planes (1, 3, H, W) in [-1/2, 1/2]; gray becomes three equal planes."""
+    rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).transpose(2, 0, 1)[None]
+    x = rgb.astype(np.float32, order="C")
+    x /= 255  # in place, here and below: no array of the codec is larger
+    x -= 0.5
+    return x
+
+
+def samples(x: npt.NDArray[np.float32], channels: int) -> npt.NDArray[np.uint8]:
+    """Planes (1, 3, H, W), about [-1/2, 1/2] -> samples uint8 (H, W, channels); gray is the mean of the planes."""
+    planes: npt.NDArray[np.float32] = x[0] if channels == 3 else x[0].mean(0, keepdims=True)
+    result = np.empty((*planes.shape[1:], channels), np.uint8)
+    for c, top in np.ndindex(channels, -(-planes.shape[1] // IN_CACHE)):
+        rows = slice(top * IN_CACHE, (top + 1) * IN_CACHE)
+        scaled = planes[c, rows] * np.float32(255)
+        scaled += 127.5
+        np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled)
+        result[rows, :, c] = scaled.astype(np.uint8)
+    return result

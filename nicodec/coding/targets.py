@@ -1,0 +1,147 @@
+"""A target -> the quality at which a file has the wanted size, or a picture the wanted PSNR.
+
+Beside the steps of `codec`, which makes one trial for each quality. The benchmark also searches the settings of
+other codecs with it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from nicodec.errors import NicError, TargetMissed, warn
+
+Result = TypeVar("Result")
+
+BEST = 10_000  # quality in hundredths
+# Typical values of a photograph at quality 0, and their growth for each hundredth of quality: a search begins there.
+TYPICAL_BPP, LOG_BPP_STEP = 0.1, 3.3e-4
+TYPICAL_PSNR, PSNR_STEP = 26.0, 1.65e-3
+# The growth of ln(bytes) of other codecs over their whole scale, about. Only the second trial depends on it.
+TYPICAL_RISE = 4.0
+# A file may be under its target by this share, for bytes and for bpp. A picture may be over it by these dB.
+SIZE_TOLERANCE, BPP_TOLERANCE, PSNR_TOLERANCE = 0.02, 0.01, 0.1
+# Secant steps converge in about three. A search that has not after six is not smooth, so its range is halved.
+SECANT_STEPS = 6
+
+
+@dataclass(frozen=True)
+class Target:
+    """A range low..high for the measure of a trial, which is about linear in quality.
+
+    size: True for ln(bytes), which must not exceed `high`; False for PSNR in dB, which must reach `low`. first: the
+    quality to try first, in hundredths. step: the growth of the measure for a hundredth of quality. bpp: the size was
+    given in bits for each pixel.
+    """
+
+    size: bool
+    low: float
+    high: float
+    first: float
+    step: float
+    bpp: bool = False
+
+
+def target(
+    pixels: int, *, size: float | None = None, bpp: float | None = None, psnr: float | None = None
+) -> Target | None:
+    """The target that is given: bytes of the file, its bits for each pixel, or dB; None without one.
+
+    pixels: those of the picture. Raises NicError for more than one target, and for anything but a finite number
+    above zero.
+    """
+    given = [value for value in (size, bpp, psnr) if value is not None]
+    if not given:
+        return None
+    if len(given) > 1:
+        raise NicError("only one of target_bytes, target_bpp and target_psnr can be given")
+    (value,) = given
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise NicError(f"a target must be a number above 0, not {value!r}")
+    if psnr is not None:
+        return Target(False, psnr, psnr + PSNR_TOLERANCE, (psnr - TYPICAL_PSNR) / PSNR_STEP, PSNR_STEP)
+    most, tolerance = (size, SIZE_TOLERANCE) if bpp is None else (bpp * pixels / 8, BPP_TOLERANCE)
+    assert most is not None
+    first = math.log(8 * most / pixels / TYPICAL_BPP) / LOG_BPP_STEP
+    return Target(True, math.log(most * (1 - tolerance)), math.log(most), first, LOG_BPP_STEP, bpp is not None)
+
+
+def search(trial: Callable[[int], float], wanted: Target, highest: int = BEST) -> tuple[int, bool]:
+    """A whole number 0..highest whose trial is in the wanted range, and True; or else the nearest number, and False.
+
+    trial: a number -> a measure that grows with it; called at most once for each number. The nearest number is the
+    largest that does not exceed a size, or the smallest that reaches a PSNR. If no number does, it is 0 for a size and
+    `highest` for a PSNR.
+    """
+    middle = (wanted.low + wanted.high) / 2
+    below, above = -1, highest + 1  # the nearest numbers with too little and with too much
+    q, slope, last = round(min(max(wanted.first, 0), highest)), wanted.step, None
+    for count in range(2 * highest):
+        value = trial(q)
+        if wanted.low <= value <= wanted.high:
+            return q, True
+        if value < wanted.low:
+            below = q
+        else:
+            above = q
+        if above - below == 1:
+            break
+        if last is not None and (value - last[1]) * (q - last[0]) > 0:
+            slope = (value - last[1]) / (q - last[0])
+        last = q, value
+        q += round((middle - value) / slope)
+        if count >= SECANT_STEPS and below >= 0 and above <= highest:
+            q = (below + above) // 2
+        q = min(max(q, below + 1), above - 1)
+    return min(max(below if wanted.size else above, 0), highest), False
+
+
+def crossing(value: Callable[[int], float], at: float, highest: int, *, reach: bool = False) -> int:
+    """The last number 0..highest whose value does not exceed `at`. value: grows with the number.
+
+    reach: the first number whose value reaches `at`, in place of that. If the value never crosses `at`, the nearer end
+    of the scale is returned.
+    """
+    wanted = Target(not reach, at, at, highest / 2, TYPICAL_RISE / highest)
+    return search(value, wanted, highest)[0]
+
+
+def meet(wanted: Target, code: Callable[[int], Result], measure: Callable[[Result], float], pixels: int) -> Result:
+    """The trial at the quality that meets a target; or the nearest that keeps to the target, with a warning.
+
+    code: quality in hundredths -> a trial. measure: a trial -> its bytes, or its PSNR in dB. pixels: those of the
+    picture. Raises TargetMissed if no quality keeps to the target.
+    """
+    trials: dict[int, tuple[Result, float]] = {}
+
+    def trial(q: int) -> float:
+        made = code(q)
+        trials[q] = made, measure(made)
+        return math.log(trials[q][1]) if wanted.size else trials[q][1]
+
+    q, hit = search(trial, wanted)
+    made, value = trials[q]
+    if hit:
+        return made
+    if wanted.size:
+        text, kept = f"{value:,.0f} bytes ({8 * value / pixels:.4f} bpp)", math.log(value) <= wanted.high
+    else:
+        text, kept = f"{value:.2f} dB", value >= wanted.low
+    text += f", at quality {q / 100:g}"
+    if not kept:
+        raise TargetMissed(f"no quality keeps to the target; the nearest is {text}")
+    if wanted.size and q == BEST:
+        most = math.exp(wanted.high)
+        sizes = (
+            f"{8 * value / pixels:.4f} of {8 * most / pixels:.4f} bpp"
+            if wanted.bpp
+            else f"{value:,.0f} of {most:,.0f} bytes"
+        )
+        warn(f"quality 100 takes only {sizes}")
+    elif not wanted.size and q == 0:
+        warn(f"quality 0 gives {value:.2f} dB, more than the {wanted.low:g} dB asked for")
+    else:
+        warn(f"no quality meets the target closely; the nearest is {text}")
+    return made

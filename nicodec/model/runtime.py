@@ -1,0 +1,92 @@
+"""Sessions of ONNX Runtime: one arena for all graphs, and sessions that a forked process may leave alone.
+
+Under `backends`; the only importer of onnxruntime. `nicodec/__init__` switches its telemetry off before that.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from contextlib import suppress
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+
+class Session:
+    """One graph, ready to run. graph: an ONNX model. weights: its external tensors, by name. threads: at least 1.
+
+    Raises the errors of ONNX Runtime, which have no common base class.
+    """
+
+    def __init__(self, graph: bytes, weights: dict[str, npt.NDArray[np.float32]], threads: int) -> None:
+        # The weights must outlive the session.
+        self._weights = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+        options = ort.SessionOptions()
+        # Always a number: by default ONNX Runtime binds threads to processors, which other programs may use.
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # A pattern is one piece of memory for all arrays of a run. It would fit into no gap of the arena.
+        options.enable_mem_pattern = False
+        options.log_severity_level = 4  # errors are raised, so they need no log
+        # Threads sleep between two layers. On busy cores that takes less than half of the processor time.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        _share_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.add_external_initializers(list(weights), self._weights)
+        self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        _sessions.add(self)
+
+    def run(self, inputs: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+        """The outputs of the graph, in its order."""
+        outputs: list[npt.NDArray[np.float32]] = self._session.run(None, inputs)
+        return outputs
+
+
+class Renewable(Protocol):
+    """A holder of sessions, which can make them anew."""
+
+    def renew(self) -> None:
+        """Forget all sessions."""
+
+
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+_holders: weakref.WeakSet[Renewable] = weakref.WeakSet()
+
+
+def survive_forks(holder: Renewable) -> None:
+    """Have a holder of sessions make them anew in every process that is forked from this one."""
+    _holders.add(holder)
+
+
+def _after_fork() -> None:
+    """In the child: inherited sessions are left alone, since their threads are gone and to free them waits for ever."""
+    for session in list(_sessions):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+    _sessions.clear()
+    for holder in list(_holders):
+        holder.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@lru_cache(maxsize=1)
+def _share_arena() -> None:
+    """One arena for all graphs of the process, which never run in the same step of one picture.
+
+    The arena grows to the size that the largest window needs, and is used again. One arena for each graph would hold
+    that memory for each. Without an arena, every layer of a large window asks the system for fresh pages, which took
+    15 to 20 % of the time. The holes left behind took as much memory as the networks (docs/SPEED.md).
+    """
+    info = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    # No limit, and growth by doubling, from one piece that holds a whole window. Freed memory can only be joined within
+    # a piece. Pages that are not touched cost nothing.
+    growth = ort.OrtArenaCfg(0, 0, 1 << 27, -1)
+    with suppress(Exception):  # the application registered an arena of its own, which serves as well
+        ort.create_and_register_allocator(info, growth)

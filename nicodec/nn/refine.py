@@ -1,0 +1,234 @@
+"""Effort: the latent of one picture, refined by gradient for its own rate and distortion before it is coded.
+
+Between the analysis of `windows` and the symbols, where torch is installed; the decoder knows nothing of it.
+
+Stochastic Gumbel annealing (Yang, Bamler, Mandt 2020, arXiv 2006.04240) with the logits of SGA+
+(Perugachi-Diaz, Gansekoele, Bhulai 2024, arXiv 2401.17789), but nothing is annealed: in place of each symbol
+stands a random number between its two nearest integers, and the latent follows the gradient of
+bpp + lambda * MSE. Rates are those of the tables that the file is coded with, linear between integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nicodec.bitstream import tiles
+from nicodec.bitstream.entropy import FREQUENCY_BITS, Tables
+from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box, Rows
+from nicodec.coding import prior, quantize
+from nicodec.model.backends import Networks
+from nicodec.model.checkpoint import Checkpoint
+from nicodec.nn.layers import bf16_pays, bounded, full, hats
+from nicodec.nn.thaw import model_of
+from nicodec.nn.transforms import phase0
+
+# By effort; the first is the plain forward pass.
+STEPS = {1: 0, 2: 10, 3: 20, 4: 40, 5: 80, 6: 160, 7: 320, 8: 640, 9: 1280}
+# Of Adam, in quantiser steps.
+RATE = 0.02
+# The slope of a symbol's logit in that of its fraction, and the scale of the logistic noise beside it.
+SLOPE, NOISE = 4.0, 1.25
+# How near to an integer a fraction counts.
+EDGE = 1e-3
+# Steps from one look at what rounding makes of the latent to the next.
+LOOK = 10
+# Most cells of 64 pixels in a window.
+WINDOW = 64
+# What a symbol outside its table takes, about, beside its mark.
+ESCAPE_BITS = 16
+
+
+class Refiner:
+    """Refines pictures for one model. networks and tables: what the picture will be coded with.
+
+    device: of torch. Raises what `model_of` raises.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, networks: Networks, tables: Tables, device: str) -> None:
+        if networks.threads is not None:
+            torch.set_num_threads(networks.threads)  # of the whole process: torch has no other way
+        self.networks = networks
+        self.model = model_of(checkpoint, device).requires_grad_(False)
+        self.device = self.model.spread.device
+        self.amp = bf16_pays(self.device)
+        # A frequency of 0 is one of 2^16, that of a symbol without a choice.
+        frequencies = np.where(tables.frequencies == 0, 2**FREQUENCY_BITS, tables.frequencies.astype(np.int64))
+        self.bits = self.tensor((FREQUENCY_BITS - np.log2(frequencies)).astype(np.float32))
+        self.settled = self.tensor(tables.settled)
+        self.start, self.low, self.high = (
+            self.tensor(a.astype(np.int64)) for a in (tables.start[:-1], tables.low, tables.high)
+        )
+
+    def tensor(self, array: npt.NDArray[Any]) -> Tensor:
+        return torch.tensor(array, device=self.device)
+
+    def picture(
+        self, pixels: npt.NDArray[np.uint8], q: int, effort: int, progress: Callable[[float, float], None] | None
+    ) -> Refinement:
+        """What refines one picture (H, W, C). q: quality in hundredths. progress: as for `Codec.encode`."""
+        return Refinement(self, pixels, q, STEPS[effort], progress or (lambda done, cost: None))
+
+
+class Refinement:
+    """One picture on its way: its bands are given to it as the analysis makes them.
+
+    hat, gain: of its quality. weight: bits that a squared error of one is worth, samples in a range of one.
+    """
+
+    def __init__(
+        self,
+        refiner: Refiner,
+        pixels: npt.NDArray[np.uint8],
+        q: int,
+        steps: int,
+        progress: Callable[[float, float], None],
+    ) -> None:
+        self.refiner, self.pixels, self.q = refiner, pixels, q
+        self.hat = hats(torch.tensor([q / 100], device=refiner.device))
+        self.gain = refiner.model.gain(self.hat)
+        self.weight = quantize.lambda_of(q) * 255**2
+        self._steps, self._progress = steps, progress
+        whole = tiles.cells(pixels.shape[1], pixels.shape[0])
+        self._cells = whole.rows * whole.columns
+        # Cells that are done, and their cost in bits before and after.
+        self._done, self._before, self._after = 0, 0.0, 0.0
+
+    def __call__(self, band: Box, y: Rows, z: npt.NDArray[np.int8]) -> None:
+        """Refine the latent of a band of cells, in place. z (1, Z, R, S): known one cell further."""
+        for window in tiles.windows(band, WINDOW):
+            self._refine(window, y, z)
+
+    def cost(self, size: int, psnr: float) -> float:
+        """What a file of this picture costs, in bits: its size in bytes and its error, as PSNR in dB."""
+        height, width, _ = self.pixels.shape
+        return 8 * size + self.weight * height * width * float(10 ** (-psnr / 10))
+
+    def _refine(self, window: Box, y: Rows, z: npt.NDArray[np.int8]) -> None:
+        """Refine a window of cells. The best that is seen is kept, and that may be what was there."""
+        device, amp = self.refiner.device, self.refiner.amp
+        task, cells = Window(self, window, y, z), window.rows * window.columns
+        latent = task.start.clone().requires_grad_()
+        optimiser = torch.optim.Adam([latent], lr=RATE, betas=(0.9, 0.99))
+        generator = torch.Generator(device).manual_seed(0)
+        kept = task.start
+        with torch.no_grad():
+            first, _ = task.cost(latent, nearest)
+        best = before = float(first)
+        for step in range(1, self._steps + 1):
+            optimiser.zero_grad()
+            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                cost, _ = task.cost(latent, lambda r: drawn(r, generator))
+            cost.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            if step % LOOK == 0:
+                with torch.no_grad():
+                    cost, decoded = task.cost(latent, nearest)
+                if float(cost) < best:
+                    best, kept = float(cost), decoded
+            done = (self._done + cells * step / self._steps) / self._cells
+            self._progress(done, (self._after + best) / (self._before + before))
+        self._done += cells
+        self._before += before
+        self._after += best
+        task.keep(kept)
+
+
+class Window:
+    """A window of cells under refinement. What lies around it, and decides its means, counts but stays.
+
+    start: its deep channels in quantiser steps (1, h, w, D), that of its surroundings included. The others,
+    few of whose symbols are not zero, are coded as they would be without refinement.
+    """
+
+    def __init__(self, picture: Refinement, window: Box, y: Rows, z: npt.NDArray[np.int8]) -> None:
+        self._picture, refiner = picture, picture.refiner
+        self._deep = refiner.model.config.deep
+        self._unit = (picture.gain * refiner.model.spread)[..., : self._deep]
+        # An even number of positions, so that the phases begin as they do in the picture.
+        around = 2 * -(-(1 + refiner.model.config.context_blocks) // 2)
+        whole = Box(0, 0, *z.shape[2:])
+        near = window.grown(-(-around // Y_CELL), whole)
+        seen = window.times(Y_CELL).grown(around, whole.times(Y_CELL))
+
+        def part(planes: npt.NDArray[Any]) -> Tensor:
+            return refiner.tensor(tiles.crop(planes, near.times(Y_CELL), seen)).permute(0, 2, 3, 1)
+
+        features, mu0 = refiner.networks.h_mu(tiles.crop(z, whole, near), picture.q / 100)
+        self._features, self._mu0 = part(features), part(mu0)
+        index = part(prior.tables_of(refiner.networks, z, near, picture.q)).long()
+        latent = refiner.tensor(y.view(seen)).permute(0, 2, 3, 1)
+        rare = refiner.model.symbols(latent[..., self._deep :], index[..., self._deep :], 1)
+        self._rare = rare.masked_fill(refiner.settled[index[..., self._deep :]], 0)
+        index = index[..., : self._deep]
+        self._low, self._high = refiner.low[index], refiner.high[index]
+        self._settled = refiner.settled[index]
+        self._zero = refiner.start[index] - self._low
+        self._view = y.view(seen)[:, : self._deep]
+        self.start = latent[..., : self._deep]
+        self._even = phase0(self.start)
+        self._inside = torch.zeros((1, seen.rows, seen.columns, 1), dtype=torch.bool, device=refiner.device)
+        rows, columns = window.times(Y_CELL).within(seen)
+        self._inside[:, rows, columns] = True
+        top, left, bottom, right = seen.times(STRIDE)
+        # Cut off where the picture ends: what is decoded beyond it is of no account.
+        self._x = refiner.tensor(picture.pixels[top:bottom, left:right]).float() / 255 - 0.5
+
+    def cost(self, latent: Tensor, rounded: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Rate and weighted distortion in bits, and the decoded latent. rounded: what makes symbols of r."""
+
+        def symbols(r: Tensor) -> Tensor:
+            free = torch.where(self._inside, rounded(r), nearest(r.detach()))
+            return free.masked_fill(self._settled, 0)
+
+        p, m = self._picture, self._picture.refiner.model
+        r0 = symbols(latent - self._mu0)
+        mu = m.context.mean(self._mu0, r0 + self._mu0, self._features, self._unit)
+        r = torch.where(self._even, r0, symbols(latent - mu))
+        decoded = r + mu
+        rate = self._rate(r).sum()
+        latent = torch.cat([decoded, self._rare], dim=-1)
+        x = full(m.g_s(latent / p.gain, p.hat, m.spread))[0]
+        x = x[: self._x.shape[0], : self._x.shape[1]]
+        if self._x.shape[2] == 1:
+            x = x.mean(2, keepdim=True)
+        error = (bounded(x, -0.5, 0.5) - self._x).square().mean(2).sum()
+        return rate + p.weight * error, decoded
+
+    def _rate(self, r: Tensor) -> Tensor:
+        """Bits of each symbol, or of what stands between two."""
+        low = torch.floor(r.detach())
+        bits, more = (self._bits(n.long()) for n in (low, low + 1))
+        return bits + (more - bits) * (r - low)
+
+    def _bits(self, n: Tensor) -> Tensor:
+        escaped = (n < self._low) | (n > self._high)
+        entry = self._zero + torch.where(escaped, self._high + 1, n)
+        return self._picture.refiner.bits[entry] + ESCAPE_BITS * escaped
+
+    def keep(self, latent: Tensor) -> None:
+        """Make this the latent of the window.
+
+        It is what is decoded: so the symbols come out as they were found, though means differ in their last
+        bits between here and the coder.
+        """
+        kept = torch.where(self._inside, latent, self.start)
+        self._view[...] = kept.permute(0, 3, 1, 2).cpu().numpy()
+
+
+def nearest(r: Tensor) -> Tensor:
+    return torch.floor(r + 0.5)
+
+
+def drawn(r: Tensor, generator: torch.Generator) -> Tensor:
+    """A random number between the two nearest integers, near to one of them, more often to the nearer."""
+    low = torch.floor(r.detach())
+    uniform = torch.rand(r.shape, generator=generator, device=r.device)
+    # The difference of two Gumbel draws is logistic.
+    noise = torch.logit(uniform, eps=1e-6)
+    return low + torch.sigmoid(SLOPE * torch.logit(r - low, eps=EDGE) + NOISE * noise)

@@ -1,0 +1,57 @@
+"""A model file -> the torch model that it was made from.
+
+Under `networks`, `refine` and the trainer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nicodec.errors import BadModel, NicError
+from nicodec.model.checkpoint import Checkpoint
+from nicodec.model.config import ModelConfig
+from nicodec.nn.layers import IntegerLayer
+from nicodec.nn.model import Model
+from nicodec.storage.files import shown
+
+
+def model_of(checkpoint: Checkpoint, device: str) -> Model:
+    """The model of a file, on a device of torch: "cuda", "cuda:1", "cpu". Raises NicError or BadModel."""
+    try:
+        place = torch.device(device)
+        torch.empty(1, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise NicError(f"the device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+    try:
+        model = Model(checkpoint.config)
+        model.load_state_dict(thaw(checkpoint.tensors, checkpoint.config))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise BadModel(f"{shown(checkpoint.path)}: not a network that torch can run ({error})") from None
+    return model.to(place).eval()
+
+
+def thaw(tensors: dict[str, npt.NDArray[Any]], config: ModelConfig) -> dict[str, Tensor]:
+    """The inverse of `export.freeze`: the state dict that a model file was made from, to its precision."""
+    model = Model(config)
+    state = {
+        name: torch.from_numpy(tensors[name].astype(np.float32)).reshape(value.shape)
+        for name, value in model.state_dict().items()
+        if not name.startswith("h_sigma.")
+    }
+    for i, layer in enumerate(model.h_sigma.layers):
+        assert isinstance(layer, IntegerLayer)
+        weight, bias, scale = (
+            torch.from_numpy(tensors[f"h_sigma.layers.{i}.{part}"].astype(np.float32))
+            for part in ("weight", "bias", "scale")
+        )
+        # scale is 2^-shift, and shift is e + in_bits - out_bits.
+        unit = scale[0] * 2.0 ** (layer.in_bits - layer.out_bits)
+        matrix = weight.reshape(len(unit), layer.kernel, layer.kernel, -1).permute(0, 3, 1, 2)
+        state[f"h_sigma.layers.{i}.weight"] = matrix * unit[:, None, None, None]
+        state[f"h_sigma.layers.{i}.bias"] = bias * unit * 2.0**-layer.in_bits
+    return state

@@ -1,0 +1,88 @@
+"""The metadata of a Pillow image: EXIF with its orientation, XMP, and the colour profile.
+
+Under `reader`, after `colour`. `writer` and `pillow` use its prefix of EXIF too.
+"""
+
+import re
+import struct
+from collections.abc import Callable
+
+from PIL import Image
+
+from nicodec.picture import Array
+
+_ORIENTATION = 0x0112  # the tag in EXIF and in TIFF
+EXIF_PREFIX = b"Exif\0\0"  # stands before the EXIF block in JPEG, and in Pillow's `info`
+
+# EXIF orientation -> the upright view of an array (H, W, ...).
+_UPRIGHT: dict[object, Callable[[Array], Array]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+
+
+def upright(
+    image: Image.Image, pixels: Array, alpha: Array | None, notes: list[str]
+) -> tuple[Array, Array | None, bytes | None, bytes | None]:
+    """Pixels (H, W, C) and alpha (H, W), upright, then EXIF and XMP whose orientation is 1.
+
+    image: must be loaded, because Pillow then turns a TIFF by itself and drops its tag. A line is added to `notes`
+    if damaged EXIF was dropped.
+    """
+    exif, orientation = _exif(image, notes)
+    xmp = image.info.get("xmp")
+    xmp = xmp.encode() if isinstance(xmp, str) else bytes(xmp) if xmp else None
+    if orientation in _UPRIGHT:
+        turned = _UPRIGHT[orientation]
+        pixels, alpha = turned(pixels), alpha if alpha is None else turned(alpha)
+        xmp = xmp and re.sub(rb'(tiff:Orientation(?:=["\']|>))[2-8]', rb"\g<1>1", xmp)
+    return pixels, alpha, exif, xmp
+
+
+def _exif(image: Image.Image, notes: list[str]) -> tuple[bytes | None, object]:
+    """The EXIF block with its orientation reset to 1, and the orientation before that.
+
+    Only the bytes of the orientation change. Parsing and rewriting a block would lose unknown entries, and break the
+    maker's notes.
+    """
+    block = image.info.get("exif")
+    exif = bytes(block).removeprefix(EXIF_PREFIX) if isinstance(block, bytes) else b""
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        if exif:
+            exif = _with_orientation_1(exif)
+    except Exception:  # damaged EXIF is no reason to refuse the picture
+        notes.append("damaged EXIF was dropped")
+        return None, 1
+    return exif or None, orientation
+
+
+def _with_orientation_1(exif: bytes) -> bytes:
+    """The block with orientation 1. Raises KeyError or struct.error without a TIFF header and a whole directory."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}[exif[:4]]
+    (directory,) = struct.unpack_from(order + "I", exif, 4)
+    (count,) = struct.unpack_from(order + "H", exif, directory)
+    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+        if struct.unpack_from(order + "H", exif, entry)[0] == _ORIENTATION:
+            upright = struct.pack(order + "HHIHH", _ORIENTATION, 3, 1, 1, 0)  # tag, type SHORT, count 1, value 1
+            exif = exif[:entry] + upright + exif[entry + 12 :]
+    return exif
+
+
+def profile(image: Image.Image, channels: int, notes: list[str]) -> bytes | None:
+    """The ICC profile if it fits this number of channels, else None, with a line in `notes`.
+
+    Bytes 16 to 19 of a profile name its colour space. The profile of a CMYK or LAB image is never kept.
+    """
+    icc = image.info.get("icc_profile")
+    if not isinstance(icc, bytes) or not icc or image.mode in ("CMYK", "LAB"):
+        return None
+    if icc[16:20] != (b"GRAY" if channels == 1 else b"RGB "):
+        notes.append("a colour profile that does not fit the pixels was dropped")
+        return None
+    return icc

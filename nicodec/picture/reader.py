@@ -1,0 +1,159 @@
+"""Files, Pillow images and arrays -> `Picture`, the first step of encoding.
+
+Above `colour` and `metadata`, before `codec`. Its result has 8-bit planes and a few blobs of metadata.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from nicodec.errors import BadImage, LimitExceeded, NicError, one_line, warn
+from nicodec.picture import Picture, Source, colour, metadata, whole
+from nicodec.storage.files import shown
+
+MAX_STREAM_BYTES = 1 << 30
+"""The most bytes that are read from a stream, or from a path that cannot seek, such as a pipe."""
+
+_VECTOR_FORMATS = frozenset({"EPS", "WMF"})  # Pillow gives these to another program or to the system
+
+
+def read(source: Source, *, strip: bool = False) -> Picture:
+    """Read a picture from a file, bytes, a stream, a Pillow image or an array.
+
+    source: one of these. The path of a picture in any format of pixels that Pillow reads. Its bytes, or a binary
+    stream of them, read from its position to its end. A Pillow image of any mode. A uint8 array (H, W) or
+    (H, W, 1 to 4), whose second or fourth channel is alpha. strip: leave out the colour profile, EXIF and XMP.
+
+    The EXIF orientation is applied. Gray stays one channel. Alpha and 8-bit samples of gray, RGB and palettes are
+    exact. Each other conversion has a line in `notes`:
+    16-bit samples, and all of mode I (0 to 65535), are rounded to 8 bits. Those that Pillow reads as 8-bit RGB are cut
+    off to 8 bits, not rounded. Floats run from 0 to 255, or from 0 to 1 if none is above 1. CMYK becomes sRGB through
+    its colour profile, if it has one. LAB, YCbCr and HSV become RGB. Of several frames the first is taken.
+
+    Raises BadImage, naming the path, for a source that is missing, damaged, not a picture, empty, or out of these
+    ranges. Raises LimitExceeded beyond Pillow's limit of pixels or `MAX_STREAM_BYTES`.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, str | os.PathLike):
+        name = shown(source)
+        with _failures_name(name), open(source, "rb") as file:
+            return _from_file(file if file.seekable() else io.BytesIO(_read_all(file, name)), name, strip)
+    name = "the image"
+    with _failures_name(name):
+        if isinstance(source, Image.Image):
+            return _from_pil(source, name, strip)
+        if isinstance(source, bytes | bytearray | memoryview):
+            return _from_file(io.BytesIO(source), name, strip)
+        if hasattr(source, "read"):
+            return _from_file(io.BytesIO(_read_all(source, name)), name, strip)
+    raise BadImage(f"not an image but a {type(source).__name__}: give a path, a Pillow image or a uint8 array")
+
+
+def taken(source: Source | Picture) -> Picture:
+    """The picture of a source, or the source if it is a `Picture`. Its notes become warnings at the caller's caller."""
+    if isinstance(source, Picture):
+        return source
+    picture = read(source)
+    for note in picture.notes:
+        warn(note)
+    return picture
+
+
+@contextmanager
+def _failures_name(name: str) -> Iterator[None]:
+    """Turn every error of opening and decoding, which may be of any class, into a NicError about `name`."""
+    try:
+        yield
+    except NicError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError) as error:
+        raise LimitExceeded(f"{name}: too many pixels") from error
+    except UnidentifiedImageError as error:
+        raise BadImage(f"{name}: not a picture of a known format") from error
+    except Exception as error:
+        raise BadImage(f"{name}: cannot be read: {one_line(error)}") from error
+
+
+def _read_all(stream: BinaryIO, name: str) -> bytearray:
+    data = bytearray()
+    while chunk := stream.read(1 << 20):
+        data += chunk
+        if len(data) > MAX_STREAM_BYTES:
+            raise LimitExceeded(f"{name}: more than {MAX_STREAM_BYTES >> 20} MiB")
+    return data
+
+
+def _from_array(array: npt.NDArray[Any]) -> Picture:
+    array = np.asarray(array)
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and 1 <= array.shape[2] <= 4)):
+        raise BadImage(f"an array must be uint8 of shape (H, W) or (H, W, 1 to 4), not {array.dtype} {array.shape}")
+    if array.size == 0:
+        raise BadImage(f"an array of shape {array.shape} has no pixels")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.shape[2] in (2, 4):
+        return Picture(whole(array[:, :, :-1]), whole(array[:, :, -1]))
+    return Picture(whole(array))
+
+
+def _from_file(file: io.IOBase | BinaryIO, name: str, strip: bool) -> Picture:
+    with Image.open(file) as image:  # type: ignore[arg-type]
+        if image.format in _VECTOR_FORMATS:
+            raise BadImage(f"{name}: a drawing, not a picture of pixels")
+        frames = getattr(image, "n_frames", 1)
+        return _from_pil(image, name, strip, frames)
+
+
+def _from_pil(image: Image.Image, name: str, strip: bool, frames: int = 1) -> Picture:
+    if 0 in image.size:
+        raise BadImage(f"{name}: has no pixels")
+    deep = _has_deep_samples(image)  # known only before it is loaded
+    gray_read_as_rgb = _raw_mode(image).startswith("LA;16")
+    image.load()
+
+    notes: list[str] = []
+    if frames > 1:
+        notes.append(f"only the first of {frames} frames was coded")
+    if deep and image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        notes.append("16-bit samples were reduced to 8 bits")
+        if isinstance(key := image.info.get("transparency"), tuple):
+            image = image.copy()  # the caller's image stays unchanged
+            image.info["transparency"] = tuple(value >> 8 for value in key)
+    pixels, alpha = colour.planes(image, name, notes)
+    if gray_read_as_rgb:
+        pixels = pixels[:, :, :1]
+
+    pixels, alpha, exif, xmp = metadata.upright(image, pixels, alpha, notes)
+    icc = None if strip else metadata.profile(image, pixels.shape[2], notes)
+    if strip:
+        exif = xmp = None
+    alpha = alpha if alpha is None else whole(alpha)
+    return Picture(whole(pixels), alpha, icc, exif, xmp, tuple(notes))
+
+
+def _tile_arguments(image: Image.Image) -> tuple[object, ...]:
+    """The arguments of the file's decoder, the raw mode first; () where the image is loaded or has no file."""
+    tiles = getattr(image, "tile", None)
+    if not tiles:
+        return ()
+    arguments = tiles[0][3]
+    return arguments if isinstance(arguments, tuple) else (arguments,)
+
+
+def _raw_mode(image: Image.Image) -> str:
+    arguments = _tile_arguments(image)
+    return arguments[0] if arguments and isinstance(arguments[0], str) else ""
+
+
+def _has_deep_samples(image: Image.Image) -> bool:
+    """Whether the file has over 8 bits for each sample, as far as Pillow tells: for PNG, TIFF and PPM it does."""
+    if image.format == "PPM" and len(arguments := _tile_arguments(image)) == 2:
+        return isinstance(arguments[1], int) and arguments[1] > 255
+    return ";16" in _raw_mode(image)

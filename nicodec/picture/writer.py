@@ -1,0 +1,172 @@
+"""`Picture` or samples -> Pillow images and files, the last step of decoding.
+
+After `coding.painting`. It knows the formats of files, and the metadata that each can hold.
+"""
+
+import io
+import os
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from nicodec.errors import BadImage, one_line
+from nicodec.picture import Array, Picture
+from nicodec.picture.metadata import EXIF_PREFIX
+from nicodec.storage.files import atomic_write, shown
+
+
+class Canvas:
+    """A Pillow image of mode L or RGB that is filled part by part, without an array of the whole beside it."""
+
+    def __init__(self, width: int, height: int, channels: int) -> None:
+        self._image = Image.new("L" if channels == 1 else "RGB", (width, height))
+
+    def paste(self, pixels: Array, left: int, top: int) -> None:
+        """Put uint8 (H, W, channels) at its place, in pixels."""
+        part = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+        self._image.paste(part, (left, top))
+
+    def finish(self, alpha: Array | None, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> Image.Image:
+        """The image with alpha, uint8 (H, W) or None, and with its metadata in `info` under Pillow's names."""
+        if alpha is not None:
+            self._image.putalpha(Image.fromarray(alpha))
+        if icc is not None:
+            self._image.info["icc_profile"] = icc
+        if exif is not None:
+            self._image.info["exif"] = EXIF_PREFIX + exif
+        if xmp is not None:
+            self._image.info["xmp"] = xmp
+        return self._image
+
+
+def reduced(plane: Array, by: int) -> Array:
+    """uint8 (H, W) -> the means of its squares of `by` x `by`; a square cut off at an edge counts."""
+    return np.asarray(Image.fromarray(plane).reduce(by))
+
+
+def resized(pixels: Array, width: int, height: int) -> Array:
+    """uint8 (H, W, 3) -> (height, width, 3), by Lanczos' filter."""
+    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def to_pil(picture: Picture) -> Image.Image:
+    """The picture as a Pillow image, mode L, LA, RGB or RGBA, its metadata in `info` under Pillow's names."""
+    height, width, channels = picture.pixels.shape
+    canvas = Canvas(width, height, channels)
+    canvas.paste(picture.pixels, 0, 0)
+    return canvas.finish(picture.alpha, picture.icc, picture.exif, picture.xmp)
+
+
+_ALL_METADATA = ("icc_profile", "exif", "xmp")
+# The quality of formats with loss; Pillow's scale, 1 to 100.
+QUALITY = 95
+# Pillow's name -> the options of its writer, without loss where the format can, and the metadata that it takes.
+_WRITERS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
+    "PNG": ({}, _ALL_METADATA),
+    "JPEG": ({"quality": QUALITY, "subsampling": 0}, _ALL_METADATA),
+    "WEBP": ({"lossless": True, "exact": True}, _ALL_METADATA),
+    "AVIF": ({"quality": QUALITY, "subsampling": "4:4:4"}, _ALL_METADATA),
+    "TIFF": ({"compression": "tiff_adobe_deflate"}, ("icc_profile",)),
+    "JPEG2000": ({}, ()),
+    "BMP": ({}, ()),
+    "PPM": ({}, ()),
+    "TGA": ({}, ()),
+}
+# The formats to which a quality can be given.
+_LOSSY = ("JPEG", "WEBP", "AVIF")
+
+
+_SUFFIXES = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".avif": "AVIF",
+    ".tif": "TIFF", ".tiff": "TIFF", ".jp2": "JPEG2000", ".bmp": "BMP",
+    ".ppm": "PPM", ".pgm": "PPM", ".tga": "TGA", ".npy": "NPY",
+}  # fmt: skip
+# Suffixes of pictures that are read and not written.
+_READ_TOO = {".gif", ".jpe", ".jfif", ".jxl", ".j2k", ".jpx", ".pbm", ".pnm", ".qoi"}
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file in a folder is taken as a picture, by its suffix."""
+    return os.path.splitext(name)[1].lower() in _SUFFIXES.keys() - {".npy"} | _READ_TOO
+
+
+def write(
+    image: Image.Image, target: str | os.PathLike[str] | BinaryIO, format: str | None = None, *, overwrite: bool = True
+) -> None:
+    """Write a Pillow image, with the metadata of its `info` that the format can hold.
+
+    target: a path, written whole or not at all (see `files.atomic_write`), or a binary stream. format: a name
+    ("PNG") or a suffix ("jpg"). None takes the suffix of the path, or PNG without one. "npy" writes a NumPy array of
+    the samples, uint8 (H, W) or (H, W, channels), without metadata.
+
+    Raises BadImage for a format that is not known or cannot hold the image. Raises NicError if the file cannot be
+    written.
+    """
+    if isinstance(target, str | os.PathLike):
+        atomic_write(target, encoded(image, format, target), overwrite=overwrite)
+    else:
+        target.write(encoded(image, format))
+
+
+def has_quality(format: str | None, path: str | os.PathLike[str] | None) -> bool:
+    """Whether a quality can be given to `encoded`. Raises BadImage for a format that is not known."""
+    return _format("the output" if path is None else shown(path), format, path) in _LOSSY
+
+
+def encoded(
+    image: Image.Image,
+    format: str | None = None,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    quality: int | None = None,
+) -> bytes:
+    """The bytes that `write` writes. path: names the file in messages, and its format where `format` is None.
+
+    quality: 1..100, for JPEG, WebP and AVIF; None: no loss in WebP, and `QUALITY` in the others.
+    """
+    name = "the output" if path is None else shown(path)
+    buffer = io.BytesIO()
+    kind = _format(name, format, path)
+    if kind == "NPY":
+        np.save(buffer, np.asarray(image), allow_pickle=False)
+    else:
+        _save(image, buffer, kind, name, quality)
+    return buffer.getvalue()
+
+
+def _save(image: Image.Image, encoded: BinaryIO, kind: str, name: str, quality: int | None) -> None:
+    options, keys = _WRITERS[kind]
+    if quality is not None and kind in _LOSSY:
+        options = options | {"quality": quality, "lossless": False}
+    options = options | {key: image.info[key] for key in keys if image.info.get(key)}
+    if kind == "PNG" and "xmp" in options:  # the PNG writer takes XMP only as a chunk of text
+        chunks = PngImagePlugin.PngInfo()
+        text = bytes(options.pop("xmp")).decode("utf-8", "replace")  # type: ignore[call-overload]
+        chunks.add_itxt("XML:com.adobe.xmp", text)
+        options["pnginfo"] = chunks
+    try:
+        image.save(encoded, kind, **options)
+    except Exception as error:  # each writer raises errors of its own
+        raise BadImage(f"{name}: cannot be written as {kind}: {one_line(error)}") from error
+
+
+def suffixes(format: str | None = None) -> tuple[str, ...]:
+    """The suffixes of a format's files, `format` itself first: "jpg" -> .jpg, .jpeg. None: those of all formats.
+
+    Raises BadImage for a format that is not known.
+    """
+    if format is None:
+        return tuple(_SUFFIXES)
+    kind, own = _format("the output", format, None), "." + format.lower().lstrip(".")
+    same = [suffix for suffix, k in _SUFFIXES.items() if k == kind]
+    return tuple(sorted(same, key=lambda suffix: suffix != own))
+
+
+def _format(name: str, format: str | None, path: str | os.PathLike[str] | None) -> str:
+    wanted = format or (os.path.splitext(path)[1] if path is not None else "") or "PNG"
+    known = {**_SUFFIXES, **{"." + kind.lower(): kind for kind in _WRITERS}}
+    kind = known.get("." + wanted.lower().lstrip("."))
+    if kind is None:
+        raise BadImage(f"{name}: cannot write {wanted!r}, only {' '.join(_SUFFIXES)}")
+    return kind

@@ -1,0 +1,58 @@
+"""The files of a folder: regular ones, each once, without the litter of file managers.
+
+Under `files` and `buckets`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+
+# Folders that file managers, cameras and version control make for themselves.
+_LITTER = frozenset(("__macosx", "@eadir", "$recycle.bin", "system volume information"))
+
+
+def is_litter(name: str, *, folder: bool) -> bool:
+    """Whether a name in a folder is that of litter: a hidden folder, or a file that tells of another one."""
+    if folder:
+        return name.startswith(".") or name.lower() in _LITTER
+    return name.startswith("._") or name.lower() in (".ds_store", "thumbs.db", "desktop.ini")
+
+
+def in_litter(parts: Iterable[str]) -> bool:
+    """Whether the parts of a path below a folder lead to litter."""
+    *folders, name = parts
+    ordinary = (part for part in folders if part not in (os.curdir, os.pardir))
+    return is_litter(name, folder=False) or any(is_litter(part, folder=True) for part in ordinary)
+
+
+def walk(folder: str) -> Iterator[str]:
+    """The paths of the files in a folder and below it, sorted in each.
+
+    Links to folders are followed after everything else, and no folder is walked twice. Pipes, devices and what
+    cannot be looked at are left out.
+    """
+    seen: set[str] = set()
+    left = [folder]
+    while left:
+        links: list[str] = []
+        for start in left:
+            for here, folders, names in os.walk(start):
+                real = os.path.realpath(here)
+                if real in seen:
+                    folders.clear()
+                    continue
+                seen.add(real)
+                folders[:] = sorted(name for name in folders if not is_litter(name, folder=True))
+                links += [path for path in (os.path.join(here, name) for name in folders) if os.path.islink(path)]
+                ordinary = (name for name in sorted(names) if not is_litter(name, folder=False))
+                yield from (path for path in (os.path.join(here, name) for name in ordinary) if _is_regular(path))
+        left = links
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:  # a link to nothing: the command that reads it says so
+        return os.path.islink(path)

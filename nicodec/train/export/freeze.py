@@ -1,0 +1,95 @@
+"""Weights of a trained model -> one .nicmodel file, checked before it is kept.
+
+The bridge from training to the runtime.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.numpy import save
+
+from nicodec.errors import BadModel
+from nicodec.model import checkpoint
+from nicodec.model.config import ModelConfig
+from nicodec.nn.layers import IntegerLayer
+from nicodec.nn.model import Model
+from nicodec.nn.thaw import thaw
+from nicodec.storage.files import atomic_write
+from nicodec.train import tables
+from nicodec.train.export import graphs
+from nicodec.train.export.proof import compare, measure_halos, prove_exact
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+def freeze(model: Model, counts: tables.Counts, preview: dict[str, Array]) -> dict[str, Array]:
+    """All tensors of a model file: weights (float16), integers of h_sigma, tables, graphs, the preview."""
+    tensors: dict[str, Array] = dict(preview)
+    for name, value in model.state_dict().items():
+        if name.startswith("h_sigma."):
+            continue
+        array = value.detach().cpu().float().numpy()
+        if array.ndim == 2 and name.endswith(".weight"):
+            array = array[:, :, None, None]
+        # These are few, and scale everything else: they keep their full precision.
+        with np.errstate(over="ignore"):
+            tensors[name] = array.astype(np.float32 if name in ("spread", "log_gain", "familiar") else np.float16)
+        if not np.isfinite(tensors[name]).all():
+            raise BadModel(f"{name} holds values that float16 cannot")
+    for i, layer in enumerate(model.h_sigma.layers):
+        assert isinstance(layer, IntegerLayer)
+        weight, bias, shift = (t.detach().cpu().double() for t in layer.integers())
+        # 3x3 weights become the columns of one matrix, in the order (row, column, channel) of the graph.
+        matrix = weight.permute(0, 2, 3, 1).flatten(1)[:, :, None, None]
+        tensors[f"h_sigma.layers.{i}.weight"] = matrix.numpy().astype(np.int8)
+        tensors[f"h_sigma.layers.{i}.bias"] = bias.numpy().astype(np.int32)
+        tensors[f"h_sigma.layers.{i}.scale"] = torch.exp2(-shift)[None].numpy().astype(np.float32)
+    prove_exact(tensors)
+    tensors["thresholds"] = model.thresholds.cpu().numpy()
+    tensors |= tables.y_tables(counts) | tables.z_tables(model, counts)
+    shapes = {name: array.shape for name, array in tensors.items()}
+    for name in graphs.PARTS:
+        data, weights = graphs.build(name, model.config, shapes)
+        tensors[f"graph.{name}"] = np.frombuffer(data, np.uint8)
+        tensors[f"graph.{name}.weights"] = np.frombuffer("\n".join(weights).encode(), np.uint8)
+    return tensors
+
+
+def write_model(
+    model: Model, path: Path, name: str, training: dict[str, Any], counts: tables.Counts, preview: dict[str, Array]
+) -> checkpoint.Checkpoint:
+    """Freeze, verify and write one .nicmodel file.
+
+    training: how it was made, kept in the file. counts: symbols of real pictures. preview: what `preview.fit`
+    found.
+
+    Raises BadModel, and leaves nothing behind, if the result would not compute what the model computes.
+    """
+    tensors = freeze(model, counts, preview)
+    metadata = {
+        "format": checkpoint.FORMAT,
+        "name": name,
+        "config": json.dumps(asdict(model.config), sort_keys=True),
+        "training": json.dumps(training, sort_keys=True, allow_nan=False),
+    }
+    rounded = Model(model.config)
+    rounded.load_state_dict(thaw(tensors, model.config))
+
+    def trial() -> tuple[checkpoint.Checkpoint, bytes]:
+        data = save(tensors, metadata)
+        read, parsed = checkpoint.parse(data, str(path))
+        config = ModelConfig.of(json.loads(read["config"]), str(path))
+        return checkpoint.Checkpoint(name, path, "0" * 64, config, parsed), data
+
+    tensors["halos"] = measure_halos(trial()[0])
+    made, data = trial()
+    compare(rounded.eval(), made)
+    atomic_write(path, data, overwrite=True)
+    return checkpoint.load(path)

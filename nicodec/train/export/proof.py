@@ -1,0 +1,163 @@
+"""What is proven of a model before it is kept: its integer path is exact, and ONNX computes what torch does.
+
+Under `freeze`.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nicodec.bitstream import anchors, tiles
+from nicodec.bitstream.anchors import HAT_ONE
+from nicodec.bitstream.hyper import MAX_HYPER as Z_MAX
+from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box
+from nicodec.coding import prior
+from nicodec.errors import BadModel
+from nicodec.model import checkpoint
+from nicodec.model.backends import OnnxNetworks, Planes
+from nicodec.nn.layers import ACT_MAX, hats
+from nicodec.nn.model import Model
+
+Array: TypeAlias = npt.NDArray[Any]
+
+# Every partial sum of the integer path must stay below this for float32 to be exact in any order.
+EXACT = 2**24
+# Largest difference allowed between ONNX Runtime and torch: latents in quantiser steps, relative to the
+# larger of 1 and the value; pixels in 1/255.
+LATENT_TOLERANCE, PIXEL_TOLERANCE = 1e-3, 1e-2
+# What a smaller halo may change of a window, in 1/255. Decoders may differ by 1, for all reasons together.
+HALO_TOLERANCE = 0.1
+
+
+def prove_exact(tensors: dict[str, Array]) -> list[int]:
+    """The largest magnitude that any partial sum of each layer of h_sigma can reach.
+
+    Products are w * a with |a| <= the largest activation; of the integer hats at most two are not zero,
+    and they sum to at most 16 + 1; half a step is added before the floor.
+    Raises BadModel if one is not below 2^24.
+    """
+    bounds = []
+    for i, largest in enumerate((Z_MAX, ACT_MAX, ACT_MAX, ACT_MAX)):
+        name = f"h_sigma.layers.{i}"
+        weight, bias = (tensors[f"{name}.{part}"].astype(np.int64) for part in ("weight", "bias"))
+        half = 0.5 / tensors[f"{name}.scale"].astype(np.float64)
+        hat_product = np.abs(bias).max(0) * (HAT_ONE + 1)
+        sums = np.abs(weight).sum((1, 2, 3)) * largest + hat_product / HAT_ONE + 1 + half
+        bounds.append(math.ceil(max(sums.max(), hat_product.max())))
+    if max(bounds) >= EXACT:
+        raise BadModel(f"the scale decoder could reach {max(bounds)}, over 2^24: float32 sums would not be exact")
+    return bounds
+
+
+def _double(module: Any) -> Any:
+    """A copy of a module in float64."""
+    return copy.deepcopy(module).double().eval()
+
+
+def measure_halos(trial: checkpoint.Checkpoint) -> Array:
+    """Halos of g_a and of g_s, in latent positions, with which a piece comes out as it does in the whole.
+
+    The smallest that keep to the tolerances at the lowest, a middle and the highest quality on noise of all
+    sizes at once, louder than any photograph: it takes a wider halo than they do.
+    """
+    networks = OnnxNetworks(trial, threads=1)
+    reach_a, reach_s = trial.config.reach_a, trial.config.reach_s
+    rng = np.random.default_rng(0)
+    # One cell in the middle, and around it as far as either network sees.
+    margin = -(-max(reach_a, reach_s) // Y_CELL)
+    whole = Box(0, 0, 2 * margin + 1, 2 * margin + 1).times(Y_CELL)
+    inner = Box(margin, margin, margin + 1, margin + 1).times(Y_CELL)
+    x = np.zeros((1, 3, whole.rows * STRIDE, whole.columns * STRIDE), np.float32)
+    for block in (1, 2, 4, 8, 16, 32, 64):
+        coarse = rng.normal(0, 0.1, (1, 3, x.shape[2] // block, x.shape[3] // block))
+        x += coarse.repeat(block, 2).repeat(block, 3).astype(np.float32)
+    x = np.clip(x, -0.5, 0.5)
+
+    def error(part: Callable[[Planes], Planes], given: Planes, result: Planes, halo: int) -> float:
+        seen = inner.grown(halo, whole)
+        fine_in, fine_out = given.shape[3] // whole.columns, result.shape[3] // whole.columns
+        ours = part(np.ascontiguousarray(tiles.crop(given, whole.times(fine_in), seen.times(fine_in))))
+        ours = tiles.crop(ours, seen.times(fine_out), inner.times(fine_out))
+        theirs = tiles.crop(result, whole.times(fine_out), inner.times(fine_out))
+        return float(np.abs(ours - theirs).max())
+
+    halo_a = halo_s = 0
+    for quality in (0.0, 50.0, 100.0):
+        g_a, g_s = partial(networks.g_a, quality=quality), partial(networks.g_s, quality=quality)
+        y = g_a(x)
+        decoded = np.rint(y)
+        pixels = g_s(decoded)
+        while halo_a < reach_a and error(g_a, x, y, halo_a) > LATENT_TOLERANCE:
+            halo_a += 1
+        while halo_s < reach_s and 255 * error(g_s, decoded, pixels, halo_s) > HALO_TOLERANCE:
+            halo_s += 1
+    return np.array([halo_a, halo_s], np.int32)
+
+
+@torch.no_grad()
+def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
+    """Largest differences between the torch model and ONNX Runtime on random pictures of odd sizes.
+
+    Latents in steps (relative above 1), pixels in 1/255; scale indices are compared in float64, exactly.
+    Raises BadModel past the tolerances.
+    """
+    networks = OnnxNetworks(trial, threads=1)
+    rng = np.random.default_rng(0)
+    worst = {"latent": 0.0, "pixel": 0.0, "index": 0.0}
+    reference = _double(model)
+    for rows, columns, q in ((1, 1, 0), (2, 3, 3333), (3, 1, 5000), (2, 2, 10000)):
+        coarse = rng.normal(0, 0.2, (rows * 8, columns * 8, 3)).repeat(8, 0).repeat(8, 1)
+        x = np.clip(coarse + rng.normal(0, 0.05, coarse.shape), -0.5, 0.5).astype(np.float32)[None]
+        quality, hat = q / 100, hats(torch.tensor([q / 100], dtype=torch.float64))
+        gain = reference.gain(hat)
+        y = reference.g_a(torch.from_numpy(x).double(), hat, reference.spread) * gain
+        z = torch.floor(reference.h_a(y, hat) + 0.5).clamp(-Z_MAX, Z_MAX)
+        index = reference.h_sigma(z, torch.from_numpy(anchors.integer_hats(q)).double())
+        features = reference.h_mu(z, hat)
+        unit = (gain * reference.spread)[..., : model.config.deep]
+        mu0 = reference.context.mean0(features) * unit
+        start = y[..., : model.config.deep]
+        y0 = torch.round(start - mu0) + mu0
+        mean = reference.context.mean(mu0, y0, features, unit)
+        # What a decoder paints: a latent that no encoder makes may drive g_s out of all bounds.
+        mu = F.pad(mean, (0, model.config.linear))
+        y_hat = torch.round(y - mu) + mu
+        pixels = reference.g_s(y_hat / gain, hat, reference.spread)
+
+        start0 = _nchw(y0)
+        ours_mean = prior.mean(networks, _nchw(z).astype(np.int8), q, partial(_given, start0))
+        onnx_y = networks.g_a(_nchw(x), quality)
+        pairs = [(onnx_y, y), (networks.h_a(_nchw(y), quality), reference.h_a(y, hat)), (ours_mean, mean)]
+        for ours, theirs in pairs:
+            expected = _nchw(theirs)
+            error = np.abs(ours - expected) / np.maximum(1, np.abs(expected))
+            worst["latent"] = max(worst["latent"], float(error.max()))
+        worst["pixel"] = max(
+            worst["pixel"], 255 * float(np.abs(networks.g_s(_nchw(y_hat), quality) - _nchw(pixels)).max())
+        )
+        ours_index = networks.h_sigma(_nchw(z), anchors.integer_hats(q))
+        worst["index"] = max(worst["index"], float(np.abs(ours_index - _nchw(index)).max()))
+    limits = {"latent": LATENT_TOLERANCE, "pixel": PIXEL_TOLERANCE, "index": 0.0}
+    for key, value in worst.items():
+        if not value <= limits[key]:
+            raise BadModel(f"ONNX and torch disagree: {key} differs by {value:.2g}, more than {limits[key]:.2g}")
+    return worst
+
+
+def _given(y0: Array, mu0: Array) -> Array:
+    return y0
+
+
+def _nchw(x: Tensor | Array) -> Array:
+    array = x.detach().numpy() if isinstance(x, Tensor) else x
+    return np.ascontiguousarray(array.transpose(0, 3, 1, 2), np.float32)

@@ -1,0 +1,52 @@
+"""Rate plus distortion: what training minimises, from the output of `model` to one number.
+
+One model serves all rates: each sample carries its own quality q, and with it its own lambda.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nicodec.coding.quantize import LAMBDA_MAX, LAMBDA_MIN
+from nicodec.nn.model import Output
+
+# Weighs all rates alike: near its optimum the loss bpp + lambda * MSE grows about as lambda^0.45.
+BALANCE = 0.45
+# Beyond this the loss of a patch grows as its logarithm: one that runs away is heard, and does not outshout
+# all others. Photographs lie between 1 and 20.
+RUNAWAY = 32.0
+
+
+def lambda_of(q: Tensor) -> Tensor:
+    """Quality (B,) in hundredths, 0..10000 -> lambda (B,), log-linear."""
+    return LAMBDA_MIN * torch.exp(q.float() * (math.log(LAMBDA_MAX / LAMBDA_MIN) / 10000))
+
+
+@dataclass
+class Loss:
+    """The number to minimise, and per sample (B,): y and z bits per pixel, squared error of 255."""
+
+    total: Tensor
+    bpp: Tensor
+    bpp_z: Tensor
+    mse: Tensor
+
+
+def rate_distortion(x: Tensor, q: Tensor, output: Output) -> Loss:
+    """(bpp + lambda 255² MSE) / lambda^0.45, mean over the batch. x: pixels (B, H, W, 3) in [-1/2, 1/2].
+
+    What is over `RUNAWAY` counts as its logarithm, with the same slope there.
+    """
+    area = x.shape[1] * x.shape[2]
+    mse = (output.pixels - x).square().mean((1, 2, 3)) * 255**2
+    bpp_z = output.z_bits / area
+    bpp = output.y_bits / area + bpp_z
+    weight = lambda_of(q)
+    each = (bpp + weight * mse) / weight.pow(BALANCE)
+    over = RUNAWAY * (1 + torch.log(each.clamp(min=RUNAWAY) / RUNAWAY))
+    total = torch.where(each < RUNAWAY, each, over).mean()
+    return Loss(total, bpp.detach(), bpp_z.detach(), mse.detach())

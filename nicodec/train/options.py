@@ -1,0 +1,149 @@
+"""How to train: the options, their defaults, what they may be, and which of them a state brings along.
+
+Under all of training; it loads neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nicodec.errors import BadFile, BadImage, NicError, one_line
+from nicodec.model.config import NETWORKS, ModelConfig
+from nicodec.storage.files import shown
+
+# The share of patches that are drawn, unless told otherwise.
+DRAWN = 1 / 32
+# A patch has sides of a multiple of this.
+CELL = 64
+
+
+class BadOption(NicError):
+    """An option of training cannot be what it was said to be."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to train. Written into the state and, with the weights, into the manifest."""
+
+    minutes: float = 120.0
+    steps: int | None = None
+    batch: int = 8
+    patch: int = 128
+    rate: float = 2e-3
+    drawn: float = DRAWN
+    seed: int = 0
+    threads: int | None = None
+    device: str = "auto"
+    save_every: float = 300.0
+    validate_every: float = 900.0
+    model: ModelConfig = NETWORKS["full"]
+
+
+# What a person says, and so what a state is asked for when a run goes on.
+SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "seed", "threads", "device")
+_LEAST = {"steps": 1, "batch": 1, "patch": CELL, "seed": 0, "threads": 1}
+_MOST = {"seed": 2**63 - 1, "threads": 4096}
+
+
+def check(options: Options) -> None:
+    """Raises BadOption for an option that training cannot go by."""
+    for name in ("minutes", "rate", "drawn"):
+        value = getattr(options, name)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise BadOption(f"--{name} takes a number, not {value}")
+    for name in ("minutes", "rate"):
+        if getattr(options, name) <= 0:
+            raise BadOption(f"--{name} has to be larger than 0, not {getattr(options, name)}")
+    if not 0 <= options.drawn <= 1:
+        raise BadOption(f"--drawn is a share from 0 to 1, not {options.drawn}")
+    for name, least in _LEAST.items():
+        value, most = getattr(options, name), _MOST.get(name, 2**31 - 1)
+        if value is None and name in ("steps", "threads"):
+            continue
+        if type(value) is not int or not least <= value <= most:
+            raise BadOption(f"--{name} takes a whole number from {least} to {most}, not {value}")
+    if options.patch % CELL:
+        raise BadOption(f"--patch has to be a multiple of {CELL}, not {options.patch}")
+    if not isinstance(options.device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", options.device):
+        raise BadOption(f"--device is auto, cpu or cuda, not {options.device}")
+
+
+def check_out(out: Path) -> None:
+    """Raises BadOption if no model can be written to `out`, or no run beside it."""
+    from nicodec.model.checkpoint import SUFFIX  # which loads numpy
+
+    run = out.with_suffix(".run")
+    if out.suffix != SUFFIX:
+        raise BadOption(f"{shown(out)}: the name of a model ends with {SUFFIX}")
+    if out.is_dir():
+        raise BadOption(f"{shown(out)}: is a folder")
+    if not out.parent.is_dir():
+        raise BadOption(f"{shown(out.parent)}: there is no such folder")
+    if os.path.lexists(run) and not run.is_dir():
+        raise BadOption(f"{shown(run)}: is not a folder, and the run would lie there")
+    for folder in (out.parent, *([run] if run.is_dir() else [])):
+        try:
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise BadOption(f"{shown(folder)}: cannot be written to: {one_line(error)}") from None
+
+
+def check_there(paths: Sequence[Path]) -> None:
+    """Raises BadImage for a name of pictures that is not there."""
+    for path in paths:
+        if not os.path.lexists(path):
+            raise BadImage(f"{shown(path)}: there is no such file or folder")
+
+
+def resumed(options: Options, said: Collection[str], saved: object, where: str) -> tuple[Options, list[str]]:
+    """The options of a state, but those that were said, and a line for each that then differs.
+
+    saved: the options in the state, which `where` names. Raises BadFile if they are no options.
+    """
+    if not isinstance(saved, Mapping):
+        raise BadFile(f"{where}: not a training state (it has no options)")
+    stored = {name: saved[name] for name in SAID if name in saved}
+    before = replace(Options(), **stored)
+    try:
+        check(before)
+    except BadOption as error:
+        raise BadFile(f"{where}: not a training state ({error})") from None
+    if "minutes" in said and "steps" not in said:
+        said, options = {*said, "steps"}, replace(options, steps=None)
+    result = replace(options, **{name: getattr(before, name) for name in SAID if name not in said})
+    changed = [name for name in SAID if getattr(result, name) != getattr(before, name)]
+    return result, [
+        f"--{name} is {_word(getattr(result, name))}; the state has {_word(getattr(before, name))}" for name in changed
+    ]
+
+
+def _word(value: object) -> str:
+    return "not set" if value is None else str(value)
+
+
+def command(images: Sequence[Path], out: Path, said: Mapping[str, Any]) -> list[str]:
+    """The words of the command that trains so. said: options that were said, by their names in Python."""
+    words = ["nicodec", "train", *map(str, images), "-o", str(out)]
+    for name, value in said.items():
+        flag = "--from" if name == "start" else f"--{name}"
+        for each in value if isinstance(value, list | tuple) else [value]:
+            words += [flag] if each is True else [] if each in (None, False) else [flag, str(each)]
+    return words
+
+
+def plain(value: Any) -> Any:
+    """The same for JSON, which knows neither infinity nor nan: None is in their place."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list | tuple) else value

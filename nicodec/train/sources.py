@@ -1,0 +1,121 @@
+"""Folders, tar shards and files -> the bytes of every picture in them, each once.
+
+Before `data`, which reads the pictures. What cannot be read is left out and counted.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nicodec.errors import BadImage, one_line
+from nicodec.picture import writer
+from nicodec.storage.files import shown
+
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tar.zst")
+
+
+@dataclass
+class Left:
+    """What `sources` left out. skipped: names of what cannot be read. repeated: files that were named before."""
+
+    skipped: list[str] = field(default_factory=list)
+    repeated: int = 0
+    seen: set[tuple[int, int]] = field(default_factory=set)
+
+
+def sources(paths: list[Path], left: Left | None = None) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of every picture in the folders (recursively), tar files and files given, sorted.
+
+    A file that is named twice is read once. left: takes note of what is left out. Raises BadImage for a name that
+    is not there, and for a tar file that is damaged or has no picture.
+    """
+    left = Left() if left is None else left
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(p for p in path.rglob("*") if writer.is_picture(p.name) or is_tar(p)):
+                if file.is_file():
+                    yield from _one(file, left, named=False)
+                elif not file.is_dir():
+                    left.skipped.append(file.name)
+        elif path.is_symlink() and not path.exists():
+            left.skipped.append(path.name)
+        else:
+            yield from _one(path, left, named=True)
+
+
+def is_tar(path: Path) -> bool:
+    """Whether a name is that of a tar file, compressed or not."""
+    return path.name.lower().endswith(TARS)
+
+
+def _one(path: Path, left: Left, *, named: bool) -> Iterator[tuple[str, bytes]]:
+    try:
+        found = os.stat(path)
+        if (found.st_dev, found.st_ino) in left.seen:
+            left.repeated += 1
+            return
+        left.seen.add((found.st_dev, found.st_ino))
+        data = b"" if is_tar(path) else path.read_bytes()
+    except (OSError, ValueError) as error:
+        if named:
+            raise BadImage(f"{shown(path)}: {one_line(error)}") from None
+        left.skipped.append(path.name)
+        return
+    if is_tar(path):
+        yield from _members(path, left)
+    else:
+        yield path.name, data
+
+
+def _members(path: Path, left: Left) -> Iterator[tuple[str, bytes]]:
+    """Errors of tar files come from four libraries and have many classes; none is raised where this yields."""
+    if path.suffix.lower() == ".zst" and "zst" not in tarfile.TarFile.OPEN_METH:
+        raise BadImage(f"{shown(path)}: this Python reads no .zst; pack it as .tar or .tar.gz")
+    try:
+        tar = tarfile.open(path)  # noqa: SIM115 (closed below)
+    except Exception as error:
+        raise BadImage(f"{shown(path)}: cannot be read as a tar file ({one_line(error)})") from None
+    names: set[str] = set()
+    links: list[tarfile.TarInfo] = []
+    count = 0
+    with tar:
+        members = iter(tar)
+        while True:
+            try:
+                member = next(members, None)
+            except Exception as error:
+                if not count:
+                    raise BadImage(f"{shown(path)}: cannot be read as a tar file ({one_line(error)})") from None
+                left.skipped.append(f"the rest of {path.name}")
+                break
+            if member is None:
+                break
+            names.add(posixpath.normpath(member.name))
+            if member.isdir() or not writer.is_picture(member.name):
+                continue
+            if member.issym() or member.islnk():
+                links.append(member)
+                continue
+            try:
+                handle = tar.extractfile(member)
+                data = None if handle is None else handle.read()
+            except Exception:
+                data = None
+            if data is None:
+                left.skipped.append(member.name)
+                continue
+            count += 1
+            yield member.name, data
+    for link in links:
+        start = "" if link.islnk() else posixpath.dirname(link.name)
+        if posixpath.normpath(posixpath.join(start, link.linkname)) in names:
+            left.repeated += 1
+        else:
+            left.skipped.append(link.name)
+    if not count:
+        raise BadImage(f"{shown(path)}: no picture is in this tar file")

@@ -1,0 +1,96 @@
+"""Where pictures lie while a network is trained on them: in memory, or in a file if they are too many.
+
+Under `data`. The system keeps as much of the file in memory as there is room for.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from nicodec.errors import NicError, one_line
+from nicodec.storage.files import shown
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+
+# The share of the free memory that pictures may take.
+SHARE = 0.5
+_MEMORY, _GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
+
+
+def free_memory() -> int | None:
+    """Bytes that this process may still use, as Linux says it; None elsewhere."""
+    known = []
+    try:
+        lines = dict(line.split(":", 1) for line in _MEMORY.read_text().splitlines() if ":" in line)
+        known.append(1024 * int(lines["MemAvailable"].split()[0]))
+        known.append(int(_GROUP.read_text()))
+    except (OSError, KeyError, ValueError):
+        pass  # another system, or a group without a limit
+    return min(known, default=None)
+
+
+class Store:
+    """Samples of pictures, one after the other.
+
+    limit: bytes; more than these lie in a file without a name in `folder`, which is gone when the process ends.
+    None: half of the free memory.
+    """
+
+    def __init__(self, folder: Path | None = None, limit: int | None = None) -> None:
+        free = free_memory() if limit is None else None
+        self.limit = limit if free is None else int(SHARE * free)
+        self.size, self._folder = 0, folder
+        self._chunks: list[Pixels] = []
+        self._file: IO[bytes] | None = None
+
+    @property
+    def in_file(self) -> bool:
+        """Whether the samples lie in a file."""
+        return self._file is not None
+
+    def add(self, pixels: Pixels) -> int:
+        """Append a picture; its first sample. Raises NicError if neither memory nor the disk has room for it."""
+        offset = self.size
+        self._chunks.append(pixels.reshape(-1))
+        self.size += pixels.size
+        if self._file is not None or (self.limit is not None and self.size > self.limit):
+            try:
+                if self._file is None:
+                    self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (lives as long as this)
+                while self._chunks:
+                    self._file.write(self._chunks.pop(0).data)
+                self._file.flush()
+            except OSError as error:
+                with suppress(OSError):
+                    if self._file is not None:
+                        self._file.close()
+                place = shown(self._folder or tempfile.gettempdir())
+                raise NicError(
+                    f"{place}: pictures of {self.size / 1e9:.1f} GB fit neither into memory nor onto this disk"
+                    f" ({one_line(error)}); train on fewer or smaller ones"
+                ) from None
+        return offset
+
+    def tensor(self, device: torch.device) -> Tensor:
+        """All samples, uint8 (size,), on the device if there is room, else where they are. Ends the store."""
+        if self._file is not None:
+            mapped = np.memmap(self._file, np.uint8, "r+", shape=(self.size,))
+            self._file.close()  # what is mapped stays
+            return torch.from_numpy(mapped)
+        if device.type == "cuda" and self.size > SHARE * torch.cuda.mem_get_info(device)[0]:
+            device = torch.device("cpu")
+        # Filled piece by piece, so that the pictures are never in memory twice.
+        store, offset = torch.empty(self.size, dtype=torch.uint8, device=device), 0
+        while self._chunks:
+            chunk = self._chunks.pop(0)
+            store[offset : offset + chunk.size] = torch.tensor(chunk, device=device)
+            offset += chunk.size
+        return store

@@ -1,0 +1,273 @@
+"""One step of training after the other: patches -> loss -> gradients -> weights, their average, and caps.
+
+Under `loop`. Everything random depends on (seed, step) alone, so that a run can be stopped anywhere and resumed,
+and the same seed, data and thread count give the same losses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nicodec.errors import BadFile, BadModel
+from nicodec.model.checkpoint import Checkpoint
+from nicodec.nn.layers import Block, bf16_pays
+from nicodec.nn.model import Model
+from nicodec.nn.thaw import model_of
+from nicodec.train import limits, validate
+from nicodec.train.capture import Captured
+from nicodec.train.data import Patches
+from nicodec.train.losses import rate_distortion
+from nicodec.train.options import BadOption, Options, plain
+from nicodec.train.replicas import Replicas
+from nicodec.train.state import MOMENTS, STATE_VERSION, read_state, write_state
+from nicodec.train.watch import Diverged
+
+# Gains at the two ends of the quality scale follow sqrt(lambda); for an orthonormal basis.
+GAINS = (1.57, 44.0)
+PCA_PATCHES = 40_000
+# The caps are measured on this number of photographs, and of drawings.
+LIMITED = 24
+WARM_UP, EMA, CLIP = 300, 0.999, 1.0
+# A step whose loss is so many times its usual one is not taken. The usual one follows over about fifty steps.
+JUMP, FOLLOW = 4.0, 0.02
+# The shortcuts start near their optimum, and every pixel passes through them: with a quarter of the
+# learning rate their jitter alone held PSNR under 37 dB (docs/LOG.md).
+SHORTCUT_RATE = 0.02
+# The last part of the schedule sees patches of twice the side, where z has a neighbourhood, up to 256.
+FINISH, LARGEST = 0.8, 256
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of torch. Raises BadOption if it is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadOption(f"the device {name} was not found; use --device cpu")
+    return device
+
+
+def learning_rate(step: int, progress: float) -> float:
+    """Factor on the learning rate: 300 steps of warm-up, constant to one half, then cosine to 1 %."""
+    warm = min(1.0, (step + 1) / WARM_UP)
+    if progress < 0.5:
+        return warm
+    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (min(progress, 1.0) - 0.5) / 0.5)))
+
+
+class Trainer:
+    """Model, average, optimiser and counters: all that a state file holds."""
+
+    def __init__(self, options: Options, data: Patches) -> None:
+        self.options, self.data, self.device = options, data, data.device
+        self.replicas: Replicas | None = None
+        torch.manual_seed(options.seed)
+        self.model = Model(options.model)
+        if self.device.type == "cuda":
+            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            # Compiled blocks pay on a GPU; on a CPU the eager kernels of oneDNN are faster. Compiled as a
+            # whole, the network learnt the wrong thing (docs/LOG.md).
+            for module in self.model.modules():
+                if isinstance(module, Block):
+                    module.compile(dynamic=False)
+        self.step = self.schedule_step = self.pixels = 0
+        self.spent = self.seconds = 0.0
+        self.model.init_from_patches(data.pca_patches(min(PCA_PATCHES, data.size // 768)).cpu(), GAINS)
+        self._prepare()
+
+    def _prepare(self) -> None:
+        cuda = self.device.type == "cuda"
+        if cuda:
+            # A step is recorded on a stream of its own; what was loaded so far lies on the default one.
+            torch.cuda.synchronize()
+            torch.cuda.set_stream(self._stream)
+        self.model.to(self.device).train()
+        named = list(self.model.named_parameters())
+        self.ema = [p.detach().clone() for _, p in named]
+        slow = [p for n, p in named if "shortcut" in n]
+        fast = [p for n, p in named if "shortcut" not in n]
+        # Numbers that change from step to step, where a recorded step can read them.
+        self._fresh = torch.zeros((), device=self.device)
+        self._usual = torch.zeros((), device=self.device)
+        rates = [torch.zeros((), device=self.device) if cuda else 0.0 for _ in range(2)]
+        self.optimiser = torch.optim.Adam(
+            [
+                {"params": fast, "factor": 1.0, "lr": rates[0]},
+                {"params": slow, "factor": SHORTCUT_RATE, "lr": rates[1]},
+            ],
+            betas=(0.9, 0.98),
+            fused=True,
+            capturable=cuda,
+        )
+        self.amp = bf16_pays(self.device)
+        if cuda:
+            torch.set_float32_matmul_precision("high")
+            self._update: Callable[[Tensor, Tensor], Tensor] = Captured(self._one_update)
+        else:
+            self.replicas = Replicas(self.model, self._loss, self.options.batch)
+            self._update = self._one_update
+
+    def _loss(self, model: Model, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = patches.float() / 255 - 0.5
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
+            output = model(x, q)
+        loss = rate_distortion(x, q, output)
+        return loss.total, loss.bpp, loss.mse
+
+    def _gradients(self, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self.replicas is not None:
+            return self.replicas.gradients(patches, q, self._seeds)
+        self.model.zero_grad(set_to_none=True)
+        total, bpp, mse = self._loss(self.model, patches, q)
+        total.backward()  # type: ignore[no-untyped-call]
+        return total.detach(), bpp, mse
+
+    def _one_update(self, patches: Tensor, q: Tensor) -> Tensor:
+        """Gradients and what they change, with the rates that are set: loss, mean bpp, mean PSNR (3,)."""
+        total, bpp, mse = self._gradients(patches, q)
+        finite = torch.isfinite(torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP))
+        # What torch's gradient scaler tells a fused optimiser: not to take this step.
+        self.optimiser.found_inf = (~finite | self._jumps(total)).float()  # type: ignore[attr-defined]
+        self.optimiser.step()
+        change = torch._foreach_sub([p.detach() for p in self.model.parameters()], self.ema)
+        torch._foreach_mul_(change, self._fresh)
+        torch._foreach_add_(self.ema, change)
+        return torch.stack([total, bpp.mean(), (10 * torch.log10(255**2 / mse)).mean()])
+
+    def _jumps(self, total: Tensor) -> Tensor:
+        """Whether a loss is far above the usual one, which it then moves by no more than one just not so."""
+        usual, known = self._usual, self._usual > 0
+        near = torch.where(known, torch.fmin(total, JUMP * usual), total.nan_to_num(0))
+        usual.copy_(torch.where(known, usual.lerp(near, FOLLOW), near))
+        return known & (total > JUMP * usual)
+
+    @property
+    def _seeds(self) -> np.random.SeedSequence:
+        """Of the noise of this step."""
+        return np.random.SeedSequence([self.options.seed, self.step])
+
+    def progress(self) -> float:
+        """Share of the schedule that is done, by steps if they are given, else by time."""
+        if self.options.steps is not None:
+            return self.schedule_step / self.options.steps
+        return self.spent / (60 * self.options.minutes)
+
+    def train_step(self) -> Tensor:
+        """One step; its loss, mean bpp and mean PSNR in dB (3,), without waiting for a GPU.
+
+        Gradients that are not finite change nothing.
+        """
+        o, progress = self.options, self.progress()
+        side, count = o.patch, o.batch
+        if progress >= FINISH and 2 * side <= LARGEST and self.data.has(2 * side):
+            side, count = 2 * o.patch, max(1, o.batch // 4)
+        patches, q = self.data.batch(self.step, count, side)
+        rate = o.rate * learning_rate(self.schedule_step, progress)
+        self._fresh.fill_(1 - min(EMA, (1 + self.step) / (10 + self.step)))
+        for group in self.optimiser.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * group["factor"])
+            else:
+                group["lr"] = rate * group["factor"]
+        if self.device.type == "cuda":
+            torch.manual_seed(int(self._seeds.generate_state(1, np.uint64)[0]))
+        values = self._update(patches, q)
+        self.step += 1
+        self.schedule_step += 1
+        self.pixels += count * side * side
+        return values
+
+    @contextmanager
+    def averaged(self) -> Iterator[Model]:
+        """The model with its averaged weights, in evaluation mode; the trained ones return afterwards."""
+        parameters = [p.data for p in self.model.parameters()]
+        kept = [p.clone() for p in parameters]
+        torch._foreach_copy_(parameters, self.ema)
+        self.model.eval()
+        try:
+            # Each picture may have another size: none is worth compiling for.
+            with torch.compiler.set_stance("force_eager"):
+                yield self.model
+        finally:
+            torch._foreach_copy_(parameters, kept)
+            self.model.train()
+
+    def validate(self) -> list[dict[str, float]]:
+        """Rate (estimated from likelihoods) and PSNR of the averaged weights on the held-out pictures."""
+        with self.averaged() as model:
+            return validate.points(model, self.data.validation, amp=self.amp)
+
+    def measure_limits(self) -> None:
+        """Set the limits of all caps to what the averaged weights need for photographs and drawings."""
+        with self.averaged() as model:
+            squares, drawings = self.data.squares(LIMITED), self.data.drawings(LIMITED)
+            limits.measure(model, squares, drawings, amp=self.amp)
+
+    def save(self, path: Path) -> None:
+        """Write the whole state, atomically.
+
+        Raises Diverged if weights are not finite, NicError if it cannot be written; what was there stays.
+        """
+        weights = [*(p.detach() for p in self.model.parameters()), *self.ema]
+        if not all(bool(torch.isfinite(w).all()) for w in weights):
+            raise Diverged("training diverged: its weights are not finite")
+        tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
+        for (name, p), average in zip(self.model.named_parameters(), self.ema, strict=True):
+            tensors[f"ema.{name}"] = average
+            for key in MOMENTS:
+                if p in self.optimiser.state:
+                    tensors[f"optimiser.{key}.{name}"] = self.optimiser.state[p][key]
+        meta = {
+            "version": STATE_VERSION,
+            "options": asdict(self.options),
+            "step": self.step,
+            "pixels": self.pixels,
+            "schedule_step": self.schedule_step,
+            "spent": self.spent,
+            "seconds": self.seconds,
+        }
+        write_state(path, plain(meta), tensors)
+
+    def load(self, path: Path, *, restart: bool = False) -> None:
+        """Go on from a state file; with `restart`, under a new schedule and from its averaged weights.
+
+        Raises BadFile if it is not the state of a model of these widths.
+        """
+        meta, tensors = read_state(path)
+        try:
+            state = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
+            self.model.load_state_dict(state)
+            average = {k[4:]: v for k, v in tensors.items() if k.startswith("ema.")}
+            if restart:
+                self.model.load_state_dict(average, strict=False)
+            self._prepare()
+            for i, (name, p) in enumerate(self.model.named_parameters()):
+                self.ema[i].copy_(average[name])
+                if f"optimiser.step.{name}" in tensors:
+                    self.optimiser.state[p] = {
+                        key: tensors[f"optimiser.{key}.{name}"].to("cpu" if key == "step" else self.device)
+                        for key in MOMENTS
+                    }
+            self.step, self.pixels, self.seconds = meta["step"], meta["pixels"], meta["seconds"]
+            if not restart:
+                self.schedule_step, self.spent = meta["schedule_step"], meta["spent"]
+        except (KeyError, RuntimeError) as error:
+            raise BadFile(f"{path}: the state is not one of this network ({error})") from None
+
+    def start_from(self, released: Checkpoint) -> None:
+        """Take the weights of a model file; the optimiser and the schedule start anew.
+
+        Raises BadModel if it has other widths, or lacks some.
+        """
+        if released.config != self.options.model:
+            raise BadModel(f"{released.path}: a network of other widths, {released.config}")
+        self.model.load_state_dict(model_of(released, "cpu").state_dict())
+        self._prepare()

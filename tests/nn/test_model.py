@@ -1,0 +1,124 @@
+"""The whole network in torch: what it starts as, its dead zone, and its training step."""
+
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+from tiny_models import TINY
+
+from nicodec.coding import quantize
+from nicodec.nn import layers
+from nicodec.nn.likelihood import SCALES
+from nicodec.nn.model import Model
+
+
+def smooth(count: int, seed: int = 0) -> Any:
+    """Patches (count, 768) that look like pictures: low frequencies dominate."""
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.normal(0, 0.15, (count, 3, 2, 2)).astype(np.float32))
+    fine = torch.nn.functional.interpolate(coarse, size=(16, 16), mode="bicubic")
+    return fine.permute(0, 2, 3, 1).reshape(count, 768).clamp(-0.5, 0.5)
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Any:
+    torch.manual_seed(0)
+    model = Model(TINY)
+    model.init_from_patches(smooth(2000), (1.5, 40.0))
+    return model.eval()
+
+
+def test_a_network_at_its_start_is_a_block_transform_codec(tiny: Any) -> None:
+    """The deep branches add nothing yet, and 24 principal components carry smooth patches."""
+    x = smooth(16, seed=1).reshape(16, 16, 16, 3)
+    hat = layers.hats(torch.full((16,), 50.0))
+    with torch.no_grad():
+        y = tiny.g_a(x, hat, tiny.spread)
+        back = tiny.g_s(y, hat, tiny.spread)
+    basis = tiny.g_a.shortcut.weight
+    assert torch.allclose(basis @ basis.T, torch.eye(24), atol=1e-4)
+    assert torch.allclose(y, layers.space_to_depth(x, 16) @ basis.T, atol=1e-5)
+    energy = (back - x).square().mean() / x.square().mean()
+    assert energy < 0.01
+
+
+# torch warns of what its own compiler does.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_a_training_step_compiles() -> None:
+    """torch.compile traces the whole network as one graph, its blocks too, which a GPU is given compiled."""
+    torch.manual_seed(0)
+    model = Model(TINY).train()
+    model.init_from_patches(smooth(2000), (1.5, 40.0))
+    x = torch.rand((2, 64, 64, 3), generator=torch.Generator().manual_seed(4)) - 0.5
+    q = torch.tensor([700, 8000])
+
+    def cost() -> Any:
+        out = model(x, q)
+        return (out.y_bits + out.z_bits).sum() + 1e5 * (out.pixels - x).square().sum()
+
+    results = []
+    for run in (cost, torch.compile(cost, backend="aot_eager", fullgraph=True)):
+        torch.manual_seed(1)
+        results.append(run())
+    plain, traced = results
+    assert torch.allclose(plain, traced, rtol=1e-4)
+    names, weights = zip(*((n, p) for n, p in model.named_parameters() if p.requires_grad), strict=True)
+    slopes = [torch.autograd.grad(one, weights, allow_unused=True) for one in (plain, traced)]
+    for name, one, other in zip(names, *slopes, strict=True):
+        if one is not None:
+            assert (one - other).norm() <= 1e-3 * one.norm() + 1e-6, name
+
+
+def test_bits_grow_with_quality_and_distortion_falls(tiny: Any) -> None:
+    x = smooth(64, seed=3).reshape(8, 8, 16, 16, 3).permute(0, 2, 1, 3, 4).reshape(1, 128, 128, 3)
+    rates, errors = [], []
+    with torch.no_grad():
+        for q in range(0, 10001, 2500):
+            out = tiny(x, torch.tensor([q]))
+            rates.append(float(out.y_bits + out.z_bits))
+            errors.append(float((out.pixels - x).square().mean()))
+    assert rates == sorted(rates)
+    assert errors == sorted(errors, reverse=True)
+
+
+def twins(tiny: Any, values: Any, index: Any, share: float) -> tuple[Any, Any]:
+    """Symbols of the network, and of the runtime with the thresholds that this share stands for."""
+    thresholds = tiny.thresholds.numpy()
+    ours = tiny.symbols(torch.from_numpy(values), torch.from_numpy(index), share).numpy()
+    if share == 0:
+        return ours, quantize.residual(values)
+    return ours, quantize.symbols(values, index, thresholds if share == 1 else quantize.learnt(thresholds))
+
+
+@pytest.mark.parametrize("share", [0, quantize.LEFT, 1])
+def test_symbols_are_those_of_the_runtime(tiny: Any, share: float) -> None:
+    """Small values, where the dead zone decides, large ones, and ties."""
+    rng = np.random.default_rng(5)
+    shape = (1, 16, 20, SCALES)
+    index = np.broadcast_to(np.arange(SCALES, dtype=np.uint8), shape).copy()
+    for values in (rng.uniform(-1.2, 1.2, shape), rng.normal(0, 100, shape), rng.integers(-9, 10, shape) / 2):
+        rng.shuffle(index.reshape(-1))
+        ours, theirs = twins(tiny, values.astype(np.float32), index, share)
+        assert np.array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("share", [quantize.LEFT, 1])
+def test_symbols_at_each_threshold_are_those_of_the_runtime(tiny: Any, share: float) -> None:
+    """At the threshold itself and beside it, of all 64 tables and either sign."""
+    thresholds = tiny.thresholds.numpy()
+    at = thresholds if share == 1 else quantize.learnt(thresholds)
+    below, above = (np.nextafter(at, np.float32(end)) for end in (0, 2))
+    values = np.stack([below, at, above, -below, -at, -above])[None, :, None, :]
+    index = np.broadcast_to(np.arange(SCALES, dtype=np.uint8), values.shape).copy()
+    ours, theirs = twins(tiny, values, index, share)
+    assert np.array_equal(ours, theirs)
+    assert not ours[0, [0, 3]].any()
+    assert (ours[0, [1, 2]] == 1).all()

@@ -1,0 +1,56 @@
+"""A model file becomes the network that it was made from, or a reason why it cannot."""
+
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import tiny_models
+from tiny_models import FUZZED, unseen
+
+from nicodec.errors import BadModel, NicError
+from nicodec.model.checkpoint import Checkpoint
+from nicodec.nn.thaw import model_of
+from nicodec.train import export
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return tiny_models.write(tiny_models.random(FUZZED), tmp_path_factory.mktemp("model") / "tiny.nicmodel")
+
+
+def test_what_is_frozen_and_thawed_is_frozen_the_same(made: Checkpoint) -> None:
+    """Tables of z are made from priors that are kept in half precision; halos are measured later."""
+    model = model_of(made, "cpu")
+    assert not model.training
+    again = export.freeze(model, *unseen(FUZZED))
+    for name, array in made.tensors.items():
+        if not name.startswith(("tables.z", "halos")):
+            assert np.array_equal(array, again[name]), name
+
+
+@pytest.mark.parametrize("name", ["h_mu.cap1.limit", "g_s.head.bias", "h_sigma.layers.1.scale"])
+def test_a_file_that_lacks_a_tensor_is_a_bad_model(made: Checkpoint, name: str) -> None:
+    tensors = {key: array for key, array in made.tensors.items() if key != name}
+    with pytest.raises(BadModel, match=name):
+        model_of(replace(made, tensors=tensors), "cpu")
+
+
+def test_a_file_of_other_widths_than_it_says_is_a_bad_model(made: Checkpoint) -> None:
+    with pytest.raises(BadModel, match="not a network"):
+        model_of(replace(made, config=replace(FUZZED, width=8)), "cpu")
+
+
+def test_a_device_that_is_not_there_is_an_error(made: Checkpoint) -> None:
+    with pytest.raises(NicError, match="'nothing' cannot be used"):
+        model_of(made, "nothing")
+    if not torch.cuda.is_available():
+        with pytest.raises(NicError, match="'cuda' cannot be used"):
+            model_of(made, "cuda")

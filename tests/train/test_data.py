@@ -1,0 +1,131 @@
+"""Training pictures: read from folders and tar files, and cut into the same patches every time."""
+
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import tiny_training
+from tiny_training import CPU, picture
+
+from nicodec.errors import BadImage
+from nicodec.picture import patterns
+from nicodec.train import data
+from nicodec.train.data import Patches
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_training.pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def patches(folder: Path) -> Patches:
+    return tiny_training.patches(folder)
+
+
+def test_folders_files_and_tar_shards_give_the_same_pictures(folder: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "shard.tar", "w") as tar:
+        for file in sorted(folder.iterdir()):
+            tar.add(file, file.name)
+        junk = tarfile.TarInfo("notes.png")
+        junk.size = 5
+        tar.addfile(junk, io.BytesIO(b"hello"))
+    from_tar = Patches([tmp_path], CPU, seed=0)
+    from_folder = Patches([folder], CPU, seed=0)
+    from_files = Patches(sorted(folder.iterdir()), CPU, seed=0)
+    assert torch.equal(from_tar.store, from_folder.store)
+    assert torch.equal(from_files.store, from_folder.store)
+    assert from_tar.skipped == ["notes.png"]
+    assert len(from_folder.entries) == 8  # each picture as it is and once reduced
+
+
+def test_patches_depend_on_seed_and_step_alone(patches: Patches, folder: Path) -> None:
+    x, q = patches.batch(7, 4, 64)
+    again, q_again = Patches([folder], CPU, seed=0).batch(7, 4, 64)
+    other, _ = patches.batch(8, 4, 64)
+    assert x.shape == (4, 64, 64, 3)
+    assert x.dtype == torch.uint8
+    assert torch.equal(x, again)
+    assert torch.equal(q, q_again)
+    assert not torch.equal(x, other)
+    # one quality in each quarter of the range
+    assert sorted((q // 2500).clamp(max=3).tolist()) == [0, 1, 2, 3]
+
+
+def test_a_few_patches_are_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patterns, "draw", lambda rng, photograph: np.full_like(photograph, 9))
+    for share, fewest, most in ((0.0, 0, 0), (0.5, 10, 38), (1.0, 48, 48)):
+        mixed = Patches([folder], CPU, seed=0, drawn=share)
+        drawn = sum(int((mixed.batch(step, 8, 64)[0] == 9).all((1, 2, 3)).sum()) for step in range(6))
+        assert fewest <= drawn <= most
+
+
+def test_busy_patches_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = np.full((256, 256, 3), 90, np.uint8)
+    flat[:, 128:] = np.random.default_rng(0).integers(0, 256, (256, 128, 3))
+    Image.fromarray(flat).save(tmp_path / "half.png")
+    monkeypatch.setattr(patterns, "draw", lambda rng, photograph: photograph)
+
+    def busy(tries: int) -> float:
+        monkeypatch.setattr(data, "TRIES", tries)
+        x, _ = Patches([tmp_path], CPU, seed=0).batch(0, 200, 64)
+        return float((x != 90).float().mean())
+
+    assert 0.4 < busy(1) < 0.6
+    assert busy(4) > 0.85
+
+
+def test_the_running_sum_of_detail_agrees_with_a_plain_one() -> None:
+    pixels = picture(1, 256, 250)
+    luma = pixels.astype(np.float64) @ [0.299, 0.587, 0.114]
+    gradient = np.zeros_like(luma)
+    gradient[:, 1:] += np.abs(np.diff(luma, axis=1))
+    gradient[1:] += np.abs(np.diff(luma, axis=0))
+    s = data.running_detail(pixels)
+    found = s[128 // 8, 160 // 8] - s[64 // 8, 160 // 8] - s[128 // 8, 96 // 8] + s[64 // 8, 96 // 8]
+    assert found == pytest.approx(gradient[64:128, 96:160].sum(), rel=1e-4)
+
+
+def test_a_patch_lies_in_one_of_eight_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    square = picture(2, 64, 64)
+    Image.fromarray(square).save(tmp_path / "square.png")
+    monkeypatch.setattr(patterns, "draw", lambda rng, photograph: photograph)
+    x, _ = Patches([tmp_path], CPU, seed=0).batch(0, 200, 64)
+    turned = [np.rot90(square, k) for k in range(4)]
+    ways = {w.tobytes() for w in [*turned, *(t[:, ::-1] for t in turned)]}
+    assert {patch.tobytes() for patch in x.numpy()} == ways
+
+
+def test_validation_is_split_by_file(folder: Path, tmp_path: Path) -> None:
+    names = [f"{i}.png" for i in range(200)]
+    held = [n for n in names if zlib.crc32(n.encode()) % data.HOLD_OUT == 0]
+    assert 1 <= len(held) <= 20
+    small = Image.fromarray(picture(0, 70, 70))
+    for name in [*held[:2], "a.png", "b.png"]:
+        small.save(tmp_path / name)
+    found = Patches([tmp_path], CPU, seed=0)
+    assert len(found.validation) == 2
+    assert len(found.entries) == 2  # reduced, 70 pixels are under 64
+
+
+def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"not a picture")
+    with pytest.raises(BadImage, match="no picture"):
+        Patches([tmp_path], CPU, seed=0)
+    (tmp_path / "broken.tar").write_bytes(b"x" * 700)
+    with pytest.raises(BadImage, match=r"broken\.tar"):
+        Patches([tmp_path / "broken.tar"], CPU, seed=0)
+    with pytest.raises(BadImage, match="missing"):
+        Patches([tmp_path / "missing.png"], CPU, seed=0)

@@ -1,0 +1,172 @@
+"""The trainer: its steps repeat, go on from a state, and are not led astray by a bad batch."""
+
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import tiny_models
+import tiny_training
+from tiny_models import TINY
+from tiny_training import OPTIONS, losses_of
+
+from nicodec.errors import BadFile, BadModel
+from nicodec.train import trainer as training
+from nicodec.train import validate
+from nicodec.train.data import Patches
+from nicodec.train.trainer import Trainer, learning_rate
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_training.pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def patches(folder: Path) -> Patches:
+    return tiny_training.patches(folder)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with tiny_training.one_thread():
+        yield
+
+
+def test_the_first_hundred_losses_repeat(patches: Patches) -> None:
+    first = losses_of(Trainer(OPTIONS, patches), 100)
+    assert losses_of(Trainer(OPTIONS, patches), 100) == first
+
+
+@pytest.mark.slow
+def test_training_pays(patches: Patches) -> None:
+    """On a held-out picture rate plus distortion falls by a hundredth; 300 of 400 steps only warm up."""
+
+    def cost(trainer: Trainer) -> float:
+        with trainer.averaged() as model:
+            points = validate.points(model, trainer.data.validation, side=128, amp=trainer.amp)
+        return float(np.mean([np.log(p["bpp"] + p["lambda"] * 255**2 / 10 ** (p["psnr"] / 10)) for p in points]))
+
+    trainer = Trainer(replace(OPTIONS, rate=5e-3), patches)
+    at_first = cost(trainer)
+    losses_of(trainer, 400)
+    assert cost(trainer) < at_first - 0.01
+
+
+def test_resuming_goes_on_as_if_never_stopped(patches: Patches, tmp_path: Path) -> None:
+    whole = Trainer(OPTIONS, patches)
+    expected = losses_of(whole, 12)
+    trainer = Trainer(OPTIONS, patches)
+    assert losses_of(trainer, 6) == expected[:6]
+    trainer.save(tmp_path / "state.safetensors")
+    other = Trainer(replace(OPTIONS, seed=0), patches)
+    other.load(tmp_path / "state.safetensors")
+    assert losses_of(other, 6) == expected[6:]
+    for a, b in zip(whole.ema, other.ema, strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_new_schedule_starts_from_the_average(patches: Patches, tmp_path: Path) -> None:
+    trainer = Trainer(OPTIONS, patches)
+    losses_of(trainer, 5)
+    trainer.save(tmp_path / "state.safetensors")
+    other = Trainer(OPTIONS, patches)
+    other.load(tmp_path / "state.safetensors", restart=True)
+    assert other.progress() == 0
+    assert (other.step, other.pixels) == (5, trainer.pixels)
+    for p, average in zip(other.model.parameters(), trainer.ema, strict=True):
+        assert torch.equal(p, average)
+
+
+def test_learning_rate_warms_up_holds_and_falls() -> None:
+    assert learning_rate(0, 0.0) == pytest.approx(1 / 300)
+    assert learning_rate(299, 0.1) == learning_rate(10_000, 0.5) == 1
+    assert learning_rate(10_000, 0.75) == pytest.approx(0.505)
+    assert learning_rate(10_000, 1.0) == pytest.approx(0.01)
+
+
+def test_a_step_that_is_not_finite_changes_nothing(patches: Patches) -> None:
+    trainer = Trainer(OPTIONS, patches)
+    losses_of(trainer, 2)
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    assert trainer.replicas is not None
+    good = trainer.replicas.loss
+    trainer.replicas.loss = lambda *given: tuple(v * float("nan") for v in good(*given))
+    trainer.train_step()
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
+
+
+def test_a_step_whose_loss_jumps_changes_nothing(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(replace(OPTIONS, batch=2), patches)
+    losses_of(trainer, 3)
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    plain = trainer._gradients
+
+    def jumping(*batch: Any) -> Any:
+        total, bpp, mse = plain(*batch)
+        return 100 * total, bpp, mse
+
+    monkeypatch.setattr(trainer, "_gradients", jumping)
+    losses_of(trainer, 1)
+    assert all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+    # A level that stays becomes the usual one.
+    losses_of(trainer, 120)
+    assert not all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_recorded_step_learns_as_one_that_is_not(folder: Path) -> None:
+    on_gpu = Patches([folder], torch.device("cuda"), seed=0)
+    trainer, plain = (Trainer(replace(OPTIONS, rate=5e-3), on_gpu) for _ in range(2))
+    plain._update = plain._one_update
+    for n in range(60):
+        recorded, not_recorded = trainer.train_step().tolist(), plain.train_step().tolist()
+        assert recorded == pytest.approx(not_recorded, rel=0.02), n
+
+
+def test_pictures_too_small_for_the_finish_are_trained_on_to_the_end(patches: Patches) -> None:
+    trainer = Trainer(replace(OPTIONS, steps=10, patch=128), patches)
+    losses_of(trainer, 10)
+    assert trainer.progress() == 1
+    assert trainer.pixels == 10 * 2 * 128 * 128
+
+
+def test_patches_of_the_finish_grow_to_a_largest_size_only(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> None:
+    for largest, at_the_end in ((128, 4 * 128**2), (64, 4 * 4 * 64**2)):
+        monkeypatch.setattr(training, "LARGEST", largest)
+        trainer = Trainer(replace(OPTIONS, steps=20, batch=4), patches)
+        losses_of(trainer, 20)
+        assert trainer.pixels == 16 * 4 * 64**2 + at_the_end
+
+
+def test_a_state_of_another_network_is_refused(patches: Patches, tmp_path: Path) -> None:
+    Trainer(OPTIONS, patches).save(tmp_path / "state")
+    wider = replace(OPTIONS, model=replace(TINY, width=24))
+    with pytest.raises(BadFile, match="not one of this network"):
+        Trainer(wider, patches).load(tmp_path / "state")
+
+
+def test_a_start_of_other_widths_is_a_bad_model(patches: Patches, tmp_path: Path) -> None:
+    trainer = Trainer(OPTIONS, patches)
+    made = tiny_models.write(trainer.model, tmp_path / "my.nicmodel")
+    with pytest.raises(BadModel, match="widths"):
+        trainer.start_from(replace(made, config=replace(TINY, width=24)))
+
+
+@pytest.mark.parametrize("name", ["h_mu.cap1.limit", "g_s.head.bias", "h_sigma.layers.1.scale"])
+def test_a_start_that_lacks_a_tensor_is_a_bad_model(patches: Patches, tmp_path: Path, name: str) -> None:
+    trainer = Trainer(OPTIONS, patches)
+    made = tiny_models.write(trainer.model, tmp_path / "my.nicmodel")
+    tensors = {key: array for key, array in made.tensors.items() if key != name}
+    with pytest.raises(BadModel, match=name):
+        trainer.start_from(replace(made, tensors=tensors))

@@ -1,0 +1,210 @@
+"""`nicodec.train.train`: the command in Python, from pictures to a model, with reports; and what it says."""
+
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import tiny_training
+from tiny_models import TINY
+from tiny_training import picture
+
+import nicodec
+import nicodec.train
+from nicodec import progress
+from nicodec.cli import app
+from nicodec.errors import NicError
+from nicodec.train import loop, options, run
+from nicodec.train.trainer import Trainer
+
+QUICK: dict[str, Any] = {"steps": 2, "batch": 1, "patch": 64, "threads": 1}
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A small network, of which little is counted and nothing measured."""
+    monkeypatch.setattr(options, "Options", functools.partial(options.Options, model=TINY))
+    for name in ("COUNTED", "COUNTED_Z", "FITTED"):
+        monkeypatch.setattr(run, name, 2)
+    monkeypatch.setattr(run, "measure", lambda *_: None)
+    monkeypatch.setattr(loop, "REPORT_EVERY", -1.0)
+    with tiny_training.one_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_training.pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run ends before its first step."""
+
+    def stop(*_: object) -> None:
+        raise NicError("far enough")
+
+    monkeypatch.setattr(loop, "run", stop)
+
+
+def test_a_call_trains_a_model_and_reports_every_step(folder: Path, tmp_path: Path) -> None:
+    seen: list[loop.Step] = []
+    made = nicodec.train.train(folder, tmp_path / "my.nicmodel", report=seen.append, **QUICK)
+    assert made == tmp_path / "my.nicmodel"
+    assert [(step.number, step.fraction) for step in seen] == [(1, 0.5), (2, 1.0)]
+    codec = nicodec.Codec(made, threads=1)
+    assert codec.decode(codec.encode(picture(5, 70, 80))).size == (80, 70)
+    assert torch.get_num_threads() == 1
+    # The file says which command does the same.
+    data = made.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    command = json.loads(header["__metadata__"]["training"])["command"]
+    assert command == f"nicodec train {folder} -o {made} --steps 2 --batch 1 --patch 64 --threads 1"
+
+
+def test_a_call_from_another_thread_trains_too(folder: Path, tmp_path: Path) -> None:
+    """Only the main thread may listen to Ctrl-C."""
+    trainer = Trainer(tiny_training.OPTIONS, tiny_training.patches(folder))
+    trainer.schedule_step = 199
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            loop.run(trainer, tmp_path, lambda step: None)
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert failed == []
+
+
+def test_importing_training_loads_nothing_heavy() -> None:
+    code = "import sys, nicodec.train; print([m for m in ('torch', 'numpy', 'PIL', 'rich') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_the_command_says_photographs_and_what_is_left_out(
+    folder: Path, tmp_path: Path, untrained: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    held = tmp_path / "held"
+    held.mkdir()
+    Image.fromarray(picture(8)).save(held / "h.png")
+    (held / "0.png").write_bytes((folder / "0.png").read_bytes())
+    more = tmp_path / "more"
+    more.mkdir()
+    (more / "broken.png").write_bytes(b"x")
+    Image.fromarray(np.zeros((63, 200, 3), np.uint8)).save(more / "narrow.png")
+    words = ["nicodec", "train", str(folder), str(folder / "1.png"), str(more), "-o", str(tmp_path / "my.nicmodel")]
+    monkeypatch.setattr(sys, "argv", [*words, "--patch", "64", "--validation", str(held / "0.png"), "--validation",
+                                      str(held / "h.png")])  # fmt: skip
+    with pytest.raises(SystemExit) as caught:
+        app.main()
+    said = capfd.readouterr().err
+    assert caught.value.code == 3
+    assert "3 photographs of 0 megapixels, 2 held out" in said
+    assert "1 left out, not readable as pictures: broken.png\n" in said
+    assert "1 left out, sides under 64 pixels: narrow.png\n" in said
+    assert "1 files are named more than once" in said
+    assert "1 of the pictures are held out, and not trained on" in said
+
+
+def test_a_validation_set_of_small_pictures_alone_is_bad_input(folder: Path, tmp_path: Path) -> None:
+    Image.fromarray(picture(0, 40, 90)).save(tmp_path / "small.png")
+    with pytest.raises(NicError, match="hold out"):
+        nicodec.train.train(folder, tmp_path / "my.nicmodel", validation=tmp_path, **QUICK)
+
+
+def test_patches_larger_than_every_picture_are_an_error_before_training(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(NicError, match="no training picture has sides of 256"):
+        nicodec.train.train(folder, tmp_path / "my.nicmodel", **QUICK | {"patch": 256})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_that_lies_in_a_file_is_said(
+    folder: Path, tmp_path: Path, untrained: None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nicodec.train.store.free_memory", lambda: 1000)
+    with pytest.raises(NicError, match="far enough"):
+        nicodec.train.train(folder, tmp_path / "my.nicmodel", **QUICK)
+    assert "over half of the free memory" in capfd.readouterr().err
+
+
+def test_a_run_that_goes_on_keeps_its_settings_and_says_what_differs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my.run").mkdir()
+    kept = options.Options(**QUICK | {"batch": 3, "seed": 4, "rate": 1e-4})
+    Trainer(kept, tiny_training.patches(folder)).save(tmp_path / "my.run" / "state.safetensors")
+    seen: list[Any] = []
+
+    def stop(trainer: Trainer, *_: object) -> None:
+        seen.append(trainer.options)
+        raise NicError("far enough")
+
+    monkeypatch.setattr(loop, "run", stop)
+    with pytest.raises(NicError, match="far enough"):
+        nicodec.train.train(folder, tmp_path / "my.nicmodel", resume=True, rate=0.5)
+    assert (seen[0].batch, seen[0].seed, seen[0].rate, seen[0].steps) == (3, 4, 0.5, 2)
+    assert "--rate is 0.5; the state has 0.0001\n" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("can't allocate memory")])
+def test_a_full_disk_or_memory_is_one_line(
+    error: Exception, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(loop, "run", full)
+    with pytest.raises(NicError, match=r"No space left|not enough memory") as caught:
+        nicodec.train.train(folder, tmp_path / "my.nicmodel", **QUICK)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bar_without_a_terminal_says_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress.bar(10) as items, progress.bar(1, share=True) as share, progress.bar(None) as unknown:
+        for second in range(150):
+            now[0] = second
+            items("pictures")
+            share("training", second / 200)
+            unknown("reading")
+    with progress.bar(1, hidden=True) as advance:
+        now[0] = 1000.0
+        advance("nothing")
+    assert capfd.readouterr().err.splitlines() == [
+        "61/10 pictures", "30% training", "reading", "121/10 pictures", "60% training", "reading"
+    ]  # fmt: skip
+
+
+def test_work_of_unknown_length_says_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    spoken = threading.Event()
+    monkeypatch.setattr(progress, "EVERY", 0.001)
+    monkeypatch.setattr(progress, "_say", lambda text: (said.append(text), spoken.set()))
+    with progress.working("counting"):
+        assert spoken.wait(60)
+    count = len(said)
+    assert said[0].startswith("counting")
+    assert len(said) == count
