@@ -144,7 +144,6 @@ class Codec:
         back = np.asarray(self.decode(made.file)).reshape(height, width, -1)
         return metrics.psnr(picture.pixels, back[:, :, :channels])
 
-    @in_turn
     def decode(
         self,
         data: Data | File,
@@ -163,13 +162,17 @@ class Codec:
         ModelNotFound for a file of another model, or NicError for an impossible region or scale.
         """
         file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)  # 1. bytes -> chunks
-        wanted = painting.view(file.header, region, scale)
+        return self._decode(file, painting.view(file.header, region, scale), check=region is None)
+
+    @in_turn
+    def _decode(self, file: File, wanted: painting.View, *, check: bool) -> PilImage:
+        """The other steps. check: hold the symbols against their checksum."""
         windows = self.crew.of(len(wanted.windows))
         symbols = self.symbols_of(file, windows.networks)  # 2. chunks -> symbols, on demand
         canvas = writer.Canvas(wanted.area.columns, wanted.area.rows, file.header.channels)
         for part, pixels in painting.paint(windows, symbols, file, wanted):  # 3. -> latents, 4. -> pixels
             canvas.paste(pixels, part.left - wanted.area.left, part.top - wanted.area.top)
-        if region is None:
+        if check:
             symbols.check()
         return canvas.finish(beside.clear(file, wanted), *beside.metadata(file))  # 5. data beside the tiles
 

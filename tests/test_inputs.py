@@ -128,6 +128,23 @@ def test_no_more_pictures_are_worked_on_than_there_are_cores(
     assert most == [1]
 
 
+def test_a_stream_that_another_call_fills_is_waited_for_outside_of_turns(
+    codec: nicodec.Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the call that reads would keep the only turn from the call that writes, for ever."""
+    monkeypatch.setattr(crew._turns, "free", threading.BoundedSemaphore(1))
+
+    class Filled(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            made: list[bytes] = []
+            writer = threading.Thread(target=lambda: made.append(codec.encode(PIXELS)), daemon=True)
+            writer.start()
+            writer.join(60)
+            return made[0]
+
+    assert codec.decode(Filled()).size == (30, 20)
+
+
 @pytest.mark.slow
 def test_a_type_checker_knows_the_names_of_the_package(tmp_path: Path) -> None:
     api = pytest.importorskip("mypy.api")
