@@ -91,7 +91,7 @@ class Codec:
                 progress(min(1.0, band.bottom * container.CELL / height), 1.0)
 
         def measured(made: Coded) -> tuple[int, float]:
-            return made.file.size, self._psnr(picture, made)
+            return made.file.size, self.psnr(picture, made.file)
 
         def code(q: int) -> Coded:
             if effort == 1:
@@ -103,7 +103,7 @@ class Codec:
         elif quality is not None:
             raise NicError("quality and a target exclude each other")
         else:
-            value = (lambda made: made.file.size) if target.size else partial(self._psnr, picture)
+            value = (lambda made: made.file.size) if target.size else (lambda made: self.psnr(picture, made.file))
             made = targets.meet(target, code, value, height * width)
         return Encoded.of(made, checked=check)
 
@@ -138,10 +138,10 @@ class Codec:
         symbols = self.symbols_of(file, windows.networks, known)
         return painting.paint(windows, symbols, file, whole._replace(windows=wanted))
 
-    def _psnr(self, picture: Picture, made: Coded) -> float:
-        """PSNR in dB of a file's samples, without alpha."""
+    def psnr(self, picture: Picture, data: Data | File) -> float:
+        """PSNR in dB of a file's samples, without alpha, against the picture that it was made of."""
         height, width, channels = picture.pixels.shape
-        back = np.asarray(self.decode(made.file)).reshape(height, width, -1)
+        back = np.asarray(self.decode(data, max_pixels=height * width)).reshape(height, width, -1)
         return metrics.psnr(picture.pixels, back[:, :, :channels])
 
     def decode(

@@ -68,7 +68,7 @@ def _plain(total: float | None, share: bool) -> Advance:
             return
         said = time.monotonic()
         of = "" if total is None else f"{count / total:.0%} " if share else f"{count:g}/{total:g} "
-        _say(of + text)
+        say(of + text)
 
     return advance
 
@@ -76,7 +76,7 @@ def _plain(total: float | None, share: bool) -> Advance:
 @contextmanager
 def working(text: str) -> Iterator[None]:
     """Shows the text as long as the block takes, whose length is not known."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         from rich.console import Console
 
         with Console(stderr=True).status(text):
@@ -86,7 +86,7 @@ def working(text: str) -> Iterator[None]:
 
     def speak() -> None:
         while not over.wait(EVERY):
-            _say(f"{text}, for {(time.monotonic() - begun) / 60:.0f} minutes")
+            say(f"{text}, for {(time.monotonic() - begun) / 60:.0f} minutes")
 
     speaker = threading.Thread(target=speak, daemon=True)
     speaker.start()
@@ -97,5 +97,7 @@ def working(text: str) -> Iterator[None]:
         speaker.join()
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def say(text: str) -> None:
+    """One line on stderr."""
+    if sys.stderr is not None:  # a closed one; print would take stdout for it
+        print(text, file=sys.stderr, flush=True)

@@ -14,8 +14,8 @@ import typer.core
 
 from nicodec import __version__
 from nicodec.cli import bench, compare, decode, encode, info, models, train, verify
-from nicodec.cli.report import say
 from nicodec.errors import NicError
+from nicodec.progress import say
 
 app = typer.Typer(
     name="nicodec",

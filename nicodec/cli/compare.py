@@ -14,7 +14,8 @@ import typer
 from nicodec.cli import plan
 from nicodec.cli.options import Force, ModelOfFile, Quiet, Region, Threads, number, region_of
 from nicodec.cli.plan import Job
-from nicodec.cli.report import about, label, say
+from nicodec.cli.report import about, label
+from nicodec.progress import say
 from nicodec.storage import is_nic, store_of
 
 if TYPE_CHECKING:

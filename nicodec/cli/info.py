@@ -13,8 +13,9 @@ import typer
 
 from nicodec.cli import plan
 from nicodec.cli.options import NIC_FILES, Json
-from nicodec.cli.report import SOME_FAILED, about, label, say
+from nicodec.cli.report import SOME_FAILED, about, label
 from nicodec.errors import NicError
+from nicodec.progress import say
 from nicodec.storage import store_of
 
 

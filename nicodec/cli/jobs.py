@@ -16,8 +16,6 @@ from nicodec.storage import files, store_of
 
 if TYPE_CHECKING:
     from nicodec.codec import Codec
-    from nicodec.coding.encoded import Encoded
-    from nicodec.picture import Picture
 
 # A picture of this number of pixels or more has a bar of its own.
 LARGE = 2_000_000
@@ -69,7 +67,9 @@ class Encode:
         slow = height * width >= LARGE or self.options["effort"] > 1 or self._has_target
         with progress.bar(1, share=True, hidden=not (self.watched and slow)) as advance:
             data = self.codec.encode(picture, **self.options, progress=_trials(advance, self._has_target))
-            psnr = self._psnr(picture, data) if self.measured else data.psnr
+            psnr = data.psnr
+            if psnr is None and self.measured:
+                psnr = self.codec.psnr(picture, data)
         self.write(job, data)
         bpp, worst = 8 * len(data) / (data.width * data.height), data.worst_cell
         facts: dict[str, Any] = {"quality": data.quality, "bpp": bpp}
@@ -88,18 +88,6 @@ class Encode:
     @property
     def _has_target(self) -> bool:
         return any(value for option, value in self.options.items() if option.startswith("target"))
-
-    def _psnr(self, picture: Picture, data: Encoded) -> float:
-        """PSNR of a file's samples in dB, without alpha."""
-        if data.psnr is not None:
-            return data.psnr
-        import numpy as np
-
-        from nicodec.picture import metrics
-
-        height, width, channels = picture.pixels.shape
-        back = np.asarray(self.codec.decode(bytes(data), max_pixels=height * width)).reshape(height, width, -1)
-        return metrics.psnr(picture.pixels, back[:, :, :channels])
 
 
 def _trials(advance: progress.Advance, several: bool) -> Callable[[float, float], None]:

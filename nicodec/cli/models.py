@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from nicodec.cli.options import Json
-from nicodec.cli.report import say
+from nicodec.progress import say
 from nicodec.storage.files import shown
 
 

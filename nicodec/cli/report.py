@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 from nicodec.cli.plan import Job
 from nicodec.errors import NicError
+from nicodec.progress import say
 from nicodec.storage.files import shown
 
 SOME_FAILED, INTERRUPTED = 5, 130
@@ -115,11 +115,6 @@ def _bytes(count: float) -> str:
 def finite(decibels: float) -> float | None:
     """Decibels for JSON, which knows no infinity: None where nothing was lost."""
     return decibels if math.isfinite(decibels) else None
-
-
-def say(text: str) -> None:
-    if sys.stderr is not None:  # a closed one; print would take stdout for it
-        print(text, file=sys.stderr, flush=True)
 
 
 def label(path: str, stream: str) -> str:

@@ -19,11 +19,12 @@ from nicodec.cli import plan as planning
 from nicodec.cli import report
 from nicodec.cli.jobs import Writing
 from nicodec.cli.plan import BadUsage, Job, Plan
-from nicodec.cli.report import INTERRUPTED, SOME_FAILED, Done, Outcome, Total, say
+from nicodec.cli.report import INTERRUPTED, SOME_FAILED, Done, Outcome, Total
 from nicodec.errors import NicError
 from nicodec.parallel import Engine
 from nicodec.parallel.processes import Local
 from nicodec.parallel.threads import in_order
+from nicodec.progress import say
 from nicodec.storage import is_nic, store_of
 from nicodec.storage.files import Files, shown
 

@@ -37,8 +37,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise BadFile(f"{shown(path)}: {reason}") from None
+        raise BadFile(f"{shown(path)}: {one_line(error)}") from None
     if len(data) > MAX_BYTES:
         raise LimitExceeded(f"{shown(path)}: larger than {MAX_BYTES:,} bytes")
     return data
@@ -89,8 +88,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes, *, overwrite: bool) 
     except FileExistsError as error:
         raise NicError(f"{shown(path)}: exists already and was left as it is") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise NicError(f"{shown(path)}: cannot be written: {reason}") from error
+        raise NicError(f"{shown(path)}: cannot be written: {one_line(error)}") from error
 
 
 def is_special(path: str | os.PathLike[str]) -> bool:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nicodec.bitstream import container
 from nicodec.errors import BadImage, NicError
 from nicodec.picture import patterns, reader, writer
 from nicodec.train.options import DRAWN
@@ -29,7 +30,7 @@ HOLD_OUT = 32
 CELL = 8
 TRIES = 4
 # Side of the smallest picture that is of use: one cell of the hyper latent.
-SMALLEST = 64
+SMALLEST = container.CELL
 # Of pictures that are held out the central squares are kept, with sides of at most so many pixels.
 HELD_SIDE = 384
 

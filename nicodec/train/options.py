@@ -14,14 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nicodec.bitstream.container import CELL
 from nicodec.errors import BadFile, BadImage, NicError, one_line
 from nicodec.model.config import NETWORKS, ModelConfig
 from nicodec.storage.files import shown
 
 # The share of patches that are drawn, unless told otherwise.
 DRAWN = 1 / 32
-# A patch has sides of a multiple of this.
-CELL = 64
 
 
 class BadOption(NicError):
