@@ -202,7 +202,7 @@ def test_work_of_unknown_length_says_a_line_now_and_then(monkeypatch: pytest.Mon
     said: list[str] = []
     spoken = threading.Event()
     monkeypatch.setattr(progress, "EVERY", 0.001)
-    monkeypatch.setattr(progress, "_say", lambda text: (said.append(text), spoken.set()))
+    monkeypatch.setattr(progress, "say", lambda text: (said.append(text), spoken.set()))
     with progress.working("counting"):
         assert spoken.wait(60)
     count = len(said)
