@@ -44,7 +44,7 @@ test-lowest: $(LOWEST_VENV)/.installed  ## the tests that need no torch, with th
 demo: $(DEMO_VENV)/.installed  ## a photograph as .nic and as JPEG: sizes, and a picture to look at in demo/
 	$(DEMO_VENV)/$(SCRIPTS)/python bench/demo.py $(if $(PHOTO),"$(PHOTO)")
 
-vectors: $(VENV)/.installed  ## add the conformance vectors of the newest model; those that exist never change
+vectors: $(VENV)/.installed  ## add the conformance vectors of models that have none; those that exist never change
 	$(BIN)/python bench/conformance.py
 
 bench: $(VENV)/.installed  ## rate-distortion against the other codecs: make bench ARGS=FOLDER

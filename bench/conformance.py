@@ -27,6 +27,7 @@ from nicodec.bitstream.crc import SymbolsCrc
 from nicodec.codec import Codec
 from nicodec.coding import prior
 from nicodec.errors import NicError
+from nicodec.model import checkpoint
 from nicodec.picture import Picture, reader, writer
 from nicodec.storage.files import atomic_write, shown
 
@@ -38,17 +39,17 @@ PEAK_ERROR = 1
 
 
 def write(folder: Path, model: str | os.PathLike[str]) -> list[Path]:
-    """Make the vectors of a model: `folder`/<first 8 digits of its sha256>-<name>/, one for each feature.
+    """Make the vectors of a model: `folder`/<first 8 digits of its id>-<name>/, one for each feature.
 
     Each holds file.nic, picture.png (what it decodes to, without metadata) and expect.json: size, mode,
-    quality, the peak error allowed, and SHA-256 of its model, of its symbols (z int8, then r int16
+    quality, the peak error allowed, the id of its model, and SHA-256 of its symbols (z int8, then r int16
     little-endian, channel by channel) and of its metadata. SHA256SUMS in `folder` lists every file. Returns
     the new folders.
 
     Raises NicError, and writes nothing, if the model has vectors there already: they never change.
     """
     coder = Codec(model, threads=1)
-    short = coder.checkpoint.sha256[:8]
+    short = coder.checkpoint.identity[:8]
     if any(folder.glob(f"{short}-*")):
         raise NicError(f"{shown(folder)} has vectors of the model {short} already; vectors never change")
     made = {
@@ -120,7 +121,7 @@ def expectations(coder: Codec, data: bytes) -> dict[str, object]:
     found, file, payloads = api.info(data), container.unpack(data), _payloads(data)
     z, r = _symbols(coder, file)
     return {
-        "model": coder.checkpoint.sha256,
+        "model": coder.checkpoint.identity,
         "size": [found.width, found.height],
         "mode": found.mode,
         "quality": found.quality,
@@ -235,6 +236,15 @@ _XMP = (
     b"</x:xmpmeta>" + b" " * 200 + b"<?xpacket end='w'?>"
 )
 
+
+def main() -> None:
+    """Make the vectors of every released model that has none."""
+    folder, checkpoints = Path("tests/vectors"), Path("checkpoints")
+    for _, path in checkpoint.released(checkpoints):
+        if not any(folder.glob(f"{checkpoint.load(path).identity[:8]}-*")):
+            for made in write(folder, path):
+                print(made)
+
+
 if __name__ == "__main__":
-    for path in write(Path("tests/vectors"), "photo"):
-        print(path)
+    main()

@@ -17,7 +17,7 @@ import typer
 
 from nicodec import __version__
 from nicodec.errors import NicError
-from nicodec.model import checkpoint
+from nicodec.model import checkpoint, modelfile
 from nicodec.nn.model import Model
 from nicodec.nn.thaw import thaw
 from nicodec.storage.files import atomic_write
@@ -27,8 +27,9 @@ from nicodec.train.complexity import kmac_per_pixel
 def release(model: Path, name: str, results: Path, folder: Path, vector_folder: Path) -> None:
     """Put a model file into `folder`, and write its manifest entry and its conformance vectors.
 
-    results: results.json of a benchmark of this very file, for the RD points. Raises NicError if it is of
-    another, or if a model of the same bytes is released already.
+    results: results.json of a benchmark of this very file, for the RD points. A model with the same id, whose encoder
+    this one betters, is replaced; its vectors stay. Raises NicError if the results are of another file, or if this one
+    is released already.
     """
     made = checkpoint.load(model)
     manifest = folder / "manifest.json"
@@ -44,11 +45,12 @@ def release(model: Path, name: str, results: Path, folder: Path, vector_folder: 
     curve = curves[made.sha256]
     network = Model(made.config)
     network.load_state_dict(thaw(made.tensors, network.config))
-    metadata, _ = checkpoint.parse(model.read_bytes(), str(model))
-    file = f"{name}-{made.sha256[:8]}{checkpoint.SUFFIX}"
+    metadata, _ = modelfile.parse(model.read_bytes(), str(model))
+    file = f"{name}-{made.identity[:8]}{checkpoint.SUFFIX}"
     entry = {
         "name": name,
         "file": file,
+        "id": made.identity,
         "sha256": made.sha256,
         "made_with": __version__,
         "parameters": sum(p.numel() for p in network.parameters()),
@@ -70,8 +72,10 @@ def release(model: Path, name: str, results: Path, folder: Path, vector_folder: 
     }
     # The file first and the manifest last: a manifest never names what is not there.
     atomic_write(folder / file, model.read_bytes(), overwrite=True)
-    conformance.write(vector_folder, folder / file)
-    text = json.dumps({"models": [*entries, entry]}, indent=1)
+    others = [other for other in entries if other["id"] != made.identity]
+    if others == entries:
+        conformance.write(vector_folder, folder / file)
+    text = json.dumps({"models": [*others, entry]}, indent=1)
     atomic_write(manifest, (text + "\n").encode(), overwrite=True)
 
 

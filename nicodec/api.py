@@ -25,7 +25,7 @@ class Info:
     """The facts that a file states about itself.
 
     width, height: pixels. mode: L, LA, RGB or RGBA. quality: 0..100. model: name of the installed model that decodes
-    the file, or None. model_id: first 8 bytes of the model's sha256, hexadecimal. size: bytes of the file. bpp: bits of
+    the file, or None. model_id: first 8 bytes of the model's id, hexadecimal. size: bytes of the file. bpp: bits of
     the file for each pixel. version: of the format. tiles: numbers of columns and rows. chunks: kind of each, and bytes
     of its payload, in order. metadata: the kinds of metadata in the file.
     """
@@ -98,7 +98,7 @@ def decode(
     """A .nic file -> a Pillow image. Arguments and errors are those of `Codec.decode` and `Codec`.
 
     region: (x, y, width, height) in pixels, the only part to decode. scale: 1, or 1/8 for a preview. model: the name,
-    hash or path of a model. None takes the installed model that the file names, or raises ModelNotFound.
+    id or path of a model. None takes the installed model that the file names, or raises ModelNotFound.
     """
     file = container.unpack(data_of(data), max_pixels)
     return codec_for(file, model).decode(file, region=region, scale=scale)
@@ -113,11 +113,7 @@ def info(data: Data, *, max_pixels: int | None = None) -> Info:
     file = container.unpack(data, max_pixels)
     header, kinds = file.header, {chunk.kind for chunk in file.chunks}
     grid = list(tiles.grid(tiles.cells(header.width, header.height), header.tile))
-    names = [
-        e["name"]
-        for e, _ in checkpoint.installed()
-        if bytes.fromhex(e["sha256"])[: checkpoint.ID_BYTES] == header.model
-    ]
+    names = [e["name"] for e, _ in checkpoint.installed() if bytes.fromhex(e["id"]).startswith(header.model)]
     return Info(
         width=header.width,
         height=header.height,

@@ -33,7 +33,7 @@ from nicodec.storage.files import Data, data_of
 class Codec:
     """One model, loaded once; safe to share between threads.
 
-    model: a released name, a hash, the path of a .nicmodel file, or a loaded checkpoint. threads: those of each call;
+    model: a released name, an id, the path of a .nicmodel file, or a loaded checkpoint. threads: those of each call;
     None means all cores. device: "cpu" for ONNX Runtime; "cuda", "cuda:1" or "cpu-torch" for torch. Each device decodes
     the files of every other. Raises ModelNotFound, BadModel, MissingExtra, or NicError for impossible arguments.
     """

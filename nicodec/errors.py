@@ -43,7 +43,7 @@ class UnsupportedVersion(NicError):
 
 
 class ModelNotFound(NicError):
-    """No installed or given model has the wanted name or hash."""
+    """No installed or given model has the wanted name or id."""
 
     exit_code = 4
 

@@ -107,7 +107,6 @@ class Model:
     """A .nicmodel file: config and tensors."""
 
     def __init__(self, data: bytes) -> None:
-        self.id = hashlib.sha256(data).digest()[:8]
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size])
         metadata = header.pop("__metadata__")
@@ -118,6 +117,19 @@ class Model:
             begin, end = entry["data_offsets"]
             values = np.frombuffer(data[8 + size + begin : 8 + size + end], DTYPES[entry["dtype"]])
             self.tensors[name] = values.reshape(entry["shape"])
+        place = data.index(metadata["sha256"].encode())
+        unsealed = data[:place] + b"0" * 64 + data[place + 64 :]
+        require(hashlib.sha256(unsealed).hexdigest() == metadata["sha256"], "a damaged model")
+        self.id = self._id({name: entry["dtype"] for name, entry in header.items()})
+
+    def _id(self, kinds: dict[str, str]) -> bytes:
+        """The first 8 bytes of the id: of what decides how a file decodes, and nothing else."""
+        beginnings = ("context.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
+        names = sorted(name for name in self.tensors if name.startswith(beginnings))
+        config = {name: n for name, n in self.config.items() if name not in ("blocks_a", "latent_blocks_a")}
+        listed = [[name, kinds[name], list(self.tensors[name].shape)] for name in names]
+        text = json.dumps([config, listed], sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode() + b"".join(self.tensors[name].tobytes() for name in names)).digest()[:8]
 
     def floats(self, name: str) -> Array:
         return self.tensors[name].astype(np.float32)

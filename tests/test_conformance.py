@@ -22,8 +22,8 @@ NAMES = [path.name for path in VECTORS]
 
 
 @lru_cache(maxsize=1)
-def models(sha256: str) -> tuple[codec.Codec, independent_decoder.Model]:
-    found = codec.Codec(sha256, threads=1)
+def models(identity: str) -> tuple[codec.Codec, independent_decoder.Model]:
+    found = codec.Codec(identity, threads=1)
     return found, independent_decoder.Model(found.checkpoint.path.read_bytes())
 
 
@@ -56,7 +56,7 @@ def test_the_newest_model_of_each_name_has_vectors() -> None:
     manifest = ROOT / "checkpoints" / checkpoint.MANIFEST
     if not manifest.is_file():
         pytest.skip("no model is released")
-    newest = {e["name"]: e["sha256"] for e in json.loads(manifest.read_text("utf-8"))["models"]}
+    newest = {e["name"]: e["id"] for e in json.loads(manifest.read_text("utf-8"))["models"]}
     with_vectors = {load(vector)[1]["model"] for vector in VECTORS}
     assert set(newest.values()) <= with_vectors, "run `make vectors`"
 

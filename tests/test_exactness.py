@@ -27,7 +27,7 @@ from nicodec.model import checkpoint, runtime
 
 FOLDER = Path(__file__).parent / "vectors"
 MODEL = checkpoint.load(checkpoint.find("photo"))
-VECTORS = [path.name for path in sorted(FOLDER.glob(f"{MODEL.sha256[:8]}-*"))]
+VECTORS = [path.name for path in sorted(FOLDER.glob(f"{MODEL.identity[:8]}-*"))]
 
 
 @lru_cache
@@ -148,6 +148,6 @@ def test_one_wrong_index_is_noticed() -> None:
             index[0, 0, 0, 0] ^= 1
             return index
 
-    data, _ = expected(f"{MODEL.sha256[:8]}-photograph")
+    data, _ = expected(f"{MODEL.identity[:8]}-photograph")
     with pytest.raises(NicError):
         symbols(data, Wrong())

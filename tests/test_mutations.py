@@ -8,11 +8,12 @@ import mutate
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sealing import resealed
 
 from nicodec.bitstream import container
 from nicodec.codec import Codec
 from nicodec.errors import BadModel, ChecksumMismatch, ModelNotFound, NicError
-from nicodec.model import checkpoint
+from nicodec.model import modelfile
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -78,7 +79,7 @@ def test_models(folder: Path, seed: int) -> None:
 @given(seeds)
 def test_models_are_parsed_or_refused(seed: int) -> None:
     data = mutate.model(fuzz_decode.TINY.read_bytes(), seed)
-    found = fuzz_decode.fair(lambda: checkpoint.parse(data, "m"))
+    found = fuzz_decode.fair(lambda: modelfile.parse(data, "m"))
     assert isinstance(found, BadModel) or sum(a.nbytes for a in found[1].values()) < len(data)
 
 
@@ -105,7 +106,7 @@ def changed(tmp_path: Path, old: bytes, new: bytes) -> Path:
     assert data.count(old) == 1
     assert len(old) == len(new)
     path = tmp_path / "m.nicmodel"
-    path.write_bytes(data.replace(old, new))
+    path.write_bytes(resealed(data.replace(old, new)))
     return path
 
 
@@ -117,7 +118,7 @@ def test_tables_for_another_z_than_the_graphs_are_refused(tmp_path: Path) -> Non
 def test_the_name_of_a_model_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     other = Codec(changed(tmp_path, b'"name":"tiny"', b'"name":"a\\n"'.ljust(13)[:13]))
     with pytest.raises(ModelNotFound) as caught:
-        other.decode(fuzz_decode.seeds()[0])
+        other.decode(fuzz_decode.seeds()[-1])
     assert str(caught.value).isprintable()
 
 

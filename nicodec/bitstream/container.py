@@ -52,7 +52,7 @@ class Header:
     """The header of a file.
 
     width, height: pixels. channels: 1 gray or 3 RGB. quality: hundredths, 0..10000. tile: width and height of a
-    tile, in cells of 64 pixels. model: first 8 bytes of the sha256 of the model file. symbols_crc: CRC-32 of z and
+    tile, in cells of 64 pixels. model: first 8 bytes of the id of the model. symbols_crc: CRC-32 of z and
     r, see `SymbolsCrc`. version: (major, minor).
     """
 

@@ -36,7 +36,7 @@ def bench(
         typer.Option(
             "-m",
             "--model",
-            help="Name, hash or .nicmodel file; of several the first is compared with all others.",
+            help="Name, id or .nicmodel file; of several the first is compared with all others.",
             show_default="photo",
         ),
     ] = None,

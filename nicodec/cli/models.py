@@ -24,7 +24,7 @@ def models(as_json: Json = False) -> None:
         print(json.dumps([entry | {"path": str(path)} for entry, path in found]))
         return
     for entry, path in found:
-        print(f"{shown(entry['name'])}  {entry['sha256'][:16]}  {shown(path)}")
+        print(f"{shown(entry['name'])}  {entry['id'][:16]}  {shown(path)}")
         with suppress(KeyError, IndexError, TypeError, ValueError):  # somebody else's manifest
             for line in _about_model(entry):
                 print(f"    {shown(line)}")

@@ -10,9 +10,9 @@ import typer
 
 NIC_FILES = ".nic files, folders, patterns, URLs as for decode; - is stdin."
 
-Model = Annotated[str, typer.Option("-m", "--model", help="Name, hash or .nicmodel file.")]
+Model = Annotated[str, typer.Option("-m", "--model", help="Name, id or .nicmodel file.")]
 ModelOfFile = Annotated[
-    str | None, typer.Option("-m", "--model", help="Name, hash or .nicmodel file.", show_default="the file's own")
+    str | None, typer.Option("-m", "--model", help="Name, id or .nicmodel file.", show_default="the file's own")
 ]
 Threads = Annotated[int | None, typer.Option("-j", "--threads", min=1, help="Threads to use.", show_default="all")]
 Engine = Annotated[

@@ -1,63 +1,56 @@
-"""A model's name, path or hash -> a verified checkpoint in memory.
+"""A model's name, path or id -> a verified checkpoint in memory.
 
-Under `tables`, `backends` and `codec`. A .nicmodel file is a safetensors file, so nothing is unpickled.
+Between `modelfile` and `codec`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from math import prod
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from nicodec.errors import BadModel, ModelNotFound
+from nicodec.model import modelfile
 from nicodec.model.config import ModelConfig
 from nicodec.storage.files import shown
 
-FORMAT = "nicmodel-1"
 SUFFIX = ".nicmodel"
 MANIFEST = "manifest.json"
 ID_BYTES = 8
-MAX_FILE, MAX_HEADER, MAX_DIMENSIONS = 2**30, 2**22, 8
-DTYPES = {
-    "F16": np.float16,
-    "F32": np.float32,
-    "I8": np.int8,
-    "U8": np.uint8,
-    "I16": np.int16,
-    "U16": np.uint16,
-    "I32": np.int32,
-}
+MAX_FILE = 2**30
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """A verified model.
 
-    sha256: of the file, in hexadecimal. config: the widths of its networks. tensors: read-only arrays by name.
+    sha256: the seal of its file, in hexadecimal. config: the widths of its networks. tensors: read-only arrays by name.
     """
 
     name: str
     path: Path
     sha256: str
     config: ModelConfig
-    tensors: dict[str, npt.NDArray[Any]]
+    tensors: modelfile.Tensors
+
+    @cached_property
+    def identity(self) -> str:
+        """The id of the model, 64 hexadecimal digits: of all that decides what a file decodes to (`modelfile`)."""
+        return modelfile.identity(self.config, self.tensors)
 
     @property
     def id(self) -> bytes:
-        """The first 8 bytes of the sha256, by which files name their model."""
-        return bytes.fromhex(self.sha256)[:ID_BYTES]
+        """The first 8 bytes of its id, by which files name their model."""
+        return bytes.fromhex(self.identity)[:ID_BYTES]
 
     def expect(self, identity: bytes) -> None:
-        """Raise ModelNotFound if a file names another model. identity: the first 8 bytes of its sha256."""
+        """Raise ModelNotFound if a file names another model. identity: the first 8 bytes of its id."""
         if identity != self.id:
             raise ModelNotFound(
                 f"the file was made with the model {identity.hex()}, not with {shown(self.name)} ({self.id.hex()})"
@@ -88,11 +81,11 @@ def released(folder: Path) -> list[tuple[dict[str, Any], Path]]:
     try:
         if not manifest.is_file():
             paths = sorted(folder.glob("*" + SUFFIX))
-            return [({"name": p.stem, "file": p.name, "sha256": load(p).sha256}, p) for p in paths]
+            return [({"name": p.stem, "file": p.name, "id": load(p).identity}, p) for p in paths]
         entries = [dict(entry) for entry in json.loads(manifest.read_bytes())["models"]]
         for entry in entries:
-            if not isinstance(entry["name"], str) or len(bytes.fromhex(entry["sha256"])) != 32:
-                raise ValueError("an entry without name or sha256")
+            if not isinstance(entry["name"], str) or len(bytes.fromhex(entry["id"])) != 32:
+                raise ValueError("an entry without name or id")
         found = [(entry, folder / str(entry["file"])) for entry in entries]
         return [(entry, path) for entry, path in found if path.is_file()]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -106,7 +99,7 @@ def installed() -> Iterator[tuple[dict[str, Any], Path]]:
 
 
 def find(model: str | os.PathLike[str]) -> Path:
-    """A path, a name, or the first 8 or more digits of a hash -> the model's file.
+    """A path, a name, or the first 8 or more digits of an id -> the model's file.
 
     The newest model of a name is taken, from the first folder with the name. Raises ModelNotFound, which lists the
     installed names, and BadModel as `released`.
@@ -120,8 +113,8 @@ def find(model: str | os.PathLike[str]) -> Path:
     for folder in folders():
         models = released(folder)
         for entry, path in models[::-1]:
-            name, sha256 = str(entry["name"]), str(entry["sha256"])
-            if name == text or (len(text) >= 8 and sha256.startswith(text.lower())):
+            name, identity = str(entry["name"]), str(entry["id"])
+            if name == text or (len(text) >= 8 and identity.startswith(text.lower())):
                 return path
         names += (entry["name"] for entry, _ in models)
     listed = ", ".join(map(shown, sorted(set(names))))
@@ -129,12 +122,12 @@ def find(model: str | os.PathLike[str]) -> Path:
 
 
 def find_id(identity: bytes) -> Path:
-    """The first 8 bytes of a sha256, by which a file names its model -> the model's file.
+    """The first 8 bytes of an id, by which a file names its model -> the model's file.
 
     Raises ModelNotFound, which names these bytes, and BadModel as `released`.
     """
     for entry, path in installed():
-        if bytes.fromhex(entry["sha256"])[:ID_BYTES] == identity:
+        if bytes.fromhex(entry["id"]).startswith(identity):
             return path
     raise ModelNotFound(
         f"the file was made with the model {identity.hex()}, which is not installed;"
@@ -156,13 +149,7 @@ def load(path: Path) -> Checkpoint:
 
 @lru_cache(maxsize=4)
 def _load(path: Path, size: int, mtime_ns: int) -> Checkpoint:
-    data = path.read_bytes()
-    sha256 = hashlib.sha256(data).hexdigest()
-    if path.parent in folders() and (path.parent / MANIFEST).is_file():
-        for entry, named in released(path.parent):
-            if os.path.samefile(named, path) and entry["sha256"] != sha256:
-                raise BadModel(f"{shown(path)}: the file is damaged: its manifest names another sha256")
-    metadata, tensors = parse(data, shown(path))
+    metadata, tensors = modelfile.parse(path.read_bytes(), shown(path))
     try:
         config = json.loads(metadata["config"])
     except (KeyError, ValueError, TypeError, RecursionError):
@@ -170,38 +157,4 @@ def _load(path: Path, size: int, mtime_ns: int) -> Checkpoint:
     name = metadata.get("name")
     if not isinstance(config, dict) or not isinstance(name, str):
         raise BadModel(f"{shown(path)}: the model does not describe itself")
-    return Checkpoint(name, path, sha256, ModelConfig.of(config, shown(path)), tensors)
-
-
-def parse(data: bytes, where: str) -> tuple[dict[str, str], dict[str, npt.NDArray[Any]]]:
-    """The bytes of a safetensors file -> its metadata and its arrays, which share the bytes.
-
-    Source of the format: https://github.com/huggingface/safetensors. A model's arrays are ONNX graphs, float weights,
-    integer weights and frequency tables. where: names the file in errors. Raises BadModel unless the header is JSON,
-    and the arrays fill the rest without holes or overlaps.
-    """
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > min(len(data) - 8, MAX_HEADER):
-        raise BadModel(f"{where}: not a nicodec model")
-    try:
-        header = json.loads(data[8 : 8 + length])
-        metadata = header.pop("__metadata__")
-        if metadata.get("format") != FORMAT:
-            raise BadModel(f"{where}: not a nicodec model of a kind that this release reads")
-        tensors, end = {}, 0
-        for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
-            dtype = np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")
-            shape, (begin, stop) = entry["shape"], entry["data_offsets"]
-            whole = all(type(n) is int and n >= 0 for n in (begin, stop, *shape))
-            if not whole or len(shape) > MAX_DIMENSIONS or begin != end:
-                raise BadModel(f"{where}: {shown(name)} does not begin where the array before it ends")
-            if stop - begin != prod(shape) * dtype.itemsize:
-                raise BadModel(f"{where}: {shown(name)} has another length than its shape needs")
-            array = np.frombuffer(memoryview(data)[8 + length + begin : 8 + length + stop], dtype)
-            tensors[name] = array.reshape(shape)
-            end = stop
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise BadModel(f"{where}: not a nicodec model ({error})") from None
-    if 8 + length + end != len(data):
-        raise BadModel(f"{where}: the file is cut short or has bytes left over")
-    return metadata, tensors
+    return Checkpoint(name, path, metadata["sha256"], ModelConfig.of(config, shown(path)), tensors)

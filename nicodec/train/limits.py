@@ -19,6 +19,8 @@ from nicodec.train import coded
 SHARE, ROOM = 0.9, 1.5
 # An encoder looks at cells whose latents are stranger than those of so many cells of training pictures.
 FAMILIAR = 0.995
+# The smallest limit: that of float16 before it loses digits. Layers are computed in shares of their limits.
+LEAST_LIMIT = 2**-14
 
 
 @torch.no_grad()
@@ -48,7 +50,7 @@ def measure(model: Model, photographs: Tensor, drawings: Tensor, *, amp: bool = 
     for cap in caps:
         found = ROOM * torch.quantile(torch.stack(peaks[cap]), SHARE, dim=0)
         # A branch that is still zero, as at the start of training, says nothing of what it will be.
-        cap.limit.copy_(torch.where(found > 0, found, cap.limit).half())
+        cap.limit.copy_(torch.where(found > 0, found.clamp(min=LEAST_LIMIT), cap.limit).half())
 
 
 def _strangest(model: Model, anchor: int, y: Tensor) -> Tensor:

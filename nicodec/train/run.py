@@ -136,7 +136,7 @@ def train(
             small = preview.fit(model_now, data.squares(FITTED), amp=trainer.amp)
             made = export.write_model(model_now, out, out.stem, history, counts, small)
         size = f"{made.path.stat().st_size / 1e6:.1f} MB"
-        console.print(f"{shown(out)}: {size}, {made.sha256[:16]}", markup=False)
+        console.print(f"{shown(out)}: {size}, {made.identity[:16]}", markup=False)
         measure(data.validation, out, folder, console)
 
 

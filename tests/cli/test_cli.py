@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Run, names
 from PIL import Image
+from sealing import with_another_id
 
 import nicodec
 
@@ -242,7 +243,7 @@ def test_what_this_release_cannot_decode_is_code_4(run: Run, here: Path) -> None
     assert code == 4
     assert said == "nicodec: later.nic: the file is of format version 2.0; this release decodes 1.x\n"
     own = here / "my.nicmodel"
-    own.write_bytes(nicodec.Codec().checkpoint.path.read_bytes().replace(b'"name":"photo"', b'"name":"minee"', 1))
+    own.write_bytes(with_another_id(nicodec.Codec().checkpoint.path.read_bytes()))
     Path("b.nic").write_bytes(nicodec.encode("a.png", model=own))
     identity = nicodec.Codec(own).checkpoint.id.hex()
     code, _, said = run("decode", "b.nic", "b.png")
@@ -349,18 +350,18 @@ def test_verify_goes_through_folders_and_patterns(run: Run, here: Path) -> None:
 def test_models_lists_what_is_installed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     code, out, _ = run("models")
     assert code == 0
-    assert f"photo  {nicodec.Codec().checkpoint.sha256[:16]}  " in out.decode()
+    assert f"photo  {nicodec.Codec().checkpoint.id.hex()}  " in out.decode()
     assert "million parameters" in out.decode()
     assert "24 pictures of kodak" in out.decode()
     listed = json.loads(run("models", "--json")[1])
-    assert {"name", "file", "sha256", "path"} <= listed[0].keys()
+    assert {"name", "file", "id", "sha256", "path"} <= listed[0].keys()
     monkeypatch.setattr("nicodec.model.checkpoint.folders", list)
     assert run("models") == (0, b"", "no model is installed; NICODEC_MODELS names folders to look in\n")
     assert run("models", "--json")[1] == b"[]\n"
 
 
 def test_models_bears_a_strange_manifest(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = {"name": "a", "file": "a.png", "sha256": "00" * 32}
+    entry = {"name": "a", "file": "a.png", "id": "00" * 32}
     for strange in ({"parameters": "x", "kmac_per_pixel": 3}, {"rd": {"points": []}}):
         (here / "manifest.json").write_text(json.dumps({"models": [entry | strange]}))
         monkeypatch.setattr("nicodec.model.checkpoint.folders", lambda: [here])

@@ -79,7 +79,7 @@ def coder(data: bytes) -> Codec:
     file = container.unpack(data)
     if file.header.model == tiny().checkpoint.id:
         return tiny()
-    return far_sighted(api.codec_for(file, threads=1).checkpoint.sha256)
+    return far_sighted(api.codec_for(file, threads=1).checkpoint.identity)
 
 
 @lru_cache

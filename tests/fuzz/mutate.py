@@ -12,6 +12,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
+from sealing import resealed
+
 # Written out once more, not imported: what the reader believes of the format is under test.
 HEADER = struct.Struct("<8sBBBIIHHH8sIH")
 CHUNK = struct.Struct("<BII")
@@ -251,7 +253,7 @@ def model(data: bytes, seed: int) -> bytes:
     text = json.dumps(header).encode()
     if rng.random() < 0.1:
         text = damage(rng, text)
-    return len(text).to_bytes(8, "little") + text + b"".join(part for _, _, part in arrays.values())
+    return resealed(len(text).to_bytes(8, "little") + text + b"".join(part for _, _, part in arrays.values()))
 
 
 def _config(rng: random.Random, meta: dict[str, Any], arrays: dict[str, list[Any]]) -> None:

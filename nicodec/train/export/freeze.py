@@ -16,7 +16,7 @@ import torch
 from safetensors.numpy import save
 
 from nicodec.errors import BadModel
-from nicodec.model import checkpoint
+from nicodec.model import checkpoint, modelfile
 from nicodec.model.config import ModelConfig
 from nicodec.nn.layers import IntegerLayer
 from nicodec.nn.model import Model
@@ -74,7 +74,8 @@ def write_model(
     """
     tensors = freeze(model, counts, preview)
     metadata = {
-        "format": checkpoint.FORMAT,
+        "format": modelfile.FORMAT,
+        "sha256": modelfile.UNSEALED,
         "name": name,
         "config": json.dumps(asdict(model.config), sort_keys=True),
         "training": json.dumps(training, sort_keys=True, allow_nan=False),
@@ -83,10 +84,10 @@ def write_model(
     rounded.load_state_dict(thaw(tensors, model.config))
 
     def trial() -> tuple[checkpoint.Checkpoint, bytes]:
-        data = save(tensors, metadata)
-        read, parsed = checkpoint.parse(data, str(path))
+        data = modelfile.sealed(save(tensors, metadata))
+        read, parsed = modelfile.parse(data, str(path))
         config = ModelConfig.of(json.loads(read["config"]), str(path))
-        return checkpoint.Checkpoint(name, path, "0" * 64, config, parsed), data
+        return checkpoint.Checkpoint(name, path, read["sha256"], config, parsed), data
 
     tensors["halos"] = measure_halos(trial()[0])
     made, data = trial()

@@ -1,0 +1,105 @@
+"""The bytes of a .nicmodel file <-> metadata and arrays; its seal, and the id of its model.
+
+Under `checkpoint` and the export. docs/FORMAT.md defines all of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec.errors import BadModel
+from nicodec.model.config import ModelConfig
+from nicodec.storage.files import shown
+
+Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
+
+FORMAT = "nicmodel-1"
+# What stands in place of the seal while the seal is computed.
+UNSEALED = "0" * 64
+MAX_HEADER, MAX_DIMENSIONS = 2**22, 8
+DTYPES = {
+    "F16": np.float16,
+    "F32": np.float32,
+    "I8": np.int8,
+    "U8": np.uint8,
+    "I16": np.int16,
+    "U16": np.uint16,
+    "I32": np.int32,
+}
+_KINDS = {np.dtype(dtype): kind for kind, dtype in DTYPES.items()}
+
+# The part of a model that decides what a file decodes to: beginnings of the names of tensors, and of names in the
+# config, those that only an encoder reads.
+DECODER = ("context.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
+ENCODER_ONLY = ("blocks_a", "latent_blocks_a")
+
+
+def identity(config: ModelConfig, tensors: Tensors) -> str:
+    """The id of a model: the SHA-256, in hexadecimal, of all that decides what a file decodes to, and of nothing else.
+
+    So a better encoder, or other graphs of the same networks, leave the id as it is, and files that name it decode.
+    """
+    kept = {name: value for name, value in asdict(config).items() if name not in ENCODER_ONLY}
+    names = sorted(name for name in tensors if name.startswith(DECODER))
+    listed = [[name, _KINDS[tensors[name].dtype.newbyteorder("=")], list(tensors[name].shape)] for name in names]
+    whole = hashlib.sha256(json.dumps([kept, listed], sort_keys=True, separators=(",", ":")).encode())
+    for name in names:
+        whole.update(tensors[name].tobytes())
+    return whole.hexdigest()
+
+
+def sealed(data: bytes) -> bytes:
+    """A safetensors file whose metadata has `sha256` UNSEALED -> the same file with its seal there."""
+    return data.replace(UNSEALED.encode(), _seal(data, UNSEALED).encode(), 1)
+
+
+def _seal(data: bytes, written: str) -> str:
+    """The SHA-256 of a file that has UNSEALED in place of the written seal."""
+    place = data.index(written.encode())
+    whole = hashlib.sha256(memoryview(data)[:place])
+    whole.update(UNSEALED.encode())
+    whole.update(memoryview(data)[place + len(UNSEALED) :])
+    return whole.hexdigest()
+
+
+def parse(data: bytes, where: str) -> tuple[dict[str, str], Tensors]:
+    """The bytes of a .nicmodel file -> its metadata and its arrays, which share the bytes.
+
+    It is a safetensors file, https://github.com/huggingface/safetensors, so nothing is unpickled. The arrays are ONNX
+    graphs, float weights, integer weights and frequency tables. where: names the file in errors. Raises BadModel unless
+    the header is JSON, the arrays fill the rest without holes or overlaps, and the seal is that of these bytes.
+    """
+    length = int.from_bytes(data[:8], "little")
+    if len(data) < 8 or length > min(len(data) - 8, MAX_HEADER):
+        raise BadModel(f"{where}: not a nicodec model")
+    try:
+        header = json.loads(data[8 : 8 + length])
+        metadata = header.pop("__metadata__")
+        if metadata.get("format") != FORMAT:
+            raise BadModel(f"{where}: not a nicodec model of a kind that this release reads")
+        tensors, end = {}, 0
+        for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+            dtype = np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")
+            shape, (begin, stop) = entry["shape"], entry["data_offsets"]
+            whole = all(type(n) is int and n >= 0 for n in (begin, stop, *shape))
+            if not whole or len(shape) > MAX_DIMENSIONS or begin != end:
+                raise BadModel(f"{where}: {shown(name)} does not begin where the array before it ends")
+            if stop - begin != prod(shape) * dtype.itemsize:
+                raise BadModel(f"{where}: {shown(name)} has another length than its shape needs")
+            array = np.frombuffer(memoryview(data)[8 + length + begin : 8 + length + stop], dtype)
+            tensors[name] = array.reshape(shape)
+            end = stop
+        if 8 + length + end != len(data):
+            raise BadModel(f"{where}: the file is cut short or has bytes left over")
+        if len(metadata["sha256"]) != len(UNSEALED) or _seal(data, metadata["sha256"]) != metadata["sha256"]:
+            raise BadModel(f"{where}: the file is damaged: its sha256 is not the one that it states")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BadModel(f"{where}: not a nicodec model ({error})") from None
+    return metadata, tensors
