@@ -12,7 +12,7 @@ import typer
 
 from nicodec.cli.options import Force
 from nicodec.train import train as training
-from nicodec.train.options import Options
+from nicodec.train.options import RATE_FROM, Options
 
 
 def train(
@@ -59,7 +59,9 @@ def train(
             help="Side of a patch, a multiple of 64; twice that at the end, up to 256.", show_default=f"{Options.patch}"
         ),
     ] = None,
-    rate: Annotated[float | None, typer.Option(help="Learning rate.", show_default=f"{Options.rate:g}")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Learning rate.", show_default=f"{Options.rate:g}, with --from {RATE_FROM:g}")
+    ] = None,
     drawn: Annotated[
         float | None,
         typer.Option(

@@ -21,6 +21,9 @@ from nicodec.storage.files import shown
 
 # The share of patches that are drawn, unless told otherwise.
 DRAWN = 1 / 32
+# The learning rate of a run that starts from a model. At the usual one, which is for networks that know nothing yet, a
+# run from `photo` lost within minutes what the model knew (docs/LOG.md).
+RATE_FROM = 5e-4
 
 
 class BadOption(NicError):

@@ -28,7 +28,7 @@ from nicodec.storage.files import shown
 from nicodec.train import export, loop, preview, tables
 from nicodec.train.data import HELD_SIDE, Patches, centre
 from nicodec.train.loop import Step
-from nicodec.train.options import BadOption, Options, check, check_out, check_there, command, plain, resumed
+from nicodec.train.options import RATE_FROM, BadOption, Options, check, check_out, check_there, command, plain, resumed
 from nicodec.train.state import read_meta
 from nicodec.train.store import Pixels
 from nicodec.train.trainer import Trainer, pick_device
@@ -87,6 +87,8 @@ def train(
         options, changed = resumed(replace(options, model=_widths(state, model)), said, saved, shown(state))
     elif begin is not None:
         options = replace(options, model=_widths(begin.path, begin.config))
+        if "rate" not in said:
+            options = replace(options, rate=RATE_FROM)
     if network is not None:
         options = replace(options, model=NETWORKS[network])
     device = pick_device(options.device)

@@ -26,6 +26,7 @@ from nicodec.model.config import NETWORKS
 from nicodec.nn.thaw import model_of
 from nicodec.train import export, preview, run, tables
 from nicodec.train.data import Patches
+from nicodec.train.options import RATE_FROM
 from nicodec.train.trainer import Options, Trainer
 
 
@@ -121,8 +122,8 @@ def test_the_network_is_the_one_asked_for_or_that_of_the_start(
     trainer.save(tmp_path / "my.run" / "state.safetensors")
     monkeypatch.setattr(run, "_read", lambda *arguments: patches)
 
-    def chosen(**changes: Any) -> Any:
-        """The config that would be trained."""
+    def chosen(**changes: Any) -> Options:
+        """The options that would be trained with."""
         seen: list[Options] = []
 
         def noted(options: Options, data: Patches) -> None:
@@ -133,11 +134,15 @@ def test_the_network_is_the_one_asked_for_or_that_of_the_start(
         arguments: dict[str, Any] = {"resume": False, "again": False, "start": None, "force": True}
         with pytest.raises(KeyboardInterrupt):
             run.train([], tmp_path / "my.nicmodel", OPTIONS, **(arguments | changes))
-        return seen[0].model
+        return seen[0]
 
-    assert chosen() == TINY
-    assert chosen(start=str(made.path)) == small
-    assert chosen(resume=True) == small
+    assert chosen().model == TINY
+    assert chosen(start=str(made.path)).model == small
+    assert chosen(resume=True).model == small
+    # A model forgets within minutes at the rate of a network that knows nothing.
+    assert chosen().rate == OPTIONS.rate
+    assert chosen(start=str(made.path)).rate == RATE_FROM < OPTIONS.rate
+    assert chosen(start=str(made.path), said={"rate": OPTIONS.rate}).rate == OPTIONS.rate
     assert chosen(network="fast").width == 96
     assert chosen(network="full") == NETWORKS["full"]
     with pytest.raises(NicError, match="another network than --network full"):
