@@ -7,7 +7,6 @@ them all.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import struct
@@ -25,7 +24,7 @@ from nicodec.bitstream import alpha, container, entropy, patches, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.crc import SymbolsCrc
 from nicodec.codec import Codec
-from nicodec.coding import prior
+from nicodec.coding import beside, prior
 from nicodec.errors import NicError
 from nicodec.model import checkpoint
 from nicodec.picture import Picture, reader, writer
@@ -35,7 +34,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 SUMS = "SHA256SUMS"
 # Other machines may be off by this much in any sample: float networks differ in their last bits.
-PEAK_ERROR = 1
+PEAK_ERROR = {8: 1, 16: 64}
 
 
 def write(folder: Path, model: str | os.PathLike[str]) -> list[Path]:
@@ -82,8 +81,12 @@ def files(coder: Codec) -> dict[str, bytes]:
     noise = np.random.default_rng(0).integers(0, 2, (40, 48, 3)).astype(np.uint8) * np.uint8(255)
     flicker = np.random.default_rng(1).integers(0, 256, (2, 50)).astype(np.uint8)[i[:, 0] * i[:, 0] // 7 % 2]
 
-    def coded(picture: Picture | Pixels, quality: float) -> bytes:
-        return coder.encode(picture if isinstance(picture, Picture) else Picture(picture), quality=quality)
+    deep = _scene(50, 70).astype(np.uint16) * np.uint16(200) + np.arange(70, dtype=np.uint16)[:, None]
+    deep_alpha = np.arange(50 * 70, dtype=np.uint16).reshape(50, 70) * np.uint16(17)
+
+    def coded(picture: Picture | Pixels, quality: float | str) -> bytes:
+        whole = picture if isinstance(picture, Picture) else Picture(picture)
+        return coder.encode(whole, quality=quality, lossless=None if quality == "lossless" else False)
 
     made = {
         "photograph": coded(_crop("astronaut.png", 24, 170, 112, 96), 50),
@@ -102,16 +105,24 @@ def files(coder: Codec) -> dict[str, bytes]:
         "alpha-vertical": coded(Picture(_scene(60, 50), gradient), 40),
         "metadata": coded(Picture(_scene(40, 40), icc=_ICC, exif=_EXIF, xmp=_XMP), 50),
         "tiles": coded(_scene(70, 1100), 5),
+        "deep": coded(Picture(deep), 90),
+        "deep-gray-alpha": coded(Picture(np.ascontiguousarray(deep[:, :, :1]), deep_alpha), 60),
+        "lossless": coded(_scene(40, 45), "lossless"),
+        "lossless-gray": coded(_scene(33, 20, 1), "lossless"),
+        "lossless-tiles-alpha": coded(Picture(_scene(60, 1100), np.full((60, 1100), 9, np.uint8)), "lossless"),
+        "lossless-deep": coded(Picture(deep, deep_alpha), "lossless"),
+        "lossless-deep-gray": coded(Picture(np.ascontiguousarray(deep[:, :, 1:2])), "lossless"),
     }
     made["tiles-2x3"] = _retiled(coder, coded(_scene(200, 310), 25), (2, 3))
     made["patches"] = _with_patches(coded(_scene(52, 75), 40), _scene(75, 52).transpose(1, 0, 2))
+    made["patches-deep"] = _with_patches(coded(Picture(deep), 40), _scene(50, 70))
     made["patches-gray"] = _with_patches(coded(_scene(40, 33, 1), 40), np.invert(_scene(40, 33, 1)))
     made["escapes"] = _with_escapes(coder, coded(_scene(64, 64), 100))
     made["minor-version"] = _of_a_later_minor(coded(_scene(30, 30), 50))
 
-    methods = [made[f"alpha-{name}"] for name in ("constant", "plain", "vertical")]
+    methods = [made[name] for name in ("alpha-constant", "alpha-plain", "alpha-vertical", "deep-gray-alpha")]
     found = [_payloads(data)[Kind.ALPHA][0] for data in methods]
-    if found != [alpha.CONSTANT, alpha.PLAIN, alpha.VERTICAL]:
+    if found != [alpha.CONSTANT, alpha.PLAIN, alpha.VERTICAL, alpha.DEEP]:
         raise NicError("the vectors do not use every method of alpha")
     return made
 
@@ -119,11 +130,13 @@ def files(coder: Codec) -> dict[str, bytes]:
 def expectations(coder: Codec, data: bytes) -> dict[str, object]:
     """What expect.json says of a file."""
     found, file, payloads = api.info(data), container.unpack(data), _payloads(data)
-    z, r = _symbols(coder, file)
+    z, r = (np.zeros(0, np.int8), np.zeros(0, np.int16)) if found.lossless else _symbols(coder, file)
     return {
         "model": coder.checkpoint.identity,
         "size": [found.width, found.height],
         "mode": found.mode,
+        "depth": found.depth,
+        "lossless": found.lossless,
         "quality": found.quality,
         "version": found.version,
         "tiles": list(found.tiles),
@@ -134,15 +147,18 @@ def expectations(coder: Codec, data: bytes) -> dict[str, object]:
             for kind in (Kind.ICC, Kind.EXIF, Kind.XMP)
             if kind in payloads
         },
-        "peak_error": PEAK_ERROR,
+        "peak_error": 0 if found.lossless else PEAK_ERROR[found.depth],
     }
 
 
 def _png(coder: Codec, data: bytes) -> bytes:
-    picture, buffer = coder.decode(data), io.BytesIO()
+    file = container.unpack(data)
+    if file.header.depth == 16:
+        deep = beside.picture(file, coder.decode(file, dtype=np.uint16))
+        return writer.encoded_deep(Picture(deep.pixels, deep.alpha), "png")
+    picture = coder.decode(file)
     picture.info.clear()
-    writer.write(picture, buffer, "PNG")
-    return buffer.getvalue()
+    return writer.encoded(picture, "png")
 
 
 def _payloads(data: bytes) -> dict[int, bytes]:

@@ -9,14 +9,18 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import overload
+
+from numpy.typing import DTypeLike
 
 from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import File, Kind
 from nicodec.codec import Codec
 from nicodec.coding.beside import METADATA
 from nicodec.coding.encoded import Encoded
+from nicodec.coding.painting import Region
 from nicodec.model import checkpoint
-from nicodec.picture import Picture, PilImage, Source, reader
+from nicodec.picture import Picture, PilImage, Samples, Source, reader
 from nicodec.storage.files import Data, data_of
 
 
@@ -24,8 +28,9 @@ from nicodec.storage.files import Data, data_of
 class Info:
     """The facts that a file states about itself.
 
-    width, height: pixels. mode: L, LA, RGB or RGBA. quality: 0..100. model: name of the installed model that decodes
-    the file, or None. model_id: first 8 bytes of the model's id, hexadecimal. size: bytes of the file. bpp: bits of
+    width, height: pixels. mode: L, LA, RGB or RGBA. depth: bits of each sample of the source, 8 or 16. quality: 0..100.
+    lossless: whether all samples come back as they were. model: name of the installed model that decodes the file, or
+    None. model_id: first 8 bytes of the model's id, hexadecimal. size: bytes of the file. bpp: bits of
     the file for each pixel. version: of the format. tiles: numbers of columns and rows. chunks: kind of each, and bytes
     of its payload, in order. metadata: the kinds of metadata in the file.
     """
@@ -33,7 +38,9 @@ class Info:
     width: int
     height: int
     mode: str
+    depth: int
     quality: float
+    lossless: bool
     model: str | None
     model_id: str
     size: int
@@ -51,8 +58,10 @@ _shared = lru_cache(maxsize=4)(Codec)
 def codec_for(file: File, model: str | os.PathLike[str] | None = None, threads: int | None = None) -> Codec:
     """The codec to decode a file with: that of `model`, or of the installed model that the file names.
 
-    model, threads: as for `Codec`. The codec is kept for the next call. Raises as `Codec`.
+    A lossless file names no model, and any codec decodes it. model, threads: as for `Codec`. The codec is kept for the
+    next call. Raises as `Codec`.
     """
+    model = "photo" if model is None and file.lossless else model
     path = checkpoint.find_id(file.header.model) if model is None else checkpoint.find(model)
     return _shared(checkpoint.load(path), threads=threads)
 
@@ -60,11 +69,12 @@ def codec_for(file: File, model: str | os.PathLike[str] | None = None, threads: 
 def encode(
     source: Source | Picture,
     *,
-    quality: float | None = None,
+    quality: float | str | None = None,
     target_bytes: float | None = None,
     target_bpp: float | None = None,
     target_psnr: float | None = None,
     effort: int = 1,
+    lossless: bool | None = None,
     model: str | os.PathLike[str] = "photo",
     strip: bool = False,
     check: bool = False,
@@ -80,6 +90,7 @@ def encode(
         target_bpp=target_bpp,
         target_psnr=target_psnr,
         effort=effort,
+        lossless=lossless,
         strip=strip,
         check=check,
         max_pixels=max_pixels,
@@ -87,21 +98,42 @@ def encode(
     )
 
 
+@overload
 def decode(
     data: Data,
     *,
-    region: tuple[int, int, int, int] | None = None,
+    region: Region = None,
     scale: float = 1,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
-) -> PilImage:
+) -> PilImage: ...
+@overload
+def decode(
+    data: Data,
+    *,
+    dtype: DTypeLike,
+    region: Region = None,
+    scale: float = 1,
+    model: str | os.PathLike[str] | None = None,
+    max_pixels: int | None = None,
+) -> Samples: ...
+def decode(
+    data: Data,
+    *,
+    dtype: DTypeLike = None,
+    region: Region = None,
+    scale: float = 1,
+    model: str | os.PathLike[str] | None = None,
+    max_pixels: int | None = None,
+) -> PilImage | Samples:
     """A .nic file -> a Pillow image. Arguments and errors are those of `Codec.decode` and `Codec`.
 
-    region: (x, y, width, height) in pixels, the only part to decode. scale: 1, or 1/8 for a preview. model: the name,
-    id or path of a model. None takes the installed model that the file names, or raises ModelNotFound.
+    dtype: np.uint8 or np.uint16, for an array in place of an image. region: (x, y, width, height) in pixels, the only
+    part to decode. scale: 1, or 1/8 for a preview. model: the name, id or path of a model. None takes the installed
+    model that the file names, or raises ModelNotFound.
     """
     file = container.unpack(data_of(data), max_pixels)
-    return codec_for(file, model).decode(file, region=region, scale=scale)
+    return codec_for(file, model).decode(file, dtype=dtype, region=region, scale=scale)
 
 
 def info(data: Data, *, max_pixels: int | None = None) -> Info:
@@ -118,6 +150,8 @@ def info(data: Data, *, max_pixels: int | None = None) -> Info:
         width=header.width,
         height=header.height,
         mode=file.mode,
+        depth=header.depth,
+        lossless=file.lossless,
         quality=header.quality / 100,
         model=names[0] if names else None,
         model_id=header.model.hex(),

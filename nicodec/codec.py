@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
+from typing import overload
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from nicodec import effort as refining
 from nicodec import many, nn
@@ -17,17 +19,20 @@ from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.symbols import Known, Symbols
 from nicodec.bitstream.tiles import Y_CELL, Box
-from nicodec.coding import beside, layout, painting, prior, quantize, targets
+from nicodec.coding import beside, layout, painting, prior, targets
+from nicodec.coding import lossless as exact
 from nicodec.coding.bands import Bands
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.encoded import Coded, Encoded
 from nicodec.coding.look import Familiar, Look
-from nicodec.errors import NicError
+from nicodec.coding.painting import Limit, Nic, Region, View
+from nicodec.coding.targets import Wish
 from nicodec.model import checkpoint, tables
 from nicodec.model.backends import Networks, OnnxNetworks
 from nicodec.model.checkpoint import Checkpoint
-from nicodec.picture import Picture, PilImage, Source, metrics, reader, writer
-from nicodec.storage.files import Data, data_of
+from nicodec.parallel.threads import cores
+from nicodec.picture import Depth, Picture, PilImage, Samples, Source, depth_of, eight, metrics, reader, writer
+from nicodec.storage.files import data_of
 
 
 class Codec:
@@ -56,11 +61,12 @@ class Codec:
         self,
         source: Source | Picture,
         *,
-        quality: float | None = None,
+        quality: float | str | None = None,
         target_bytes: float | None = None,
         target_bpp: float | None = None,
         target_psnr: float | None = None,
         effort: int = 1,
+        lossless: bool | None = None,
         strip: bool = False,
         check: bool = False,
         max_pixels: int | None = None,
@@ -68,12 +74,13 @@ class Codec:
     ) -> Encoded:
         """A picture -> the bytes of a .nic file.
 
-        source: as for `reader.read`, or its `Picture`. quality: 0..100; 50 without a target. One target may take its
-        place, in about three encodes. target_bytes, target_bpp: the most bytes, or bits for each pixel, met within 2 %
-        and 1 %. target_psnr: the least dB over samples without alpha, met within 0.1 dB.
+        source: as for `reader.read`, or its `Picture`. quality: 0..100, or "lossless"; 50 without a target. One target
+        may take its place, in about three encodes. target_bytes, target_bpp: the most bytes, or bits for each pixel,
+        met within 2 % and 1 %. target_psnr: the least dB over samples without alpha, met within 0.1 dB.
         effort: 1..9. From 2 on torch refines the latent by gradient, in steps that double with each effort. The
-        result is kept if bits + lambda * squared error fall. progress: takes the share done and the share of the cost
-        left, after each such step; with effort 1, after each band of each trial. strip: leave out ICC, EXIF and XMP.
+        result is kept if bits + lambda * squared error fall. lossless: True keeps all samples as they are; None does
+        so where that costs less, in the same measure. progress: takes the share done and the share of the cost left,
+        after each such step; with effort 1, after each band of each trial. strip: leave out ICC, EXIF and XMP.
         check: look at all cells, not only strange ones; bad ones are sent as patches. max_pixels: the largest picture;
         None: NICODEC_MAX_PIXELS in the environment, or 2^27.
         Raises BadImage, LimitExceeded, MissingExtra, TargetMissed, or NicError for impossible arguments. Warns of each
@@ -82,40 +89,25 @@ class Codec:
         picture = reader.taken(source)
         height, width, _ = picture.pixels.shape
         container.check_size(width, height, max_pixels)
-        target = targets.target(height * width, size=target_bytes, bpp=target_bpp, psnr=target_psnr)
+        wish = Wish.of(height * width, quality, target_bytes, target_bpp, target_psnr, lossless)
         refining.check(effort)
-        code_at = partial(self._code, picture, strip, check)
-
-        def told(band: Box, *_: object) -> None:
-            if progress is not None:
-                progress(min(1.0, band.bottom * container.CELL / height), 1.0)
-
-        def measured(made: Coded) -> tuple[int, float]:
-            return made.file.size, self.psnr(picture, made.file)
-
-        def code(q: int) -> Coded:
-            if effort == 1:
-                return code_at(q, told)
-            return self._effort.cheaper(partial(code_at, q), measured, picture.pixels, q, effort, progress)
-
-        if target is None:
-            made = code(quantize.quality_index(50 if quality is None else quality))
-        elif quality is not None:
-            raise NicError("quality and a target exclude each other")
-        else:
-            value = (lambda made: made.file.size) if target.size else (lambda made: self.psnr(picture, made.file))
-            made = targets.meet(target, code, value, height * width)
+        if wish.lossless:
+            return Encoded.of(exact.coded(picture, self.threads or cores(), strip=strip), checked=check)
+        psnr, code_at = partial(self.psnr, picture), partial(self._code, picture, strip, check)
+        code = self._effort.coder(code_at, psnr, eight(picture.pixels), effort, progress)
+        made = targets.meet(wish, code, psnr, height * width)
+        if wish.lossless is None:
+            made = exact.cheaper(picture, made, psnr, self.threads or cores(), strip=strip, most=wish.most)
         return Encoded.of(made, checked=check)
 
     @in_turn
-    def _code(
-        self, picture: Picture, strip: bool, check: bool, q: int, see: Callable[..., None] | None = None
-    ) -> Coded:
+    def _code(self, picture: Picture, strip: bool, check: bool, q: int, see: Callable[..., None] | None) -> Coded:
         """The five steps, at one quality in hundredths. see: takes each band, its latent, free to change, and z."""
         height, width, channels = picture.pixels.shape
         whole = tiles.cells(width, height)
         size, windows = layout.tile_size(whole), self.crew.of(len(layout.windows(whole)))
-        look, bands = Look(picture.pixels, q, self.familiar, everywhere=check), Bands(windows, self.y_tables, size, q)
+        look = Look(eight(picture.pixels), q, self.familiar, everywhere=check)
+        bands = Bands(windows, self.y_tables, size, q)
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
         coded: list[Chunk] = []
         rows, ranges = layout.band_rows(whole, size), self.z_tables.ranges(q)
@@ -126,54 +118,60 @@ class Codec:
             for tile, r, payload in bands.coded(band, y, z):  # 2. latents -> symbols, 3. symbols -> bytes
                 look.keep(len(coded), tile, r)
                 coded.append(Chunk(Kind.Y, payload))
-        header = Header(width, height, channels, q, size, self.checkpoint.id, bands.crc.value(z))
+        depth, crc = depth_of(picture.pixels), bands.crc.value(z)
+        header = Header(width, height, channels, depth, q, size, self.checkpoint.id, crc)
         file = File(header, [Chunk(Kind.Z, self.z_tables.write(z, q)), *coded])
         look.at(partial(self._painted, file, look.known), windows.reach)  # 4. the look
         file.chunks.extend(beside.chunks(picture, look.mend(), strip=strip))  # 5. data beside the tiles
         return Coded(file, look)
 
-    def _painted(self, file: File, known: Known, wanted: list[Box]) -> Iterator[tuple[Box, painting.Samples]]:
-        """Samples of windows of cells of an unfinished file, each with its place."""
+    def _painted(self, file: File, known: Known, wanted: list[Box]) -> Iterator[tuple[Box, Samples]]:
+        """Samples of windows of cells of an unfinished file, in 8 bits, each with its place."""
         windows, whole = self.crew.of(len(wanted)), painting.view(file.header)
         symbols = self.symbols_of(file, windows.networks, known)
         return painting.paint(windows, symbols, file, whole._replace(windows=wanted))
 
-    def psnr(self, picture: Picture, data: Data | File) -> float:
+    def psnr(self, picture: Picture, data: Nic) -> float:
         """PSNR in dB of a file's samples, without alpha, against the picture that it was made of."""
         height, width, channels = picture.pixels.shape
-        back = np.asarray(self.decode(data, max_pixels=height * width)).reshape(height, width, -1)
-        return metrics.psnr(picture.pixels, back[:, :, :channels])
+        back = self.decode(data, dtype=picture.pixels.dtype, max_pixels=height * width)
+        return metrics.psnr(picture.pixels, back.reshape(height, width, -1)[:, :, :channels])
 
+    @overload
+    def decode(self, data: Nic, *, region: Region = None, scale: float = 1, max_pixels: Limit = None) -> PilImage: ...
+    @overload
     def decode(
-        self,
-        data: Data | File,
-        *,
-        region: tuple[int, int, int, int] | None = None,
-        scale: float = 1,
-        max_pixels: int | None = None,
-    ) -> PilImage:
+        self, data: Nic, *, dtype: DTypeLike, region: Region = None, scale: float = 1, max_pixels: Limit = None
+    ) -> Samples: ...
+    def decode(
+        self, data: Nic, *, dtype: DTypeLike = None, region: Region = None, scale: float = 1, max_pixels: Limit = None
+    ) -> PilImage | Samples:
         """The bytes of a .nic file -> a Pillow image, mode L, LA, RGB or RGBA, with its metadata in `info`.
 
         data: a path, bytes, a binary stream, or the result of `container.unpack`. region: (x, y, width, height) in
         pixels inside the picture; only this part is decoded, without the checksum of all symbols. If an encoder made
         the file, it is the crop of the whole, each sample within 1. scale: 1, or 1/8 for a preview, about the whole at
-        an eighth. max_pixels: the largest picture; None: NICODEC_MAX_PIXELS in the environment, or 2^27 and no more
-        than fit the bytes of the file. Raises BadFile, ChecksumMismatch, UnsupportedVersion, LimitExceeded, BadModel,
-        ModelNotFound for a file of another model, or NicError for an impossible region or scale.
+        an eighth. dtype: np.uint8 or np.uint16, for an array (H, W) or (H, W, 2 to 4) in place of an image.
+        max_pixels: the largest picture; None: NICODEC_MAX_PIXELS in the environment, or 2^27 and no more than fit the
+        bytes of the file. Raises BadFile, ChecksumMismatch, UnsupportedVersion, LimitExceeded, BadModel, ModelNotFound
+        for a file of another model, or NicError for an impossible region, scale or dtype.
         """
         file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)  # 1. bytes -> chunks
-        return self._decode(file, painting.view(file.header, region, scale), check=region is None)
+        deep = None if dtype is None else painting.depth(dtype)
+        return self._decode(file, painting.view(file.header, region, scale), deep, check=region is None)
 
     @in_turn
-    def _decode(self, file: File, wanted: painting.View, *, check: bool) -> PilImage:
-        """The other steps. check: hold the symbols against their checksum."""
-        windows = self.crew.of(len(wanted.windows))
-        symbols = self.symbols_of(file, windows.networks)  # 2. chunks -> symbols, on demand
-        canvas = writer.Canvas(wanted.area.columns, wanted.area.rows, file.header.channels)
-        for part, pixels in painting.paint(windows, symbols, file, wanted):  # 3. -> latents, 4. -> pixels
+    def _decode(self, file: File, wanted: View, dtype: Depth | None, *, check: bool) -> PilImage | Samples:
+        """The other steps. check: hold what is decoded against its checksum."""
+        canvas = writer.canvas(wanted.area.columns, wanted.area.rows, file.header.channels, dtype)
+        if file.lossless:
+            parts = exact.paint(file, wanted, check=check)
+        else:
+            windows = self.crew.of(len(wanted.windows))
+            symbols = self.symbols_of(file, windows.networks)  # 2. chunks -> symbols, on demand
+            parts = painting.paint(windows, symbols, file, wanted, dtype or np.uint8, check=check)
+        for part, pixels in parts:  # 3. -> latents, 4. -> pixels
             canvas.paste(pixels, part.left - wanted.area.left, part.top - wanted.area.top)
-        if check:
-            symbols.check()
         return canvas.finish(beside.clear(file, wanted), *beside.metadata(file))  # 5. data beside the tiles
 
     encode_many = many.encode_many

@@ -6,21 +6,25 @@ Between `codec` and `nn.refine`, which needs torch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nicodec import extras, nn
+from nicodec.bitstream.container import CELL, File
 from nicodec.bitstream.entropy import Tables
+from nicodec.bitstream.tiles import Box
+from nicodec.coding.encoded import Coded
 from nicodec.errors import NicError
 from nicodec.model.backends import Networks
 from nicodec.model.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
-    from nicodec.nn.refine import Refinement, Refiner
+    from nicodec.nn.refine import Refiner
 
-Coded = TypeVar("Coded")
+# Takes the share done, and the share of the cost that is left.
+Progress: TypeAlias = Callable[[float, float], None]
 
 
 def check(effort: object) -> None:
@@ -42,22 +46,34 @@ class Effort:
         self._arguments = checkpoint, networks, tables, device
         self._refiner: Refiner | None = None
 
-    def cheaper(
+    def coder(
         self,
-        code: Callable[[Refinement | None], Coded],
-        measured: Callable[[Coded], tuple[int, float]],
+        code: Callable[[int, Callable[..., None] | None], Coded],
+        psnr: Callable[[File], float],
         pixels: npt.NDArray[np.uint8],
-        q: int,
         effort: int,
-        progress: Callable[[float, float], None] | None,
-    ) -> Coded:
-        """Code a picture twice, plainly and refined, and give back the file that costs less.
+        progress: Progress | None,
+    ) -> Callable[[int], Coded]:
+        """The function that codes a picture at a quality in hundredths, plainly, or with effort whichever costs less.
 
-        code: makes a file with a refinement of its latent, or without. measured: the bytes of a file, and its PSNR
-        in dB. pixels: (H, W, C). q: quality in hundredths. progress: as for `Codec.encode`.
+        code: codes at a quality, and shows each band of its latent to a function, which may change it. psnr: of a
+        file, in dB. pixels: (H, W, C). progress: as for `Codec.encode`.
         """
+        height = pixels.shape[0]
+
+        def told(band: Box, *_: object) -> None:
+            if progress is not None:
+                progress(min(1.0, band.bottom * CELL / height), 1.0)
+
+        def cheaper(q: int) -> Coded:
+            refinement = self._refiner_for(effort).picture(pixels, q, effort, progress)
+            tried = code(q, None), code(q, refinement)
+            return min(tried, key=lambda made: refinement.cost(made.file.size, psnr(made.file)))
+
+        return (lambda q: code(q, told)) if effort == 1 else cheaper
+
+    def _refiner_for(self, effort: int) -> Refiner:
         if self._refiner is None:
             self._refiner = nn.load("refine", f"effort={effort}").Refiner(*self._arguments)
         assert self._refiner is not None
-        refinement = self._refiner.picture(pixels, q, effort, progress)
-        return min((code(None), code(refinement)), key=lambda made: refinement.cost(*measured(made)))
+        return self._refiner

@@ -21,7 +21,7 @@ from nicodec.picture import metadata
 from nicodec.storage.files import MAX_BYTES
 
 FORMAT = "NIC"
-_OPTIONS = frozenset({"quality", "target_bytes", "target_bpp", "target_psnr", "effort", "model", "strip"})
+_OPTIONS = frozenset({"quality", "target_bytes", "target_bpp", "target_psnr", "effort", "lossless", "model", "strip"})
 _METADATA = frozenset({"icc_profile", "exif", "xmp"})
 
 

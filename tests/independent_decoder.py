@@ -1,12 +1,14 @@
 """A second decoder of .nic files, written from docs/FORMAT.md with NumPy alone: FILE MODEL -> what is in it.
 
 Shares nothing with the package: if both agree on every conformance vector, the document says enough, and no
-library underneath the package has a say in what a file means. It is slow, and strict.
+library underneath the package has a say in what a file means. Only the VP8L streams of lossless files, which have a
+document of their own, are left to Pillow. It is slow, and strict.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import struct
 import zlib
@@ -16,14 +18,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 Array = npt.NDArray[Any]
-Z, Y, ALPHA, PATCHES, ICC, EXIF, XMP = 1, 2, 3, 4, 0x81, 0x82, 0x83
+Z, Y, ALPHA, PATCHES, LOSSLESS, ICC, EXIF, XMP = 1, 2, 3, 4, 5, 0x81, 0x82, 0x83
 DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "I32": "<i4"}
 
 
 class Decoded(NamedTuple):
-    """z: int8 (Z, h, w). r: int16 (L, 4h, 4w). pixels: uint8 (H, W, 1 or 3). alpha: uint8 (H, W) or None."""
+    """z: int8 (Z, h, w). r: int16 (L, 4h, 4w). pixels: uint8 or uint16 (H, W, 1 or 3). alpha: (H, W) or None."""
 
     z: Array
     r: Array
@@ -33,7 +36,7 @@ class Decoded(NamedTuple):
 
 
 Header = namedtuple(
-    "Header", "major minor channels width height quality tile_width tile_height model symbols_crc chunks"
+    "Header", "major minor channels depth width height quality tile_width tile_height model symbols_crc chunks"
 )
 
 
@@ -43,25 +46,28 @@ def require(condition: bool, why: str) -> None:
 
 
 def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
-    require(data[:8] == b"\x89NIC\r\n\x1a\n" and len(data) >= 39, "magic, or short")
-    head = Header(*struct.unpack_from("<BBBIIHHH8sIH", data, 8))
+    require(data[:8] == b"\x89NIC\r\n\x1a\n" and len(data) >= 40, "magic, or short")
+    head = Header(*struct.unpack_from("<BBBBIIHHH8sIH", data, 8))
     require(head.major == 1, "version")
-    at = 39 + 9 * head.chunks
+    at = 40 + 9 * head.chunks
     require(data[at : at + 4] == zlib.crc32(data[:at]).to_bytes(4, "little"), "CRC of the header")
     require(min(head.width, head.height, head.tile_width, head.tile_height) > 0, "a size of zero")
-    require(head.channels in (1, 3) and head.quality <= 10000, "channels or quality")
+    require(head.channels in (1, 3) and head.depth in (8, 16) and head.quality <= 10000, "channels, depth or quality")
     chunks, body = [], at + 4
     for i in range(head.chunks):
-        kind, length, crc = struct.unpack_from("<BII", data, 39 + 9 * i)
+        kind, length, crc = struct.unpack_from("<BII", data, 40 + 9 * i)
         chunks.append((kind, data[body : body + length]))
         body += length
         require(body <= len(data) and zlib.crc32(chunks[-1][1]) == crc, "a chunk")
-        require(kind in (Z, Y, ALPHA, PATCHES) or kind >= 0x80, "a chunk that must be known and is not")
+        require(kind in (Z, Y, ALPHA, PATCHES, LOSSLESS) or kind >= 0x80, "a chunk that must be known and is not")
     require(body == len(data), "bytes left over")
     kinds, tiles = [kind for kind, _ in chunks], len(tile_grid(head))
-    extra = kinds[1 + tiles :]
-    require(kinds[: 1 + tiles] == [Z] + [Y] * tiles, "tiles")
-    require(extra == sorted(set(extra)) and not {Z, Y} & set(extra), "order of chunks")
+    lossless = kinds[0] == LOSSLESS
+    coded = [LOSSLESS] * tiles if lossless else [Z] + [Y] * tiles
+    extra = kinds[len(coded) :]
+    require(kinds[: len(coded)] == coded, "tiles")
+    require(extra == sorted(set(extra)) and not {Z, Y, LOSSLESS} & set(extra), "order of chunks")
+    require(not lossless or (PATCHES not in extra and head.model == bytes(8)), "patches or a model of a lossless file")
     return head, chunks
 
 
@@ -79,9 +85,12 @@ def inflate(stored: bytes) -> bytes:
 
 
 def decode_alpha(stored: bytes, head: Header) -> Array:
-    require(stored[0] in (1, 2) or (stored[0] == 0 and len(stored) == 2), "method of alpha")
+    require(stored[0] in (1, 2, 3) or (stored[0] == 0 and len(stored) == 2), "method of alpha")
     if stored[0] == 0:
         return np.full((head.height, head.width), stored[1], np.uint8)
+    if stored[0] == 3:
+        high, low = np.frombuffer(zlib.decompress(stored[1:]), np.uint8).reshape(2, head.height, head.width)
+        return np.cumsum(high.astype(np.uint16) * 256 + low, axis=0, dtype=np.uint16)
     plane = np.frombuffer(zlib.decompress(stored[1:]), np.uint8).reshape(head.height, head.width)
     return plane if stored[0] == 1 else np.cumsum(plane, axis=0, dtype=np.uint8)
 
@@ -100,6 +109,7 @@ def lay_patches(stored: bytes, pixels: Array) -> None:
         i, j = divmod(int(number), columns)
         place = pixels[16 * i : 16 * i + 16, 16 * j : 16 * j + 16]
         values = np.minimum((510 * patch + data[0]) // (2 * data[0]), 255)
+        values = values * (257 if pixels.dtype == np.uint16 else 1)
         place[...] = values.transpose(1, 2, 0)[: place.shape[0], : place.shape[1]]
 
 
@@ -309,14 +319,51 @@ class Networks:
             t = self.block(t, f"g_s.blocks.{n}")
         y = np.concatenate([y * self.spread[: self.deep], rare])
         x = up(self.linear(y, "g_s.shortcut"), 16) + up(self.linear(t, "g_s.head"), 8)
+        if head.depth == 16:
+            around = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="edge")
+            h, w = x.shape[1:]
+            nine = np.stack([around[:, i : i + h, j : j + w] for i in range(3) for j in range(3)])
+            x = np.where((np.abs(nine - x) <= np.float32(1.5 / 255)).all(0), nine.mean(0), x)
         x = x[:, : head.height, : head.width].transpose(1, 2, 0)
         x = x.mean(2, keepdims=True) if head.channels == 1 else x
-        return np.asarray(np.clip(np.rint(x * 255 + 127.5), 0, 255), np.uint8)
+        top = 2**head.depth - 1
+        return np.asarray(np.clip(np.rint(x * top + top / 2), 0, top), np.uint16 if head.depth == 16 else np.uint8)
+
+
+def decode_lossless(chunks: list[tuple[int, bytes]], head: Header) -> Array:
+    """The samples of a lossless file. The streams of VP8L, which RFC 9649 describes, are left to Pillow."""
+    pixels = np.empty((head.height, head.width, head.channels), np.uint16 if head.depth == 16 else np.uint8)
+    crc = 0
+    for (_, payload), (rows, columns) in zip(chunks, tile_grid(head), strict=False):
+        place = pixels[16 * rows.start : 16 * rows.stop, 16 * columns.start : 16 * columns.stop]
+        length = int.from_bytes(payload[:4], "little")
+        streams = [payload] if head.depth == 8 else [payload[4 : 4 + length], payload[4 + length :]]
+        parts = [vp8l(stream)[:, :, : head.channels] for stream in streams]
+        if head.channels == 1:
+            parts = [vp8l(stream)[:, :, 1:2] for stream in streams]
+        require(all(part.shape == place.shape for part in parts), "size of a tile")
+        place[...] = parts[0] if head.depth == 8 else parts[0].astype(np.uint16) * 256 + parts[1]
+        crc = zlib.crc32(place.astype(f"<u{head.depth // 8}").tobytes(), crc)
+    require(crc == head.symbols_crc, "samples")
+    return pixels
+
+
+def vp8l(stream: bytes) -> Array:
+    """A VP8L stream -> samples uint8 (h, w, 3)."""
+    body = b"VP8L" + struct.pack("<I", len(stream)) + stream + bytes(len(stream) % 2)
+    with Image.open(io.BytesIO(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WEBP" + body)) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def decode(data: bytes, model: Model) -> Decoded:
     """Raises ValueError for anything but a whole file made with this model."""
     head, chunks = parse_file(data)
+    extra = dict(chunks)
+    alpha = decode_alpha(extra[ALPHA], head) if ALPHA in extra else None
+    metadata = {kind: inflate(extra[kind]) for kind in (ICC, EXIF, XMP) if kind in extra}
+    if chunks[0][0] == LOSSLESS:
+        none = np.zeros((0, 0, 0), np.int16)
+        return Decoded(none, none, decode_lossless(chunks, head), alpha, metadata)
     require(head.model == model.id, "another model")
     rows, columns = -(-head.height // 64), -(-head.width // 64)
     z = decode_z(chunks[0][1], model, head, np.zeros((model.config["z"], rows, columns), int))
@@ -327,9 +374,7 @@ def decode(data: bytes, model: Model) -> Decoded:
         r[:, part[0], part[1]] = coded.symbols(index[:, part[0], part[1]])
         coded.finish()
     require(zlib.crc32(r.astype("<i2").tobytes(), zlib.crc32(z.tobytes())) == head.symbols_crc, "symbols")
-    networks, extra = Networks(model, head.quality), dict(chunks)
-    alpha = decode_alpha(extra[ALPHA], head) if ALPHA in extra else None
-    metadata = {kind: inflate(extra[kind]) for kind in (ICC, EXIF, XMP) if kind in extra}
+    networks = Networks(model, head.quality)
     pixels = networks.pixels(networks.latent(z, r), head)
     if PATCHES in extra:
         lay_patches(extra[PATCHES], pixels)

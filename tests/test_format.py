@@ -33,6 +33,7 @@ def annotated(header: Header, chunks: list[Chunk]) -> list[str]:
         (8, "magic"),
         (2, "version " + ".".join(map(str, header.version))),
         (1, f"{header.channels} channels"),
+        (1, f"{header.depth} bits"),
         (8, f"{header.width} x {header.height} pixels"),
         (2, f"quality {header.quality / 100:g}"),
         (4, f"tiles of {header.tile[0]} x {header.tile[1]} cells"),
@@ -84,8 +85,8 @@ def test_the_second_parser_reads_the_dump_too() -> None:
     ours, chunks = container.unpack(data)
     theirs, others = independent_decoder.parse_file(data)
     assert theirs[:2] == ours.version
-    assert theirs[2:6] == (ours.channels, ours.width, ours.height, ours.quality)
-    assert (theirs[6:8], theirs[8], theirs[9]) == (ours.tile, ours.model, ours.symbols_crc)
+    assert theirs[2:7] == (ours.channels, ours.depth, ours.width, ours.height, ours.quality)
+    assert (theirs[7:9], theirs[9], theirs[10]) == (ours.tile, ours.model, ours.symbols_crc)
     assert others == [(c.kind, c.payload) for c in chunks]
 
 

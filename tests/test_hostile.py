@@ -183,7 +183,7 @@ def traced() -> Iterator[None]:
 
 
 def claims(codec: Codec, width: int, height: int, tiles: int, payload: bytes = b"\0") -> bytes:
-    header = Header(width, height, 3, 0, (16, 16), codec.checkpoint.id, 0)
+    header = Header(width, height, 3, 8, 0, (16, 16), codec.checkpoint.id, 0)
     return pack(header, [Chunk(Kind.Z, payload), *[Chunk(Kind.Y, payload)] * tiles])
 
 
@@ -214,7 +214,7 @@ def test_inflated_metadata_are_limited(codec: Codec, small: bytes) -> None:
 
 
 def test_a_long_list_of_chunks_is_read_quickly(codec: Codec) -> None:
-    header = Header(1, 1, 3, 0, (1, 1), codec.checkpoint.id, 0)
+    header = Header(1, 1, 3, 8, 0, (1, 1), codec.checkpoint.id, 0)
     chunks = [Chunk(kind, b"") for kind in [Kind.Z, Kind.Y, *[0x80] * 65533]]
     with pytest.raises(BadFile, match="order"):
         codec.decode(pack(header, chunks))
@@ -255,7 +255,7 @@ WORST = {
 def test_no_kilobyte_takes_over_300_megabytes_or_20_seconds(codec: Codec, name: str, tmp_path: Path) -> None:
     """Payloads of no words decode to the lowest symbol of every table; their checksum is made right."""
     width, height, tile, channels, extras = WORST[name]
-    header = Header(width, height, channels, 5000, tile, codec.checkpoint.id, 0)
+    header = Header(width, height, channels, 8, 5000, tile, codec.checkpoint.id, 0)
     chunks = [Chunk(Kind.Z, b"\0"), *[Chunk(Kind.Y, b"\0")] * tile_count(header), *extras]
     filler = 1000 - len(pack(header, [*chunks, Chunk(0xFF, b"")]))
     data = fuzz_decode.repaired(pack(header, [*chunks, Chunk(0xFF, bytes(filler))]))

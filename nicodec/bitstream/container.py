@@ -18,8 +18,8 @@ from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, Unsupported
 # Like PNG's magic: a byte with the high bit set, the name, and line ends that a transfer as text would change.
 MAGIC = b"\x89NIC\r\n\x1a\n"
 MAJOR, MINOR = 1, 0
-# Magic, major, minor, channels, width, height, quality, tile width, tile height, model, CRC of symbols, chunks.
-HEADER = struct.Struct("<8sBBBIIHHH8sIH")
+# Magic, major, minor, channels, depth, width, height, quality, tile width, tile height, model, CRC of symbols, chunks.
+HEADER = struct.Struct("<8sBBBBIIHHH8sIH")
 CHUNK = struct.Struct("<BII")
 CRC = struct.Struct("<I")
 SKIPPABLE = 0x80
@@ -33,6 +33,8 @@ CELL = 64
 # A file may claim FREE_PIXELS, and PIXELS_PER_BYTE more for each of its bytes, unless the user sets a limit.
 # The emptiest pictures have about 1000 pixels for each byte.
 FREE_PIXELS, PIXELS_PER_BYTE = 2**20, 2560
+# A lossless file may claim so many: empty paper takes next to nothing, and its decoder no more memory than its picture.
+FREE_LOSSLESS = 2**26
 
 
 class Kind(IntEnum):
@@ -42,6 +44,7 @@ class Kind(IntEnum):
     Y = 2
     ALPHA = 3
     PATCHES = 4
+    LOSSLESS = 5
     ICC = 0x81
     EXIF = 0x82
     XMP = 0x83
@@ -51,14 +54,16 @@ class Kind(IntEnum):
 class Header:
     """The header of a file.
 
-    width, height: pixels. channels: 1 gray or 3 RGB. quality: hundredths, 0..10000. tile: width and height of a
-    tile, in cells of 64 pixels. model: first 8 bytes of the id of the model. symbols_crc: CRC-32 of z and
-    r, see `SymbolsCrc`. version: (major, minor).
+    width, height: pixels. channels: 1 gray or 3 RGB. depth: bits of each sample of the source, 8 or 16. quality:
+    hundredths, 0..10000. tile: width and height of a tile, in cells of 64 pixels. model: first 8 bytes of the id of
+    the model; zeros without one. symbols_crc: CRC-32 of z and r, see `SymbolsCrc`; or of lossless samples.
+    version: (major, minor).
     """
 
     width: int
     height: int
     channels: int
+    depth: int
     quality: int
     tile: tuple[int, int]
     model: bytes
@@ -88,6 +93,11 @@ class File(NamedTuple):
         """The payload of a chunk of metadata, inflated, or None. Raises BadFile or LimitExceeded."""
         stored = self.extra(kind)
         return None if stored is None else inflate(stored)
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the file holds the samples themselves, and so needs no model."""
+        return self.chunks[0].kind == Kind.LOSSLESS
 
     @property
     def mode(self) -> str:
@@ -133,13 +143,14 @@ def check_size(width: int, height: int, limit: int | None = None) -> None:
         raise LimitExceeded(f"a picture of {width}x{height} is over the limit of {limit:,} pixels{hint}")
 
 
-def check_expansion(width: int, height: int, size: int) -> None:
+def check_expansion(width: int, height: int, size: int, *, lossless: bool = False) -> None:
     """Raise LimitExceeded if a file of `size` bytes claims a picture too large for its bytes.
 
     A limit in NICODEC_MAX_PIXELS turns this check off.
     """
     padded = math.prod(cell_counts(width, height)) * CELL**2
-    if not os.environ.get("NICODEC_MAX_PIXELS") and padded > FREE_PIXELS + PIXELS_PER_BYTE * size:
+    free = FREE_LOSSLESS if lossless else FREE_PIXELS
+    if not os.environ.get("NICODEC_MAX_PIXELS") and padded > free + PIXELS_PER_BYTE * size:
         raise LimitExceeded(
             f"{size:,} bytes that claim to be a picture of {width}x{height}; if you trust them, set"
             " NICODEC_MAX_PIXELS in the environment"
@@ -147,7 +158,7 @@ def check_expansion(width: int, height: int, size: int) -> None:
 
 
 def tile_count(header: Header) -> int:
-    """Number of tiles. Each has a Y chunk of its own, in row-major order."""
+    """Number of tiles. Each has a chunk of its own, in row-major order."""
     columns, rows = cell_counts(header.width, header.height)
     return -(-columns // header.tile[0]) * -(-rows // header.tile[1])
 
@@ -158,6 +169,7 @@ def pack(header: Header, chunks: list[Chunk]) -> bytes:
         MAGIC,
         *header.version,
         header.channels,
+        header.depth,
         header.width,
         header.height,
         header.quality,
@@ -182,9 +194,8 @@ def unpack(data: bytes, limit: int | None = None) -> File:
         raise BadFile("not a .nic file")
     if len(data) < HEADER.size:
         raise BadFile("the file ends within its header")
-    _, major, minor, channels, width, height, quality, tile_w, tile_h, model, symbols_crc, count = HEADER.unpack_from(
-        data
-    )
+    _, major, minor, channels, depth, width, height, quality, *rest = HEADER.unpack_from(data)
+    tile_w, tile_h, model, symbols_crc, count = rest
     if major != MAJOR:
         raise UnsupportedVersion(f"the file is of format version {major}.{minor}; this release decodes {MAJOR}.x")
     body = HEADER.size + count * CHUNK.size + CRC.size
@@ -195,14 +206,15 @@ def unpack(data: bytes, limit: int | None = None) -> File:
     table = [CHUNK.unpack_from(data, HEADER.size + i * CHUNK.size) for i in range(count)]
     if len(data) != body + sum(length for _, length, _ in table):
         raise BadFile("the file is cut short, or has bytes left over")
-    if 0 in (width, height, tile_w, tile_h) or channels not in (1, 3) or quality > MAX_QUALITY:
+    possible = channels in (1, 3) and depth in (8, 16) and quality <= MAX_QUALITY
+    if not possible or 0 in (width, height, tile_w, tile_h):
         raise BadFile("the header holds impossible values")
     check_size(width, height, limit)
     if limit is None:
-        check_expansion(width, height, len(data))
+        check_expansion(width, height, len(data), lossless=count > 0 and table[0][0] == Kind.LOSSLESS)
     if math.prod(map(min, (tile_w, tile_h), cell_counts(width, height))) > MAX_TILE:
         raise LimitExceeded(f"a tile of {tile_w}x{tile_h} cells is over the limit of {MAX_TILE}")
-    header = Header(width, height, channels, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))
+    header = Header(width, height, channels, depth, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))
     chunks = []
     for kind, length, crc in table:
         payload = data[body : body + length]
@@ -215,7 +227,7 @@ def unpack(data: bytes, limit: int | None = None) -> File:
 
 
 def check_order(header: Header, chunks: list[Chunk]) -> None:
-    """Check the order of chunks: one Z, one Y for each tile, then other kinds in rising order, each at most once.
+    """Check the order of chunks: one Z and one Y for each tile, or one LOSSLESS for each tile; then others, rising.
 
     Raises BadFile, or UnsupportedVersion for an unknown kind below 0x80.
     """
@@ -225,11 +237,17 @@ def check_order(header: Header, chunks: list[Chunk]) -> None:
             raise UnsupportedVersion(f"the file needs a feature that this release does not know (chunk {chunk.kind})")
     kinds = [c.kind for c in chunks]
     tiles = tile_count(header)
-    extra = kinds[1 + tiles :]
-    if kinds[:1] != [Kind.Z] or len(kinds) < 1 + tiles or set(kinds[1 : 1 + tiles]) != {int(Kind.Y)}:
+    lossless = kinds[:1] == [Kind.LOSSLESS]
+    first = 0 if lossless else 1
+    extra = kinds[first + tiles :]
+    coded = kinds[first : first + tiles] == tiles * [Kind.LOSSLESS if lossless else Kind.Y]
+    if not coded or (not lossless and kinds[0] != Kind.Z):
         raise BadFile("the chunks do not match the tile grid")
-    if extra != sorted(set(extra)) or (extra and extra[0] <= Kind.Y):
+    apart = {Kind.Z, Kind.Y, Kind.LOSSLESS} | ({Kind.PATCHES} if lossless else set())
+    if extra != sorted(set(extra)) or not apart.isdisjoint(extra):
         raise BadFile("the chunks are out of order")
+    if lossless and any(header.model):
+        raise BadFile("a lossless file names a model")
 
 
 def deflate(payload: bytes) -> bytes:

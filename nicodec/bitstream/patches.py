@@ -40,8 +40,8 @@ class Patches:
         numbers: npt.NDArray[np.integer[Any]] = np.cumsum(self.where).reshape(self.where.shape) - 1
         return numbers
 
-    def lay(self, pixels: Pixels, area: Box, shrink: int = 1) -> None:
-        """Lay the patches over the samples (H, W, C) of an area, in place.
+    def lay(self, pixels: npt.NDArray[Any], area: Box, shrink: int = 1) -> None:
+        """Lay the patches over the samples (H, W, C) of an area, in place; in 16 bits they are 257 times as large.
 
         shrink: 1, or the factor by which a preview is smaller; the area is in its pixels, and takes means.
         """
@@ -53,9 +53,10 @@ class Patches:
             if shrink > 1:
                 small = patch.reshape(side, shrink, side, shrink, -1).mean((1, 3))
                 patch = np.rint(small).astype(np.uint8)
+            deep = np.iinfo(pixels.dtype).max // 255
             box = Box(side * row, side * column, side * (row + 1), side * (column + 1))
             part = box.cut(area)
-            pixels[part.within(area)] = patch[part.within(box)]
+            pixels[part.within(area)] = patch[part.within(box)].astype(pixels.dtype) * pixels.dtype.type(deep)
 
 
 def cut(pixels: Pixels, where: npt.NDArray[np.bool_], steps: int) -> Patches:

@@ -28,6 +28,12 @@ from nicodec.errors import NicError
 from nicodec.storage import is_nic
 
 
+def _depth(value: int | None) -> int | None:
+    if value not in (None, 8, 16):
+        raise typer.BadParameter("8 or 16")
+    return value
+
+
 def decode(
     sources: Annotated[
         list[str],
@@ -58,6 +64,16 @@ def decode(
     ] = None,
     region: Region = None,
     preview: Annotated[bool, typer.Option("--preview", help="A small picture, an eighth of the size.")] = False,
+    depth: Annotated[
+        int | None,
+        typer.Option(
+            "--depth",
+            metavar="8|16",
+            callback=_depth,
+            help="Bits of each sample, 16 for PNG, TIFF and npy. Default: those of the source.",
+            show_default=False,
+        ),
+    ] = None,
     model: ModelOfFile = None,
     engine: Engine = "local",
     threads: Threads = None,
@@ -103,5 +119,6 @@ def decode(
         format,
         manner.writing(plan),
         quality_out,
+        depth,
     )
     raise typer.Exit(run.run(plan, work, "decoded", manner))

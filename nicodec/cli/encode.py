@@ -54,6 +54,15 @@ def encode(
             " another PSNR too: add --psnr to compare sizes at equal quality.",
         ),
     ] = 1,
+    lossless: Annotated[
+        bool | None,
+        typer.Option(
+            "--lossless/--no-lossless",
+            help="Keep all samples as they are. Without a choice that is done where it costs less: for line art,"
+            " screenshots, icons.",
+            show_default=False,
+        ),
+    ] = None,
     model: Model = "photo",
     engine: Engine = "local",
     threads: Threads = None,
@@ -97,8 +106,9 @@ def encode(
     most = None if size is None else _size(size)
     wishes = {"-q": quality, "--bpp": bpp, "--size": most, "--psnr": psnr}
     given = {option: value for option, value in wishes.items() if value is not None}
-    if len(given) > 1:
-        raise typer.BadParameter(f"{' and '.join(given)} exclude each other")
+    alone = [*given, *(["--lossless"] if lossless else [])]
+    if len(alone) > 1:
+        raise typer.BadParameter(f"{' and '.join(alone)} exclude each other")
     for option, value in given.items():
         if option != "-q" and not 0 < value < float("inf"):
             raise typer.BadParameter(f"{option} takes a number above 0, not {value:g}")
@@ -121,6 +131,7 @@ def encode(
             "target_bpp": bpp,
             "target_psnr": psnr,
             "effort": effort,
+            "lossless": lossless,
             "strip": strip,
             "check": check,
         },

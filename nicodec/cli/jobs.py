@@ -72,15 +72,17 @@ class Encode:
                 psnr = self.codec.psnr(picture, data)
         self.write(job, data)
         bpp, worst = 8 * len(data) / (data.width * data.height), data.worst_cell
-        facts: dict[str, Any] = {"quality": data.quality, "bpp": bpp}
+        facts: dict[str, Any] = {"quality": data.quality, "bpp": bpp, "lossless": data.lossless}
         facts["worst_cell"] = None if worst is None else {**worst._asdict(), "psnr": finite(worst.psnr)}
         said = f"{data.width}x{data.height}, {len(data):,} bytes, {bpp:.3f} bpp"
-        if psnr is not None:
+        if data.lossless:
+            said += ", lossless"
+        elif psnr is not None:
             facts["psnr"] = finite(psnr)
             said += f", {psnr:.2f} dB"
         if data.psnr is not None and worst is not None:
             said += f", worst cell {worst.psnr:.1f} dB at {worst.x},{worst.y}"
-        if self._has_target:
+        if self._has_target and not data.lossless:
             said += f", quality {data.quality:g}"
         taken = store.size(job.source) if isinstance(source, str) else len(source)
         return Done(data.width, data.height, taken, len(data), said, facts)
@@ -117,17 +119,25 @@ class Decode:
     format: str | None
     write: Writing
     quality: int | None = None
+    depth: int | None = None
 
     def __call__(self, job: Job) -> Done:
+        import numpy as np
+
         from nicodec.api import codec_for
         from nicodec.bitstream import container
+        from nicodec.coding import beside
         from nicodec.picture import writer
 
         data = store_of(job.source).read(job.source)
         file = container.unpack(data)
-        picture = codec_for(file, self.model, self.threads).decode(file, **self.options)
-        path = None if job.target == "-" else job.target
-        made = writer.encoded(picture, self.format, path, quality=self.quality)
+        codec, path = codec_for(file, self.model, self.threads), None if job.target == "-" else job.target
+        if (self.depth or file.header.depth) == 16 and writer.holds_deep(self.format, path):
+            deep = beside.picture(file, codec.decode(file, dtype=np.uint16, **self.options))
+            (height, width), made = deep.pixels.shape[:2], writer.encoded_deep(deep, self.format, path)
+        else:
+            picture = codec.decode(file, **self.options)
+            width, height = picture.size
+            made = writer.encoded(picture, self.format, path, quality=self.quality)
         self.write(job, made)
-        said = f"{picture.width}x{picture.height} {picture.mode}"
-        return Done(picture.width, picture.height, len(data), len(made), said, {"mode": picture.mode})
+        return Done(width, height, len(data), len(made), f"{width}x{height} {file.mode}", {"mode": file.mode})

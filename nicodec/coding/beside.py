@@ -6,13 +6,12 @@ Between `codec` and `bitstream`. These chunks travel beside the coded colours, l
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from nicodec.bitstream import alpha, container, patches
 from nicodec.bitstream.container import Chunk, File, Kind
 from nicodec.bitstream.patches import Patches
 from nicodec.coding.painting import View
-from nicodec.picture import Picture, writer
+from nicodec.picture import Picture, Samples, eight, writer
 
 METADATA = (Kind.ICC, Kind.EXIF, Kind.XMP)
 
@@ -35,13 +34,21 @@ def metadata(file: File) -> tuple[bytes | None, ...]:
     return tuple(file.metadata(kind) for kind in METADATA)
 
 
-def clear(file: File, wanted: View) -> npt.NDArray[np.uint8] | None:
-    """Alpha uint8 (h, w) of a view, or None; a preview takes means. Raises BadFile."""
+def picture(file: File, samples: Samples) -> Picture:
+    """The decoded array of a file, (H, W) or (H, W, 2 to 4), with its metadata."""
+    whole = samples.reshape(*samples.shape[:2], -1)
+    colours = file.header.channels
+    alpha = np.ascontiguousarray(whole[:, :, -1]) if whole.shape[2] > colours else None
+    return Picture(np.ascontiguousarray(whole[:, :, :colours]), alpha, *metadata(file))  # type: ignore[arg-type]
+
+
+def clear(file: File, wanted: View) -> Samples | None:
+    """Alpha (h, w) of a view, or None; a preview takes means. Raises BadFile."""
     sent = file.extra(Kind.ALPHA)
     if sent is None:
         return None
     plane = alpha.decode(sent, file.header.width, file.header.height)
     if wanted.shrink > 1:
-        return writer.reduced(plane, wanted.shrink)
+        return writer.reduced(eight(plane), wanted.shrink)
     area = wanted.area
     return plane[area.top : area.bottom, area.left : area.right]

@@ -5,6 +5,7 @@ Last in `codec`. The search for a target makes several `Coded`, and only the bes
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from nicodec.bitstream import container
@@ -14,29 +15,33 @@ from nicodec.picture.metrics import Cell
 
 
 class Coded(NamedTuple):
-    """A file that is not packed yet, and the encoder's look at the picture that it decodes to."""
+    """A file that is not packed yet, and the encoder's look at its picture; None if it is lossless."""
 
     file: File
-    seen: Look
+    seen: Look | None
 
 
 class Encoded(bytes):
     """The bytes of a .nic file, and facts about them.
 
-    width, height: in pixels. quality: 0..100. worst_cell: the worst cell of 16 x 16 pixels that the encoder looked
-    at; None if no cell was strange. psnr: in dB, over all samples without alpha; None without `check`.
+    width, height: in pixels. quality: 0..100. lossless: whether all samples come back as they were. worst_cell: the
+    worst cell of 16 x 16 pixels that the encoder looked at; None if no cell was strange. psnr: in dB, over all samples
+    without alpha; None without `check`.
     """
 
     width: int
     height: int
     quality: float
+    lossless: bool
     worst_cell: Cell | None
     psnr: float | None
 
     @classmethod
     def of(cls, coded: Coded, *, checked: bool) -> Encoded:
         """Packs the file. checked: whether the encoder looked at every cell."""
-        data, header = cls(container.pack(*coded.file)), coded.file.header
+        data, header, seen = cls(container.pack(*coded.file)), coded.file.header, coded.seen
         data.width, data.height, data.quality = header.width, header.height, header.quality / 100
-        data.worst_cell, data.psnr = coded.seen.worst, coded.seen.psnr if checked else None
+        data.lossless = seen is None
+        data.worst_cell = None if seen is None else seen.worst
+        data.psnr = math.inf if seen is None else seen.psnr if checked else None
         return data

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,11 +21,17 @@ from nicodec.coding import layout, quantize
 from nicodec.coding.windows import Windows
 from nicodec.errors import NicError
 from nicodec.model.backends import Planes
+from nicodec.picture import Depth, Samples
+from nicodec.storage.files import Data
 
 # A preview has one sample for PREVIEW x PREVIEW pixels.
 PREVIEW = 8
 
-Samples: TypeAlias = npt.NDArray[np.uint8]
+
+Region: TypeAlias = tuple[int, int, int, int] | None
+Limit: TypeAlias = int | None
+# A .nic file, packed or not.
+Nic: TypeAlias = Data | File
 
 
 class View(NamedTuple):
@@ -39,7 +46,7 @@ class View(NamedTuple):
     windows: list[Box]
 
 
-def view(header: Header, region: tuple[int, int, int, int] | None = None, scale: float = 1) -> View:
+def view(header: Header, region: Region = None, scale: float = 1) -> View:
     """The view of a whole picture, of a region (x, y, width, height), or with scale=1/8 of the whole at an eighth.
 
     Raises NicError for a region that is not inside the picture, for other scales, and for both at once.
@@ -62,26 +69,40 @@ def view(header: Header, region: tuple[int, int, int, int] | None = None, scale:
     return View(area, 1, layout.windows(area.over(CELL)))
 
 
-def paint(windows: Windows, symbols: Symbols, file: File, wanted: View) -> Iterator[tuple[Box, Samples]]:
-    """The samples of each window inside the wanted area, uint8 (h, w, C), with their place in pixels of the view.
+def depth(dtype: npt.DTypeLike) -> Depth:
+    """The type of samples that a caller asks for. Raises NicError unless it is np.uint8 or np.uint16."""
+    for known in (np.uint8, np.uint16):
+        if dtype == known:
+            return known
+    raise NicError(f"dtype must be numpy.uint8 or numpy.uint16, not {dtype!r}")
 
-    Patches are laid over them. Raises BadFile or LimitExceeded for malformed patches, and as `Symbols` and `Windows`.
+
+def paint(
+    windows: Windows, symbols: Symbols, file: File, wanted: View, dtype: Depth = np.uint8, *, check: bool = False
+) -> Iterator[tuple[Box, Samples]]:
+    """The samples of each window inside the wanted area, (h, w, C), with their place in pixels of the view.
+
+    Patches are laid over them. check: hold all symbols against their checksum at the end. Raises BadFile or
+    LimitExceeded for malformed patches, and as `Symbols` and `Windows`.
     """
     header, sent = file.header, file.extra(Kind.PATCHES)
     laid = None if sent is None else patches.decode(sent, header.width, header.height, header.channels)
-    render, cell = (Windows.synthesis if wanted.shrink == 1 else Windows.preview), CELL // wanted.shrink
+    full = partial(windows.synthesis, deep=header.depth == 16)
+    render, cell = (full if wanted.shrink == 1 else windows.preview), CELL // wanted.shrink
 
     def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:
         for window in wanted.windows:
             symbols.forget(window.top - windows.halo)
-            yield window.times(cell), render(windows, window, symbols, header.quality)
+            yield window.times(cell), render(window, symbols, header.quality)
 
     def painted(job: tuple[Box, Callable[[], Planes]]) -> tuple[Box, Samples]:
         seen, paint = job
         part = seen.cut(wanted.area)
-        pixels = quantize.samples(tiles.crop(paint(), seen, part), header.channels)
+        pixels = quantize.samples(tiles.crop(paint(), seen, part), header.channels, dtype)
         if laid is not None:
             laid.lay(pixels, part, wanted.shrink)
         return part, pixels
 
-    return windows.beside(painted, decoded())
+    yield from windows.beside(painted, decoded())
+    if check:
+        symbols.check()

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nicodec.bitstream.entropy import MAX_SYMBOL
 from nicodec.errors import NicError
+from nicodec.picture import Depth, Samples
 
 # The share of a threshold's excess over one half that deep channels use. They have learnt to leave out nearly all
 # symbols that are not worth their bits (docs/LOG.md).
@@ -21,16 +22,18 @@ LEFT = 1 / 16
 # lambda at quality 0 and 100, in bits per pixel for each unit of squared error on the scale 0..255. This pair defines
 # the meaning of a quality number, so it stays from release to release.
 LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.4
+# The largest difference of neighbours that are smoothed at depth 16, in planes.
+SLOW = 1.5 / 255
 # Rows of samples that are made at a time, few enough to stay in the processor's cache.
 IN_CACHE = 64
 
 
-def quality_index(quality: float) -> int:
+def quality_index(quality: object) -> int:
     """Quality 0..100 -> hundredths, 0..10000, as the file stores it. Raises NicError outside the range."""
     number = isinstance(quality, int | float | np.integer | np.floating)
-    if not number or not 0 <= quality <= 100:  # negated, so that NaN is refused too
+    if not number or not 0 <= quality <= 100:  # type: ignore[operator]  # negated, so that NaN is refused too
         raise NicError(f"quality must be a number from 0 to 100, not {quality!r}")
-    return round(float(quality) * 100)
+    return round(float(quality) * 100)  # type: ignore[arg-type]
 
 
 def lambda_of(q: int) -> float:
@@ -83,23 +86,43 @@ def learnt(thresholds: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return lower
 
 
-def planes(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Samples (H, W, 1) or (H, W, 3) -> planes (1, 3, H, W) in [-1/2, 1/2]; gray becomes three equal planes."""
+def planes(pixels: Samples) -> npt.NDArray[np.float32]:
+    """Samples (H, W, 1 or 3) of either depth -> planes (1, 3, H, W) in [-1/2, 1/2]; gray becomes three equal planes."""
     rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).transpose(2, 0, 1)[None]
     x = rgb.astype(np.float32, order="C")
-    x /= 255  # in place, here and below: no array of the codec is larger
+    x /= np.iinfo(pixels.dtype).max  # in place, here and below: no array of the codec is larger
     x -= 0.5
     return x
 
 
-def samples(x: npt.NDArray[np.float32], channels: int) -> npt.NDArray[np.uint8]:
-    """Planes (1, 3, H, W), about [-1/2, 1/2] -> samples uint8 (H, W, channels); gray is the mean of the planes."""
+def smoothed(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Planes (1, C, H, W) -> the same, each sample the mean of the 3 x 3 around it where all of them are near it.
+
+    Near is within SLOW. Networks leave a grain of less than a step of 8 bits, which a slow ramp of 16 bits would show.
+    At an edge the last row and column are repeated.
+    """
+    height, width = x.shape[2:]
+    around = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    rows = [around[:, :, i : i + height] for i in range(3)]
+    low, high, total = np.minimum.reduce(rows), np.maximum.reduce(rows), rows[0] + rows[1] + rows[2]
+    low, high, total = (
+        combined([part[..., j : j + width] for j in range(3)])
+        for combined, part in ((np.minimum.reduce, low), (np.maximum.reduce, high), (sum, total))
+    )
+    near = np.maximum(high - x, x - low) <= np.float32(SLOW)
+    result: npt.NDArray[np.float32] = np.where(near, total / np.float32(9), x)
+    return result
+
+
+def samples(x: npt.NDArray[np.float32], channels: int, dtype: Depth = np.uint8) -> Samples:
+    """Planes (1, 3, H, W), about [-1/2, 1/2] -> samples (H, W, channels); gray is the mean of the planes."""
+    top = np.iinfo(dtype).max
     planes: npt.NDArray[np.float32] = x[0] if channels == 3 else x[0].mean(0, keepdims=True)
-    result = np.empty((*planes.shape[1:], channels), np.uint8)
-    for c, top in np.ndindex(channels, -(-planes.shape[1] // IN_CACHE)):
-        rows = slice(top * IN_CACHE, (top + 1) * IN_CACHE)
-        scaled = planes[c, rows] * np.float32(255)
-        scaled += 127.5
-        np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled)
-        result[rows, :, c] = scaled.astype(np.uint8)
+    result: Samples = np.empty((*planes.shape[1:], channels), dtype)
+    for c, strip in np.ndindex(channels, -(-planes.shape[1] // IN_CACHE)):
+        rows = slice(strip * IN_CACHE, (strip + 1) * IN_CACHE)
+        scaled = planes[c, rows] * np.float32(top)
+        scaled += top / 2
+        np.clip(np.rint(scaled, out=scaled), 0, top, out=scaled)
+        result[rows, :, c] = scaled.astype(dtype)
     return result

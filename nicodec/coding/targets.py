@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
+from nicodec.bitstream.container import File
+from nicodec.coding import quantize
+from nicodec.coding.encoded import Coded
 from nicodec.errors import NicError, TargetMissed, warn
-
-Result = TypeVar("Result")
 
 BEST = 10_000  # quality in hundredths
 # Typical values of a photograph at quality 0, and their growth for each hundredth of quality: a search begins there.
@@ -42,6 +42,40 @@ class Target:
     first: float
     step: float
     bpp: bool = False
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A quality in hundredths or a target, and lossless: True, False, or None for what costs less."""
+
+    q: int
+    target: Target | None
+    lossless: bool | None
+
+    @classmethod
+    def of(
+        cls,
+        pixels: int,
+        quality: float | str | None,
+        size: float | None,
+        bpp: float | None,
+        psnr: float | None,
+        lossless: bool | None,
+    ) -> Wish:
+        """Arguments of `Codec.encode`, checked. Raises NicError for impossible ones."""
+        wanted = target(pixels, size=size, bpp=bpp, psnr=psnr)
+        if quality is not None and wanted is not None:
+            raise NicError("quality and a target exclude each other")
+        exact = quality == "lossless"
+        if (exact and lossless is False) or (lossless and wanted is not None):
+            raise NicError("lossless=True excludes a target, as quality='lossless' excludes lossless=False")
+        number = 50 if quality is None or exact else quality
+        return cls(quantize.quality_index(number), wanted, True if exact else lossless)
+
+    @property
+    def most(self) -> float | None:
+        """The most bytes of the file, if they are limited."""
+        return math.exp(self.target.high) if self.target is not None and self.target.size else None
 
 
 def target(
@@ -108,17 +142,20 @@ def crossing(value: Callable[[int], float], at: float, highest: int, *, reach: b
     return search(value, wanted, highest)[0]
 
 
-def meet(wanted: Target, code: Callable[[int], Result], measure: Callable[[Result], float], pixels: int) -> Result:
-    """The trial at the quality that meets a target; or the nearest that keeps to the target, with a warning.
+def meet(wish: Wish, code: Callable[[int], Coded], psnr: Callable[[File], float], pixels: int) -> Coded:
+    """The trial at the wanted quality, or at the one that meets a target.
 
-    code: quality in hundredths -> a trial. measure: a trial -> its bytes, or its PSNR in dB. pixels: those of the
-    picture. Raises TargetMissed if no quality keeps to the target.
+    If none does, it is the nearest that keeps to the target, with a warning. code: quality in hundredths -> a trial.
+    psnr: of a file, in dB. pixels: those of the picture. Raises TargetMissed if no quality keeps to the target.
     """
-    trials: dict[int, tuple[Result, float]] = {}
+    wanted = wish.target
+    if wanted is None:
+        return code(wish.q)
+    trials: dict[int, tuple[Coded, float]] = {}
 
     def trial(q: int) -> float:
         made = code(q)
-        trials[q] = made, measure(made)
+        trials[q] = made, made.file.size if wanted.size else psnr(made.file)
         return math.log(trials[q][1]) if wanted.size else trials[q][1]
 
     q, hit = search(trial, wanted)

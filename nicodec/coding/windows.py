@@ -134,10 +134,10 @@ class Windows:
         inner = seen.times(Y_CELL), tile.times(Y_CELL)
         return tiles.crop(r, *inner), tiles.crop(index, *inner)
 
-    def synthesis(self, window: Box, symbols: Symbols, q: int) -> Callable[[], Planes]:
+    def synthesis(self, window: Box, symbols: Symbols, q: int, *, deep: bool) -> Callable[[], Planes]:
         """Reads the symbols that a window of cells needs, and returns the function that paints it, in any thread.
 
-        That gives planes (1, 3, 64h, 64w), about [-1/2, 1/2]. q: quality in hundredths.
+        That gives planes (1, 3, 64h, 64w), about [-1/2, 1/2]. q: quality in hundredths. deep: smooth slow ramps.
         """
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
         decoded = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
@@ -145,6 +145,8 @@ class Windows:
         def paint() -> Planes:
             latent = np.concatenate(decoded(), axis=1, dtype=np.float32)
             x = self.networks.g_s(latent, q / 100)
+            if deep:
+                x = quantize.smoothed(x)
             return tiles.crop(x, inner.times(STRIDE), window.times(CELL))
 
         return paint

@@ -1,8 +1,10 @@
-"""A picture as the codec sees it: 8-bit planes, with a few blobs of metadata.
+"""A picture as the codec sees it: planes of 8 or 16 bits, with a few blobs of metadata.
 
 The room between the codec and its users' files, Pillow images and arrays. Elsewhere only `pillow` and
 `bench.coders` import Pillow.
 """
+
+from __future__ import annotations
 
 import os
 from dataclasses import dataclass
@@ -13,28 +15,50 @@ import numpy.typing as npt
 from PIL import Image
 
 Array: TypeAlias = npt.NDArray[np.uint8]
+# Samples of depth 8 or 16.
+Depth: TypeAlias = type[np.uint8] | type[np.uint16]
+Samples: TypeAlias = npt.NDArray[np.unsignedinteger[Any]]
 PilImage: TypeAlias = Image.Image
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview | PilImage | npt.NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An upright 8-bit picture: its coded samples, and the data that travels beside them.
+    """An upright picture: its coded samples, and the data that travels beside them.
 
-    pixels: uint8 (H, W, 1) or (H, W, 3), C-contiguous, H and W at least 1; gray, or RGB as `icc` says.
-    alpha:  uint8 (H, W), C-contiguous, not premultiplied, 255 opaque; or None.
+    pixels: uint8 or uint16 (H, W, 1) or (H, W, 3), C-contiguous, H and W at least 1; gray, or RGB as `icc` says.
+    alpha:  of the same type (H, W), C-contiguous, not premultiplied, the largest number opaque; or None.
     icc:    a colour profile that fits the channels, or None: sRGB.
     exif:   the EXIF block from its byte-order mark on, without "Exif\\0\\0", orientation 1; or None.
     xmp:    the XMP packet, or None.
     notes:  one line for each loss or conversion in reading.
     """
 
-    pixels: Array
-    alpha: Array | None = None
+    pixels: Samples
+    alpha: Samples | None = None
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     notes: tuple[str, ...] = ()
+
+
+def depth_of(samples: Samples) -> int:
+    """The bits of each sample of an array: 8 or 16."""
+    return 8 * samples.dtype.itemsize
+
+
+def at_depth(samples: Samples, depth: int) -> Samples:
+    """The same samples in 8 or 16 bits, rounded to nearest. 65535 = 255 * 257, so white stays white, without ties."""
+    if depth_of(samples) == depth:
+        return samples
+    if depth == 16:
+        return samples.astype(np.uint16) * np.uint16(257)
+    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def eight(samples: Samples) -> Array:
+    """The same samples in 8 bits."""
+    return at_depth(samples, 8).astype(np.uint8, copy=False)
 
 
 def whole(array: npt.NDArray[Any]) -> Array:

@@ -7,15 +7,15 @@ import re
 import struct
 from collections.abc import Callable
 
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from nicodec.picture import Array
+from nicodec.picture import Samples
 
 _ORIENTATION = 0x0112  # the tag in EXIF and in TIFF
 EXIF_PREFIX = b"Exif\0\0"  # stands before the EXIF block in JPEG, and in Pillow's `info`
 
 # EXIF orientation -> the upright view of an array (H, W, ...).
-_UPRIGHT: dict[object, Callable[[Array], Array]] = {
+_UPRIGHT: dict[object, Callable[[Samples], Samples]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
     4: lambda a: a[::-1],
@@ -26,9 +26,19 @@ _UPRIGHT: dict[object, Callable[[Array], Array]] = {
 }
 
 
+def turn(image: Image.Image) -> object:
+    """The orientation that Pillow applies to a TIFF when it loads it, and then forgets."""
+    return image.tag_v2.get(_ORIENTATION) if isinstance(image, TiffImagePlugin.TiffImageFile) else 1
+
+
+def turned(plane: Samples, orientation: object) -> Samples:
+    """The upright view of an array (H, W, ...) with this orientation of EXIF."""
+    return _UPRIGHT[orientation](plane) if orientation in _UPRIGHT else plane
+
+
 def upright(
-    image: Image.Image, pixels: Array, alpha: Array | None, notes: list[str]
-) -> tuple[Array, Array | None, bytes | None, bytes | None]:
+    image: Image.Image, pixels: Samples, alpha: Samples | None, notes: list[str]
+) -> tuple[Samples, Samples | None, bytes | None, bytes | None]:
     """Pixels (H, W, C) and alpha (H, W), upright, then EXIF and XMP whose orientation is 1.
 
     image: must be loaded, because Pillow then turns a TIFF by itself and drops its tag. A line is added to `notes`
@@ -38,8 +48,7 @@ def upright(
     xmp = image.info.get("xmp")
     xmp = xmp.encode() if isinstance(xmp, str) else bytes(xmp) if xmp else None
     if orientation in _UPRIGHT:
-        turned = _UPRIGHT[orientation]
-        pixels, alpha = turned(pixels), alpha if alpha is None else turned(alpha)
+        pixels, alpha = turned(pixels, orientation), alpha if alpha is None else turned(alpha, orientation)
         xmp = xmp and re.sub(rb'(tiff:Orientation(?:=["\']|>))[2-8]', rb"\g<1>1", xmp)
     return pixels, alpha, exif, xmp
 

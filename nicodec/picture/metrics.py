@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nicodec import extras
+from nicodec.picture import Samples
 
 MSSSIM_MIN_SIDE = 161
 """Shortest side in pixels that MS-SSIM can measure: each of its five scales needs the 11 taps of the filter."""
@@ -35,13 +36,15 @@ _MIN_POINTS = 4  # Bjøntegaard's own method needs four; quoted BD-rates use eig
 _MIN_OVERLAP_DB = 0.5  # an average over a shorter range means nothing
 
 
-def psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+def psnr(a: Samples, b: Samples) -> float:
     """Peak signal-to-noise ratio in dB of two pictures: one mean squared error over all samples.
 
-    a, b: uint8, equal shape (H, W) or (H, W, C), else ValueError. Returns inf where they are equal.
+    a, b: both uint8 or both uint16, equal shape (H, W) or (H, W, C), else ValueError. Returns inf where they are equal.
     """
-    _check_pair(a, b)
-    difference = a.astype(np.float32) - b  # squares are at most 65025: exact
+    _check_pair(a, b, (np.uint8, np.uint16))
+    difference = a.astype(np.float32) - b  # squares of 8 bits are at most 65025: exact
+    if a.dtype == np.uint16:
+        difference /= 257
     return decibels(float(np.mean(np.square(difference), dtype=np.float64)))
 
 
@@ -159,9 +162,9 @@ def bd_rate(reference: Curve, test: Curve, *, window: tuple[float, float] | None
     return BdRate(float((10**mean - 1) * 100), float(low), float(high))
 
 
-def _check_pair(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> None:
-    if a.dtype != np.uint8 or b.dtype != np.uint8:
-        raise ValueError(f"pictures must be uint8, not {a.dtype} and {b.dtype}")
+def _check_pair(a: Samples, b: Samples, dtypes: tuple[type, ...] = (np.uint8,)) -> None:
+    if a.dtype not in dtypes or b.dtype != a.dtype:
+        raise ValueError(f"pictures must be {' or '.join(d.__name__ for d in dtypes)}, not {a.dtype} and {b.dtype}")
     if a.shape != b.shape or a.ndim not in (2, 3) or a.size == 0:
         raise ValueError(f"pictures must have one shape (H, W) or (H, W, C), not {a.shape} and {b.shape}")
 

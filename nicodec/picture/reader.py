@@ -14,21 +14,23 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from nicodec.errors import BadImage, LimitExceeded, NicError, one_line, warn
-from nicodec.picture import Picture, Source, colour, metadata, whole
+from nicodec.picture import Picture, Samples, Source, colour, eight, metadata
 from nicodec.storage.files import shown
 
 MAX_STREAM_BYTES = 1 << 30
 """The most bytes that are read from a stream, or from a path that cannot seek, such as a pipe."""
 
+REDUCED = "16-bit samples were reduced to 8 bits"
 _VECTOR_FORMATS = frozenset({"EPS", "WMF"})  # Pillow gives these to another program or to the system
 
 
-def read(source: Source, *, strip: bool = False) -> Picture:
+def read(source: Source, *, strip: bool = False, deep: bool = False) -> Picture:
     """Read a picture from a file, bytes, a stream, a Pillow image or an array.
 
     source: one of these. The path of a picture in any format of pixels that Pillow reads. Its bytes, or a binary
-    stream of them, read from its position to its end. A Pillow image of any mode. A uint8 array (H, W) or
-    (H, W, 1 to 4), whose second or fourth channel is alpha. strip: leave out the colour profile, EXIF and XMP.
+    stream of them, read from its position to its end. A Pillow image of any mode. A uint8 or uint16 array (H, W) or
+    (H, W, 1 to 4), whose second or fourth channel is alpha. strip: leave out the colour profile, EXIF and XMP. deep:
+    give samples of 16 bits as they are, from arrays, gray images, PNG and TIFF; else all come in 8 bits.
 
     The EXIF orientation is applied. Gray stays one channel. Alpha and 8-bit samples of gray, RGB and palettes are
     exact. Each other conversion has a line in `notes`:
@@ -40,19 +42,19 @@ def read(source: Source, *, strip: bool = False) -> Picture:
     ranges. Raises LimitExceeded beyond Pillow's limit of pixels or `MAX_STREAM_BYTES`.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _from_array(source, deep)
     if isinstance(source, str | os.PathLike):
         name = shown(source)
         with _failures_name(name), open(source, "rb") as file:
-            return _from_file(file if file.seekable() else io.BytesIO(_read_all(file, name)), name, strip)
+            return _from_file(file if file.seekable() else io.BytesIO(_read_all(file, name)), name, strip, deep)
     name = "the image"
     with _failures_name(name):
         if isinstance(source, Image.Image):
-            return _from_pil(source, name, strip)
+            return _from_pil(source, name, strip, deep)
         if isinstance(source, bytes | bytearray | memoryview):
-            return _from_file(io.BytesIO(source), name, strip)
+            return _from_file(io.BytesIO(source), name, strip, deep)
         if hasattr(source, "read"):
-            return _from_file(io.BytesIO(_read_all(source, name)), name, strip)
+            return _from_file(io.BytesIO(_read_all(source, name)), name, strip, deep)
     raise BadImage(f"not an image but a {type(source).__name__}: give a path, a Pillow image or a uint8 array")
 
 
@@ -60,7 +62,7 @@ def taken(source: Source | Picture) -> Picture:
     """The picture of a source, or the source if it is a `Picture`. Its notes become warnings at the caller's caller."""
     if isinstance(source, Picture):
         return source
-    picture = read(source)
+    picture = read(source, deep=True)
     for note in picture.notes:
         warn(note)
     return picture
@@ -90,52 +92,71 @@ def _read_all(stream: BinaryIO, name: str) -> bytearray:
     return data
 
 
-def _from_array(array: npt.NDArray[Any]) -> Picture:
+def _from_array(array: npt.NDArray[Any], deep: bool) -> Picture:
     array = np.asarray(array)
-    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and 1 <= array.shape[2] <= 4)):
-        raise BadImage(f"an array must be uint8 of shape (H, W) or (H, W, 1 to 4), not {array.dtype} {array.shape}")
+    shape = array.shape
+    if array.dtype not in (np.uint8, np.uint16) or not (len(shape) == 2 or (len(shape) == 3 and 1 <= shape[2] <= 4)):
+        raise BadImage(f"an array must be uint8 or uint16 of shape (H, W) or (H, W, 1 to 4), not {array.dtype} {shape}")
     if array.size == 0:
-        raise BadImage(f"an array of shape {array.shape} has no pixels")
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.shape[2] in (2, 4):
-        return Picture(whole(array[:, :, :-1]), whole(array[:, :, -1]))
-    return Picture(whole(array))
+        raise BadImage(f"an array of shape {shape} has no pixels")
+    samples = array.reshape(*shape[:2], -1)
+    if not deep:
+        samples = eight(samples)
+    notes = () if samples.dtype == array.dtype else (REDUCED,)
+    if samples.shape[2] in (2, 4):
+        pixels, alpha = np.ascontiguousarray(samples[:, :, :-1]), np.ascontiguousarray(samples[:, :, -1])
+        return Picture(pixels, alpha, notes=notes)
+    return Picture(np.ascontiguousarray(samples), notes=notes)
 
 
-def _from_file(file: io.IOBase | BinaryIO, name: str, strip: bool) -> Picture:
-    with Image.open(file) as image:  # type: ignore[arg-type]
+def _from_file(file: BinaryIO, name: str, strip: bool, deep: bool) -> Picture:
+    with Image.open(file) as image:
         if image.format in _VECTOR_FORMATS:
             raise BadImage(f"{name}: a drawing, not a picture of pixels")
         frames = getattr(image, "n_frames", 1)
-        return _from_pil(image, name, strip, frames)
+        return _from_pil(image, name, strip, deep, frames, file)
 
 
-def _from_pil(image: Image.Image, name: str, strip: bool, frames: int = 1) -> Picture:
+def _from_pil(
+    image: Image.Image, name: str, strip: bool, wanted_deep: bool, frames: int = 1, file: BinaryIO | None = None
+) -> Picture:
     if 0 in image.size:
         raise BadImage(f"{name}: has no pixels")
-    deep = _has_deep_samples(image)  # known only before it is loaded
+    deep = _has_deep_samples(image)  # known only before it is loaded, as is the turn that Pillow makes of a TIFF
+    turn = metadata.turn(image)
     gray_read_as_rgb = _raw_mode(image).startswith("LA;16")
     image.load()
 
     notes: list[str] = []
     if frames > 1:
         notes.append(f"only the first of {frames} frames was coded")
-    if deep and image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-        notes.append("16-bit samples were reduced to 8 bits")
+    found = _deep_planes(image, file, turn) if wanted_deep and (deep or image.mode.startswith("I;16")) else None
+    if found is None and deep and image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        notes.append(REDUCED)
         if isinstance(key := image.info.get("transparency"), tuple):
             image = image.copy()  # the caller's image stays unchanged
             image.info["transparency"] = tuple(value >> 8 for value in key)
-    pixels, alpha = colour.planes(image, name, notes)
-    if gray_read_as_rgb:
+    pixels, alpha = found or colour.planes(image, name, notes)
+    if found is None and gray_read_as_rgb:
         pixels = pixels[:, :, :1]
 
     pixels, alpha, exif, xmp = metadata.upright(image, pixels, alpha, notes)
     icc = None if strip else metadata.profile(image, pixels.shape[2], notes)
     if strip:
         exif = xmp = None
-    alpha = alpha if alpha is None else whole(alpha)
-    return Picture(whole(pixels), alpha, icc, exif, xmp, tuple(notes))
+    alpha = alpha if alpha is None else np.ascontiguousarray(alpha)
+    return Picture(np.ascontiguousarray(pixels), alpha, icc, exif, xmp, tuple(notes))
+
+
+def _deep_planes(image: Image.Image, file: BinaryIO | None, turn: object) -> tuple[Samples, Samples | None] | None:
+    """As `deep.planes`, turned as Pillow turned the image."""
+    from nicodec.picture import deep as room  # only here: its libraries take a while to load
+
+    found = room.planes(image, file)
+    if found is None or image.mode.startswith("I"):
+        return found
+    pixels, alpha = found
+    return metadata.turned(pixels, turn), alpha if alpha is None else metadata.turned(alpha, turn)
 
 
 def _tile_arguments(image: Image.Image) -> tuple[object, ...]:

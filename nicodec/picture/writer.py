@@ -5,13 +5,14 @@ After `coding.painting`. It knows the formats of files, and the metadata that ea
 
 import io
 import os
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
 from nicodec.errors import BadImage, one_line
-from nicodec.picture import Array, Picture
+from nicodec.picture import Array, Depth, Picture, Samples, at_depth, depth_of, eight
 from nicodec.picture.metadata import EXIF_PREFIX
 from nicodec.storage.files import atomic_write, shown
 
@@ -22,15 +23,16 @@ class Canvas:
     def __init__(self, width: int, height: int, channels: int) -> None:
         self._image = Image.new("L" if channels == 1 else "RGB", (width, height))
 
-    def paste(self, pixels: Array, left: int, top: int) -> None:
-        """Put uint8 (H, W, channels) at its place, in pixels."""
+    def paste(self, pixels: Samples, left: int, top: int) -> None:
+        """Put samples (H, W, channels) at their place, in pixels."""
+        pixels = eight(pixels)
         part = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
         self._image.paste(part, (left, top))
 
-    def finish(self, alpha: Array | None, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> Image.Image:
-        """The image with alpha, uint8 (H, W) or None, and with its metadata in `info` under Pillow's names."""
+    def finish(self, alpha: Samples | None, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> Image.Image:
+        """The image with alpha (H, W) or None, and with its metadata in `info` under Pillow's names."""
         if alpha is not None:
-            self._image.putalpha(Image.fromarray(alpha))
+            self._image.putalpha(Image.fromarray(eight(alpha)))
         if icc is not None:
             self._image.info["icc_profile"] = icc
         if exif is not None:
@@ -38,6 +40,29 @@ class Canvas:
         if xmp is not None:
             self._image.info["xmp"] = xmp
         return self._image
+
+
+class Plain:
+    """An array (H, W) or (H, W, channels), alpha its last channel, that is filled part by part."""
+
+    def __init__(self, width: int, height: int, channels: int, dtype: Depth) -> None:
+        self._array: Samples = np.empty((height, width, channels), dtype)
+
+    def paste(self, pixels: Samples, left: int, top: int) -> None:
+        """Put samples (H, W, channels) at their place, in pixels."""
+        place = self._array[top : top + pixels.shape[0], left : left + pixels.shape[1]]
+        place[...] = at_depth(pixels, depth_of(self._array))
+
+    def finish(self, alpha: Samples | None, *metadata: bytes | None) -> Samples:
+        """The array with alpha (H, W) or None; gray without alpha has two dimensions. It has no metadata."""
+        if alpha is not None:
+            return np.dstack([self._array, at_depth(alpha, depth_of(self._array))])
+        return self._array[:, :, 0] if self._array.shape[2] == 1 else self._array
+
+
+def canvas(width: int, height: int, channels: int, dtype: Depth | None) -> Canvas | Plain:
+    """An empty picture: a Pillow image, or an array of this type."""
+    return Canvas(width, height, channels) if dtype is None else Plain(width, height, channels, dtype)
 
 
 def reduced(plane: Array, by: int) -> Array:
@@ -73,6 +98,8 @@ _WRITERS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
     "PPM": ({}, ()),
     "TGA": ({}, ()),
 }
+# The formats that hold 16 bits for each sample.
+DEEP = ("PNG", "TIFF", "NPY")
 # The formats to which a quality can be given.
 _LOSSY = ("JPEG", "WEBP", "AVIF")
 
@@ -133,6 +160,27 @@ def encoded(
     else:
         _save(image, buffer, kind, name, quality)
     return buffer.getvalue()
+
+
+def holds_deep(format: str | None, path: str | os.PathLike[str] | None) -> bool:
+    """Whether a format holds 16 bits for each sample. Raises BadImage for a format that is not known."""
+    return _format("the output" if path is None else shown(path), format, path) in DEEP
+
+
+def encoded_deep(picture: Picture, format: str | None = None, path: str | os.PathLike[str] | None = None) -> bytes:
+    """As `encoded`, of a picture of 16 bits, in a format that holds them."""
+    kind = _format("the output" if path is None else shown(path), format, path)
+    if kind == "NPY":
+        (height, width, channels), buffer = picture.pixels.shape, io.BytesIO()
+        plain = Plain(width, height, channels, np.uint16)
+        plain.paste(picture.pixels, 0, 0)
+        np.save(buffer, plain.finish(picture.alpha), allow_pickle=False)
+        return buffer.getvalue()
+    from nicodec.picture import deep  # only here: its libraries take a while to load
+
+    clear = None if picture.alpha is None else picture.alpha[:1, :1]
+    one = replace(picture, pixels=picture.pixels[:1, :1], alpha=clear)
+    return deep.encoded(picture, encoded(to_pil(one), "png"), kind)
 
 
 def _save(image: Image.Image, encoded: BinaryIO, kind: str, name: str, quality: int | None) -> None:

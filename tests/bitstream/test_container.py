@@ -14,7 +14,7 @@ from nicodec.bitstream import container
 from nicodec.bitstream.container import CHUNK, HEADER, Chunk, Header, Kind, deflate, inflate, pack, unpack
 from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, NicError, UnsupportedVersion
 
-HEAD = Header(100, 70, 3, 5000, (16, 16), bytes(range(8)), 0xDEADBEEF)
+HEAD = Header(100, 70, 3, 8, 5000, (16, 16), bytes(range(8)), 0xDEADBEEF)
 CHUNKS = [Chunk(Kind.Z, b"z's"), Chunk(Kind.Y, b"y's symbols")]
 SMALL = pack(HEAD, CHUNKS)
 
@@ -36,6 +36,7 @@ def test_the_bytes_of_a_header_put_together_by_hand() -> None:
         "89 4e 49 43 0d 0a 1a 0a"  # magic: \x89 NIC CR LF SUB LF
         "01 00"  # format 1.0
         "03"  # channels
+        "08"  # bits of each sample
         "64 00 00 00 46 00 00 00"  # 100 x 70
         "88 13"  # quality 50.00
         "10 00 10 00"  # tiles of 16 x 16 cells
@@ -44,14 +45,14 @@ def test_the_bytes_of_a_header_put_together_by_hand() -> None:
         "02 00"  # two chunks
         "01 03 00 00 00 77 a6 ee b5"  # Z, 3 bytes, their CRC-32
         "02 0b 00 00 00 8e ca de 31"  # Y, 11 bytes, their CRC-32
-        "f1 9b f6 db"  # CRC-32 of all that stands before
+        "3f bd ae 89"  # CRC-32 of all that stands before
     )
     assert head + b"z's" + b"y's symbols" == SMALL
     assert unpack(SMALL) == (HEAD, CHUNKS)
 
 
 def test_overhead_of_a_plain_file() -> None:
-    assert len(SMALL) - len(b"z's" + b"y's symbols") == 61 <= 64
+    assert len(SMALL) - len(b"z's" + b"y's symbols") == 62 <= 64
 
 
 def test_every_prefix_is_refused() -> None:
@@ -109,7 +110,7 @@ def test_an_unknown_chunk_is_skipped_if_it_may_be() -> None:
 
 
 def test_an_unknown_chunk_is_an_error_if_it_may_not_be() -> None:
-    for kind in (0, 5, 0x7F):
+    for kind in (0, 6, 0x7F):
         with pytest.raises(UnsupportedVersion, match=f"chunk {kind}"):
             unpack(pack(HEAD, [*CHUNKS, Chunk(kind, b"?")]))
 
@@ -120,7 +121,7 @@ def test_an_unknown_chunk_is_an_error_if_it_may_not_be() -> None:
 @pytest.mark.parametrize(
     "kinds",
     [[], [1], [2], [2, 1], [1, 1, 2], [1, 2, 2], [1, 3], [1, 2, 1], [1, 2, 0x81, 3], [1, 2, 3, 3],
-     [1, 2, 0x82, 0x81], [1, 2, 0x81, 0x81], [0x81, 1, 2]],
+     [1, 2, 0x82, 0x81], [1, 2, 0x81, 0x81], [0x81, 1, 2], [5, 2], [1, 5], [5, 4], [5, 5], [1, 2, 5], [5, 1, 2]],
 )  # fmt: skip
 def test_chunks_in_another_order_are_refused(kinds: list[int]) -> None:
     with pytest.raises(BadFile, match="chunks"):
@@ -236,6 +237,7 @@ headers = st.builds(
     width=st.integers(0, 2**32 - 1) | st.integers(0, 300),
     height=st.integers(0, 2**32 - 1) | st.integers(0, 300),
     channels=st.integers(0, 255) | st.sampled_from([1, 3]),
+    depth=st.integers(0, 255) | st.sampled_from([8, 16]),
     quality=st.integers(0, 65535) | st.integers(0, 10000),
     tile=st.tuples(st.integers(0, 3), st.integers(0, 65535)),
     model=st.binary(min_size=8, max_size=8),

@@ -38,7 +38,7 @@ def test_tiles_cover_every_latent_once_in_reading_order(tile: tuple[int, int]) -
         _, _, rows, columns = cells(width, height)
         cover = np.full((4 * rows, 4 * columns), -1)
         boxes = list(grid(cells(width, height), tile))
-        assert len(boxes) == tile_count(Header(width, height, 3, 0, tile, bytes(8), 0))
+        assert len(boxes) == tile_count(Header(width, height, 3, 8, 0, tile, bytes(8), 0))
         for i, part in enumerate(boxes):
             rows_of, columns_of = part.times(4).within(Box(0, 0, *cover.shape))
             assert (cover[rows_of, columns_of] == -1).all()

@@ -15,14 +15,14 @@ from typing import Any
 from sealing import resealed
 
 # Written out once more, not imported: what the reader believes of the format is under test.
-HEADER = struct.Struct("<8sBBBIIHHH8sIH")
+HEADER = struct.Struct("<8sBBBBIIHHH8sIH")
 CHUNK = struct.Struct("<BII")
 FIELDS = (
-    "magic", "major", "minor", "channels", "width", "height", "quality",
+    "magic", "major", "minor", "channels", "depth", "width", "height", "quality",
     "tile_width", "tile_height", "model", "symbols_crc", "count",
 )  # fmt: skip
 BITS = {
-    "major": 8, "minor": 8, "channels": 8, "width": 32, "height": 32, "quality": 16,
+    "major": 8, "minor": 8, "channels": 8, "depth": 8, "width": 32, "height": 32, "quality": 16,
     "tile_width": 16, "tile_height": 16, "symbols_crc": 32,
 }  # fmt: skip
 Z, Y, ALPHA, ICC, EXIF, XMP = 1, 2, 3, 0x81, 0x82, 0x83

@@ -95,7 +95,7 @@ def test_arrays_in_any_memory_order() -> None:
 
 @pytest.mark.parametrize(
     "array",
-    [np.zeros((4, 4), np.uint16), np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), bool),
+    [np.zeros((4, 4), np.int16), np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), bool),
      np.zeros((4,), np.uint8), np.zeros((4, 4, 5), np.uint8),
      np.zeros((1, 4, 4, 3), np.uint8), np.zeros((0, 4), np.uint8), np.zeros((4, 0, 3), np.uint8),
      np.zeros((), np.uint8), np.array(["a"], object)],
