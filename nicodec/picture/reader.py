@@ -14,13 +14,12 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from nicodec.errors import BadImage, LimitExceeded, NicError, one_line, warn
-from nicodec.picture import Picture, Source, colour, metadata, whole
+from nicodec.picture import Picture, Source, colour, damage, kinds, libtiff, metadata, profiles, tiffs, whole
+from nicodec.picture.declared import declared
 from nicodec.storage.files import shown
 
 MAX_STREAM_BYTES = 1 << 30
 """The most bytes that are read from a stream, or from a path that cannot seek, such as a pipe."""
-
-_VECTOR_FORMATS = frozenset({"EPS", "WMF"})  # Pillow gives these to another program or to the system
 
 
 def read(source: Source, *, strip: bool = False) -> Picture:
@@ -48,7 +47,7 @@ def read(source: Source, *, strip: bool = False) -> Picture:
     name = "the image"
     with _failures_name(name):
         if isinstance(source, Image.Image):
-            return _from_pil(source, name, strip)
+            return _from_pil(source, name, strip, [])
         if isinstance(source, bytes | bytearray | memoryview):
             return _from_file(io.BytesIO(source), name, strip)
         if hasattr(source, "read"):
@@ -103,35 +102,38 @@ def _from_array(array: npt.NDArray[Any]) -> Picture:
     return Picture(whole(array))
 
 
-def _from_file(file: io.IOBase | BinaryIO, name: str, strip: bool) -> Picture:
-    with Image.open(file) as image:  # type: ignore[arg-type]
-        if image.format in _VECTOR_FORMATS:
-            raise BadImage(f"{name}: a drawing, not a picture of pixels")
+def _from_file(file: BinaryIO, name: str, strip: bool) -> Picture:
+    notes: list[str] = []
+    with kinds.opened(damage.mended(file, name, notes), name, notes) as image:
         frames = getattr(image, "n_frames", 1)
-        return _from_pil(image, name, strip, frames)
+        if frames > 1:
+            notes.append(f"only the first of {frames} frames was coded")
+        return _from_pil(image, name, strip, notes)
 
 
-def _from_pil(image: Image.Image, name: str, strip: bool, frames: int = 1) -> Picture:
+def _from_pil(image: Image.Image, name: str, strip: bool, notes: list[str]) -> Picture:
     if 0 in image.size:
         raise BadImage(f"{name}: has no pixels")
-    deep = _has_deep_samples(image)  # known only before it is loaded
+    # Known only before the image is loaded.
+    deep = _has_deep_samples(image)
     gray_read_as_rgb = _raw_mode(image).startswith("LA;16")
-    image.load()
+    said = declared(image, name, notes)
+    manner = tiffs.samples(getattr(image, "tag_v2", None), name)
+    damage.seen(image, name, notes)
+    with libtiff.listened(notes):
+        image.load()
 
-    notes: list[str] = []
-    if frames > 1:
-        notes.append(f"only the first of {frames} frames was coded")
     if deep and image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         notes.append("16-bit samples were reduced to 8 bits")
         if isinstance(key := image.info.get("transparency"), tuple):
             image = image.copy()  # the caller's image stays unchanged
             image.info["transparency"] = tuple(value >> 8 for value in key)
-    pixels, alpha = colour.planes(image, name, notes)
+    pixels, alpha = colour.planes(image, name, notes, manner)
     if gray_read_as_rgb:
         pixels = pixels[:, :, :1]
 
     pixels, alpha, exif, xmp = metadata.upright(image, pixels, alpha, notes)
-    icc = None if strip else metadata.profile(image, pixels.shape[2], notes)
+    icc = None if strip else profiles.incoming(image, said, pixels.shape[2], notes)
     if strip:
         exif = xmp = None
     alpha = alpha if alpha is None else whole(alpha)
