@@ -19,6 +19,10 @@ from nicodec.errors import BadImage, one_line
 _JPEG = b"\xff\xd8\xff"
 _END = b"\xff\xd9"
 _MOST_BYTES = 1 << 30  # of a JPEG that is looked at
+_MOST_SEGMENTS = 10_000
+_MOST_HEAD = 1024  # bytes of a segment that are looked at
+# What libjpeg says where it guesses; its other warnings are of no account.
+_GUESSES = ("Corrupt JPEG data", "Premature end", "Inconsistent progression")
 _MARKER = re.compile(rb"\xff+[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)  # one that ends coded samples
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _NO_END = "the file ends without its end marker, so it may have been cut off"
@@ -41,7 +45,7 @@ def mended(file: BinaryIO, name: str, notes: list[str]) -> BinaryIO:
         raise BadImage(f"{name}: cut off: samples of {missing} of its components are missing")
     if coarse:
         notes.append("a progressive JPEG lacks its last scans, so it is coarser than it was made")
-    if ended or _warning(data + _END):
+    if ended or _too_large(data) or _warning(data + _END):
         return file  # Pillow refuses what was cut off
     notes.append(_NO_END)
     return io.BytesIO(data + _END)
@@ -70,7 +74,7 @@ def _warning(data: bytes) -> str:
     """What libjpeg warns of in a JPEG that it decodes; "" if nothing, or if it cannot decode it at all."""
     import simplejpeg
 
-    space = "CMYK" if _components(data) == 4 else "RGB"
+    space = "CMYK" if _frame(data)[5:6] == b"\x04" else "RGB"
 
     def decode(*, strict: bool) -> None:
         simplejpeg.decode_jpeg(data, space, min_height=1, min_width=1, min_factor=8, strict=strict)
@@ -82,26 +86,35 @@ def _warning(data: bytes) -> str:
             decode(strict=False)
         except Exception:
             return ""  # of a kind that it does not know: Pillow decides
-        return one_line(error)
+        said = one_line(error)
+        return said if said.startswith(_GUESSES) else ""
     return ""
+
+
+def _too_large(data: bytes) -> bool:
+    """Whether Pillow refuses the size of a JPEG; it is asked later."""
+    body = _frame(data)
+    height, width = struct.unpack_from(">HH", body, 1) if len(body) > 5 else (0, 0)
+    return Image.MAX_IMAGE_PIXELS is not None and height * width > 2 * Image.MAX_IMAGE_PIXELS
 
 
 def _segments(data: bytes) -> list[tuple[int, bytes]]:
     """Marker and contents of the segments of a JPEG up to its end marker, or to the end of the data."""
     found: list[tuple[int, bytes]] = []
     at = 2
-    while (match := _MARKER.search(data, at)) is not None:
+    while len(found) < _MOST_SEGMENTS and (match := _MARKER.search(data, at)) is not None:
         marker, at = data[match.end() - 1], match.end()
         if marker == 0xD9:
             return [*found, (marker, b"")]
         (length,) = struct.unpack(">H", data[at : at + 2].rjust(2, b"\0"))
-        found.append((marker, data[at + 2 : at + max(length, 2)]))
+        found.append((marker, data[at + 2 : at + max(length, 2)][:_MOST_HEAD]))
         at += max(length, 2)
     return found
 
 
-def _components(data: bytes) -> int:
-    return next((body[5] for marker, body in _segments(data) if marker in _FRAMES and len(body) > 5), 0)
+def _frame(data: bytes) -> bytes:
+    """The contents of the segment with size and components; b"" if there is none."""
+    return next((body for marker, body in _segments(data) if marker in _FRAMES and len(body) > 5), b"")
 
 
 def _scans(data: bytes) -> tuple[bool, int, bool]:
@@ -115,8 +128,8 @@ def _scans(data: bytes) -> tuple[bool, int, bool]:
         if marker in _FRAMES and len(body) > 5 and not components:
             components = list(body[6 : 6 + 3 * body[5] : 3])
             progressive = marker in (0xC2, 0xC6, 0xCA, 0xCE)
-        if marker == 0xDA and body and len(body) >= 4 + 2 * body[0]:
-            first, last, bits = body[-3:]
+        if marker == 0xDA and body and body[0] <= 4 and len(body) >= 4 + 2 * body[0]:
+            first, last, bits = body[1 + 2 * body[0] :][:3]
             for component in body[1 : 1 + 2 * body[0] : 2]:
                 if first == 0:
                     low[component] = bits & 15

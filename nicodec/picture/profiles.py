@@ -67,21 +67,17 @@ def outgoing(image: Image.Image, format: str, *, held: bool) -> Image.Image:
 
 
 def _as_srgb(image: Image.Image, own: bytes, format: str) -> Image.Image:
-    mode, space = ("L", icc.GRAY) if image.mode in ("1", "L", "LA") else ("RGB", icc.RGB)
+    gray = image.mode in ("1", "L", "LA")
+    mode = "L" if gray else "RGB"
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(own))
-        target = ImageCms.ImageCmsProfile(io.BytesIO(icc.profile(icc.Colours(), space, "sRGB")))
-        way = ImageCms.buildTransform(source, target, mode, mode, ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                                      ImageCms.Flags.BLACKPOINTCOMPENSATION)  # fmt: skip
-        probe = _probe(mode)
-        moved = np.asarray(ImageCms.applyTransform(probe, way), np.int16) - np.asarray(probe, np.int16)
-        if np.abs(moved).max() <= 1:
+        probe = _converted(_probe(mode), own)
+        if np.abs(np.asarray(probe, np.int16) - np.asarray(_probe(mode), np.int16)).max() <= 1:
             return image  # the profile is that of sRGB, under any name
-        converted = ImageCms.applyTransform(image if image.mode == mode else image.convert(mode), way)
+        plain = image if image.mode == mode else image.convert(mode)
+        converted = plain.point(list(probe.tobytes())) if gray else _converted(plain, own)
     except _DAMAGED:
         warn("a damaged colour profile was left out")
         return image
-    assert converted is not None
     if image.mode in ("LA", "RGBA"):
         converted.putalpha(image.getchannel("A"))
     converted.info = image.info
@@ -89,9 +85,23 @@ def _as_srgb(image: Image.Image, own: bytes, format: str) -> Image.Image:
     return converted
 
 
+def _converted(image: Image.Image, own: bytes) -> Image.Image:
+    """An image of mode L or RGB in sRGB. Raises what LittleCMS raises about a profile."""
+    mode = image.mode
+    if mode == "L" and (as_rgb := icc.rgb_from_gray(own)):  # LittleCMS is exact for these, and coarse for gray ones
+        image, own = image.convert("RGB"), as_rgb
+    way = ImageCms.buildTransform(
+        ImageCms.ImageCmsProfile(io.BytesIO(own)), ImageCms.createProfile("sRGB"), image.mode, "RGB",
+        ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )  # fmt: skip
+    made = ImageCms.applyTransform(image, way)
+    assert made is not None
+    return made.getchannel("G") if mode == "L" else made
+
+
 def _probe(mode: str) -> Image.Image:
-    """Samples from all over the space of a mode."""
-    steps = np.arange(0, 256, 15, np.uint8)
+    """All samples of gray, or samples from all over RGB."""
     if mode == "L":
-        return Image.fromarray(steps[None])
+        return Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    steps = np.arange(0, 256, 15, np.uint8)
     return Image.fromarray(np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3))

@@ -1,6 +1,7 @@
 """Files, Pillow images and arrays -> `Picture`, the first step of encoding.
 
-Above `colour` and `metadata`, before `codec`. Its result has 8-bit planes and a few blobs of metadata.
+Above `kinds`, `colour`, `profiles` and `metadata`, before `codec`. Its result has 8-bit planes and a few blobs of
+metadata.
 """
 
 import io
@@ -30,13 +31,15 @@ def read(source: Source, *, strip: bool = False) -> Picture:
     (H, W, 1 to 4), whose second or fourth channel is alpha. strip: leave out the colour profile, EXIF and XMP.
 
     The EXIF orientation is applied. Gray stays one channel. Alpha and 8-bit samples of gray, RGB and palettes are
-    exact. Each other conversion has a line in `notes`:
-    16-bit samples, and all of mode I (0 to 65535), are rounded to 8 bits. Those that Pillow reads as 8-bit RGB are cut
-    off to 8 bits, not rounded. Floats run from 0 to 255, or from 0 to 1 if none is above 1. CMYK becomes sRGB through
-    its colour profile, if it has one. LAB, YCbCr and HSV become RGB. Of several frames the first is taken.
+    exact. Each other conversion has a line in `notes`, and so has damage that a decoder passes over:
+    12-, 16- and 32-bit samples, and all of mode I (0 to 65535), are rounded to 8 bits. Those that Pillow reads as 8-bit
+    RGB are cut off to 8 bits, not rounded. Floats run from 0 to 255, or from 0 to 1 if none is above 1. CMYK becomes
+    sRGB through its colour profile, if it has one. LAB, YCbCr and HSV become RGB. Of several frames the first is taken.
+    What a file says of its colours beside a profile becomes a profile. Raw files of cameras are developed.
 
-    Raises BadImage, naming the path, for a source that is missing, damaged, not a picture, empty, or out of these
-    ranges. Raises LimitExceeded beyond Pillow's limit of pixels or `MAX_STREAM_BYTES`.
+    Raises BadImage, naming the path, for a source that is missing, damaged, not a picture, empty, HDR, of signed
+    samples, or out of these ranges. Raises MissingExtra for a kind that needs an extra. Raises LimitExceeded beyond
+    Pillow's limit of pixels or `MAX_STREAM_BYTES`.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)

@@ -17,7 +17,7 @@ _MOST_DIRECTORIES = 100
 _MOST_ENTRIES = 1000
 _MOST_VALUES = 64
 # Tags.
-_SUBFILE, _OLD_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 254, 255, 258, 259, 262, 277
+_SUBFILE, _OLD_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANES = 254, 255, 258, 259, 262, 284
 _SUB_DIRECTORIES, _INK_SET, _FORMAT, _SUBSAMPLING, _DNG = 330, 332, 339, 530, 50706
 
 _SENSOR = {32803, 34892}  # photometric kinds: mosaic of a sensor, linear samples of one
@@ -78,6 +78,10 @@ def samples(tags: Any, name: str) -> Samples:
         raise BadImage(f"{name}: samples of inks other than CMYK")
     if photometric == 6 and compression == 1 and _tuple(tags.get(_SUBSAMPLING, (2, 2))) != (1, 1) and len(bits) > 1:
         raise BadImage(f"{name}: YCbCr with fewer colour samples and without compression is not read")
+    if tags.get(_PLANES, 1) == 2 and bits[0] > 8 and len(bits) > 1 and compression == 1:
+        raise BadImage(f"{name}: planes of {bits[0]} bits without compression are not read")
+    if 3 in formats and compression != 1 and getattr(tags, "prefix", b"")[:2] == b"MM":
+        raise BadImage(f"{name}: big-endian float samples with compression are not read")
     whole = 3 not in formats and bits[0] in (12, 32)
     return Samples(2 ** bits[0] - 1 if whole else 65535, inverted=photometric == 0 and bits[0] > 8)
 
