@@ -5,6 +5,7 @@ Under `reader`. A file comes in, a Pillow image that is not loaded yet comes out
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any, BinaryIO
 
@@ -13,6 +14,9 @@ from PIL import Image, UnidentifiedImageError
 from nicodec import extras
 from nicodec.errors import BadImage, LimitExceeded, one_line
 from nicodec.picture import tiffs
+
+# Python prints the lines of a library that has set no handler of its own; each of these ends in an error of ours.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _DRAWINGS = frozenset({"EPS", "WMF"})  # Pillow gives these to another program or to the system
 

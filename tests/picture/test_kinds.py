@@ -1,12 +1,13 @@
 """Which files are read: raw files never as their thumbnails, HEIF and JPEG XL with an extra, and the reasons."""
 
 import io
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from handmade import raw_tiff, soft
+from handmade import raw_tiff, soft, tiff_of
 from PIL import Image
 
 from nicodec import extras
@@ -89,6 +90,15 @@ def test_what_is_known_but_damaged_is_called_damaged() -> None:
             read(data)
     with pytest.raises(BadImage, match="not a picture of a known format"):
         read(b"text")
+
+
+def test_pillow_prints_nothing_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff_of([soft().tobytes()], (64, 96), 8, 2, samples=12))
+    code = "import sys; from nicodec.errors import BadImage\nfrom nicodec.picture.reader import read\n"
+    code += "try: read(sys.argv[1])\nexcept BadImage: print('refused')"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
 
 
 def test_raw_files_in_folders_are_taken_where_they_can_be_developed(monkeypatch: pytest.MonkeyPatch) -> None:
