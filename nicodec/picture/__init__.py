@@ -31,7 +31,7 @@ class Picture:
     icc:    a colour profile that fits the channels, or None: sRGB.
     exif:   the EXIF block from its byte-order mark on, without "Exif\\0\\0", orientation 1; or None.
     xmp:    the XMP packet, or None.
-    notes:  one line for each loss or conversion in reading.
+    notes:  one line for each loss, conversion or damage in reading.
     """
 
     pixels: Samples

@@ -10,18 +10,20 @@ from PIL import Image, ImageCms
 
 from nicodec.errors import BadImage
 from nicodec.picture import Array, whole
+from nicodec.picture.tiffs import PLAIN, Samples
 
 _STRIP = 256  # rows converted at a time
 
 
-def planes(image: Image.Image, name: str, notes: list[str]) -> tuple[Array, Array | None]:
+def planes(image: Image.Image, name: str, notes: list[str], manner: Samples = PLAIN) -> tuple[Array, Array | None]:
     """Pixels uint8 (H, W, 1) or (H, W, 3), and alpha uint8 (H, W) or None, of an image of any mode.
 
-    Adds a line to `notes` for each loss or conversion. Raises BadImage, naming `name`, for samples out of range.
+    manner: how gray samples over 8 bits are to be read. Adds a line to `notes` for each loss or conversion. Raises
+    BadImage, naming `name`, for samples out of range.
     """
     mode = image.mode
     if mode == "F" or mode == "I" or mode.startswith("I;16"):
-        return _wide_gray(image, name, notes)
+        return _wide_gray(image, name, notes, manner)
     if mode == "CMYK" or mode == "LAB":
         image = _to_srgb(image, notes)
     elif mode in ("YCbCr", "HSV"):
@@ -45,18 +47,22 @@ def planes(image: Image.Image, name: str, notes: list[str]) -> tuple[Array, Arra
     return pixels, alpha
 
 
-def _wide_gray(image: Image.Image, name: str, notes: list[str]) -> tuple[Array, Array | None]:
+def _wide_gray(image: Image.Image, name: str, notes: list[str], manner: Samples) -> tuple[Array, Array | None]:
     samples = np.asarray(image)
+    if manner.white > 2**31:
+        samples = samples.view(np.uint32)  # Pillow has no unsigned samples of 32 bits
     low, high = samples.min(), samples.max()
-    top = 65535 if image.mode != "F" else 255
+    top = manner.white if image.mode != "F" else 255
     if not (low >= 0 and high <= top):  # negated, so that NaN is refused too
         raise BadImage(f"{name}: samples from {low} to {high} in mode {image.mode}, which must be 0 to {top}")
     if image.mode == "F":
         notes.append("float samples were rounded to 8 bits" + (", scaled by 255" if high <= 1 else ""))
         gray = np.floor(samples * (255 if high <= 1 else 1) + 0.5)
     else:
-        notes.append("16-bit samples were reduced to 8 bits")
-        gray = (samples.astype(np.uint32) + 128) // 257  # 65535 = 255 * 257, so this rounds to nearest, without ties
+        notes.append(f"{top.bit_length()}-bit samples were reduced to 8 bits")
+        gray = (samples.astype(np.uint64) * 255 + top // 2) // top  # to nearest, without ties, since `top` is odd
+    if manner.inverted:
+        gray = 255 - gray
     key = image.info.get("transparency")
     alpha = np.where(samples == key, 0, 255) if isinstance(key, int) else None
     return whole(gray)[:, :, None], alpha if alpha is None else whole(alpha)

@@ -1,4 +1,4 @@
-"""The metadata of a Pillow image: EXIF with its orientation, XMP, and the colour profile.
+"""The metadata of a Pillow image: EXIF with its orientation, and XMP.
 
 Under `reader`, after `colour`. `writer` and `pillow` use its prefix of EXIF too.
 """
@@ -81,17 +81,3 @@ def _with_orientation_1(exif: bytes) -> bytes:
             upright = struct.pack(order + "HHIHH", _ORIENTATION, 3, 1, 1, 0)  # tag, type SHORT, count 1, value 1
             exif = exif[:entry] + upright + exif[entry + 12 :]
     return exif
-
-
-def profile(image: Image.Image, channels: int, notes: list[str]) -> bytes | None:
-    """The ICC profile if it fits this number of channels, else None, with a line in `notes`.
-
-    Bytes 16 to 19 of a profile name its colour space. The profile of a CMYK or LAB image is never kept.
-    """
-    icc = image.info.get("icc_profile")
-    if not isinstance(icc, bytes) or not icc or image.mode in ("CMYK", "LAB"):
-        return None
-    if icc[16:20] != (b"GRAY" if channels == 1 else b"RGB "):
-        notes.append("a colour profile that does not fit the pixels was dropped")
-        return None
-    return icc

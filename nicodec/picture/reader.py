@@ -1,6 +1,7 @@
 """Files, Pillow images and arrays -> `Picture`, the first step of encoding.
 
-Above `colour` and `metadata`, before `codec`. Its result has 8-bit planes and a few blobs of metadata.
+Above `kinds`, `colour`, `profiles` and `metadata`, before `codec`. Its result has 8-bit planes and a few blobs of
+metadata.
 """
 
 import io
@@ -14,14 +15,14 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from nicodec.errors import BadImage, LimitExceeded, NicError, one_line, warn
-from nicodec.picture import Picture, Samples, Source, colour, eight, metadata
+from nicodec.picture import Picture, Samples, Source, colour, damage, eight, kinds, libtiff, metadata, profiles, tiffs
+from nicodec.picture.declared import declared
 from nicodec.storage.files import shown
 
 MAX_STREAM_BYTES = 1 << 30
 """The most bytes that are read from a stream, or from a path that cannot seek, such as a pipe."""
 
 REDUCED = "16-bit samples were reduced to 8 bits"
-_VECTOR_FORMATS = frozenset({"EPS", "WMF"})  # Pillow gives these to another program or to the system
 
 
 def read(source: Source, *, strip: bool = False, deep: bool = False) -> Picture:
@@ -33,13 +34,15 @@ def read(source: Source, *, strip: bool = False, deep: bool = False) -> Picture:
     give samples of 16 bits as they are, from arrays, gray images, PNG and TIFF; else all come in 8 bits.
 
     The EXIF orientation is applied. Gray stays one channel. Alpha and 8-bit samples of gray, RGB and palettes are
-    exact. Each other conversion has a line in `notes`:
-    16-bit samples, and all of mode I (0 to 65535), are rounded to 8 bits. Those that Pillow reads as 8-bit RGB are cut
-    off to 8 bits, not rounded. Floats run from 0 to 255, or from 0 to 1 if none is above 1. CMYK becomes sRGB through
-    its colour profile, if it has one. LAB, YCbCr and HSV become RGB. Of several frames the first is taken.
+    exact. Each other conversion has a line in `notes`, and so has damage that a decoder passes over:
+    12-, 16- and 32-bit samples, and all of mode I (0 to 65535), are rounded to 8 bits. Those that Pillow reads as 8-bit
+    RGB are cut off to 8 bits, not rounded. Floats run from 0 to 255, or from 0 to 1 if none is above 1. CMYK becomes
+    sRGB through its colour profile, if it has one. LAB, YCbCr and HSV become RGB. Of several frames the first is taken.
+    What a file says of its colours beside a profile becomes a profile. Raw files of cameras are developed.
 
-    Raises BadImage, naming the path, for a source that is missing, damaged, not a picture, empty, or out of these
-    ranges. Raises LimitExceeded beyond Pillow's limit of pixels or `MAX_STREAM_BYTES`.
+    Raises BadImage, naming the path, for a source that is missing, damaged, not a picture, empty, HDR, of signed
+    samples, or out of these ranges. Raises MissingExtra for a kind that needs an extra. Raises LimitExceeded beyond
+    Pillow's limit of pixels or `MAX_STREAM_BYTES`.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source, deep)
@@ -50,7 +53,7 @@ def read(source: Source, *, strip: bool = False, deep: bool = False) -> Picture:
     name = "the image"
     with _failures_name(name):
         if isinstance(source, Image.Image):
-            return _from_pil(source, name, strip, deep)
+            return _from_pil(source, name, strip, deep, [])
         if isinstance(source, bytes | bytearray | memoryview):
             return _from_file(io.BytesIO(source), name, strip, deep)
         if hasattr(source, "read"):
@@ -110,52 +113,61 @@ def _from_array(array: npt.NDArray[Any], deep: bool) -> Picture:
 
 
 def _from_file(file: BinaryIO, name: str, strip: bool, deep: bool) -> Picture:
-    with Image.open(file) as image:
-        if image.format in _VECTOR_FORMATS:
-            raise BadImage(f"{name}: a drawing, not a picture of pixels")
+    notes: list[str] = []
+    sound = damage.mended(file, name, notes)
+    with kinds.opened(sound, name, notes) as image:
         frames = getattr(image, "n_frames", 1)
-        return _from_pil(image, name, strip, deep, frames, file)
+        if frames > 1:
+            notes.append(f"only the first of {frames} frames was coded")
+        return _from_pil(image, name, strip, deep, notes, sound)
 
 
 def _from_pil(
-    image: Image.Image, name: str, strip: bool, wanted_deep: bool, frames: int = 1, file: BinaryIO | None = None
+    image: Image.Image, name: str, strip: bool, wanted_deep: bool, notes: list[str], file: BinaryIO | None = None
 ) -> Picture:
     if 0 in image.size:
         raise BadImage(f"{name}: has no pixels")
-    deep = _has_deep_samples(image)  # known only before it is loaded, as is the turn that Pillow makes of a TIFF
-    turn = metadata.turn(image)
+    # Known only before the image is loaded, as is the turn that Pillow makes of a TIFF.
+    deep, turn = _has_deep_samples(image), metadata.turn(image)
     gray_read_as_rgb = _raw_mode(image).startswith("LA;16")
-    image.load()
+    said = declared(image, name, notes)
+    manner = tiffs.samples(getattr(image, "tag_v2", None), name)
+    damage.seen(image, name, notes)
+    with libtiff.listened(notes):
+        image.load()
 
-    notes: list[str] = []
-    if frames > 1:
-        notes.append(f"only the first of {frames} frames was coded")
-    found = _deep_planes(image, file, turn) if wanted_deep and (deep or image.mode.startswith("I;16")) else None
+    found = None
+    if wanted_deep and (deep or image.mode.startswith("I;16")) and manner.white == 65535:
+        found = _deep_planes(image, file, turn, inverted=manner.inverted)
     if found is None and deep and image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         notes.append(REDUCED)
         if isinstance(key := image.info.get("transparency"), tuple):
             image = image.copy()  # the caller's image stays unchanged
             image.info["transparency"] = tuple(value >> 8 for value in key)
-    pixels, alpha = found or colour.planes(image, name, notes)
+    pixels, alpha = found or colour.planes(image, name, notes, manner)
     if found is None and gray_read_as_rgb:
         pixels = pixels[:, :, :1]
 
     pixels, alpha, exif, xmp = metadata.upright(image, pixels, alpha, notes)
-    icc = None if strip else metadata.profile(image, pixels.shape[2], notes)
+    icc = None if strip else profiles.incoming(image, said, pixels.shape[2], notes)
     if strip:
         exif = xmp = None
     alpha = alpha if alpha is None else np.ascontiguousarray(alpha)
     return Picture(np.ascontiguousarray(pixels), alpha, icc, exif, xmp, tuple(notes))
 
 
-def _deep_planes(image: Image.Image, file: BinaryIO | None, turn: object) -> tuple[Samples, Samples | None] | None:
-    """As `deep.planes`, turned as Pillow turned the image."""
+def _deep_planes(
+    image: Image.Image, file: BinaryIO | None, turn: object, *, inverted: bool
+) -> tuple[Samples, Samples | None] | None:
+    """As `deep.planes`, turned as Pillow turned the image. inverted: in a gray picture 0 is white."""
     from nicodec.picture import deep as room  # only here: its libraries take a while to load
 
     found = room.planes(image, file)
-    if found is None or image.mode.startswith("I"):
-        return found
+    if found is None:
+        return None
     pixels, alpha = found
+    if image.mode.startswith("I"):
+        return (np.uint16(65535) - pixels if inverted else pixels), alpha
     return metadata.turned(pixels, turn), alpha if alpha is None else metadata.turned(alpha, turn)
 
 

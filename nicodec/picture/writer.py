@@ -11,8 +11,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from nicodec.errors import BadImage, one_line
-from nicodec.picture import Array, Depth, Picture, Samples, at_depth, depth_of, eight
+from nicodec.errors import BadImage, one_line, warn
+from nicodec.extras import is_installed
+from nicodec.picture import Array, Depth, Picture, Samples, at_depth, depth_of, eight, kinds, profiles
 from nicodec.picture.metadata import EXIF_PREFIX
 from nicodec.storage.files import atomic_write, shown
 
@@ -109,13 +110,19 @@ _SUFFIXES = {
     ".tif": "TIFF", ".tiff": "TIFF", ".jp2": "JPEG2000", ".bmp": "BMP",
     ".ppm": "PPM", ".pgm": "PPM", ".tga": "TGA", ".npy": "NPY",
 }  # fmt: skip
-# Suffixes of pictures that are read and not written.
-_READ_TOO = {".gif", ".jpe", ".jfif", ".jxl", ".j2k", ".jpx", ".pbm", ".pnm", ".qoi"}
+# Suffixes of pictures that are read and not written, with and without extras.
+_READ_TOO = {
+    ".apng", ".dds", ".dib", ".gif", ".heic", ".heif", ".hif", ".icb", ".ico", ".j2c", ".j2k", ".jfif", ".jpc", ".jpe",
+    ".jpf", ".jpx", ".jxl", ".mpo", ".pbm", ".pcx", ".pfm", ".pnm", ".psd", ".qoi", ".ras", ".sgi", ".vda", ".vst",
+}  # fmt: skip
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file in a folder is taken as a picture, by its suffix."""
-    return os.path.splitext(name)[1].lower() in _SUFFIXES.keys() - {".npy"} | _READ_TOO
+    """Whether a file in a folder is taken as a picture, by its suffix. Raw files are, where they can be developed."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix in kinds.RAW_SUFFIXES:
+        return is_installed("rawpy")
+    return suffix in _SUFFIXES.keys() - {".npy"} | _READ_TOO
 
 
 def write(
@@ -156,6 +163,8 @@ def encoded(
     buffer = io.BytesIO()
     kind = _format(name, format, path)
     if kind == "NPY":
+        if image.info.get("icc_profile"):
+            warn("the colour profile of the samples was left out, because an array holds none")
         np.save(buffer, np.asarray(image), allow_pickle=False)
     else:
         _save(image, buffer, kind, name, quality)
@@ -185,6 +194,7 @@ def encoded_deep(picture: Picture, format: str | None = None, path: str | os.Pat
 
 def _save(image: Image.Image, encoded: BinaryIO, kind: str, name: str, quality: int | None) -> None:
     options, keys = _WRITERS[kind]
+    image = profiles.outgoing(image, kind, held="icc_profile" in keys)
     if quality is not None and kind in _LOSSY:
         options = options | {"quality": quality, "lossless": False}
     options = options | {key: image.info[key] for key in keys if image.info.get(key)}

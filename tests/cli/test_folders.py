@@ -87,11 +87,11 @@ def test_sources_of_one_name_and_one_suffix_are_still_refused(run: Run, folder: 
 
 
 def test_files_of_other_kinds_are_counted(run: Run, folder: Path) -> None:
-    for name in ("a.heic", "b.HEIC", "sub/c.heic", "d.dng", "e.dng", "notes", "old.nic", ".hidden", "._p.png"):
+    for name in ("a.mov", "b.MOV", "sub/c.mov", "d.txt", "e.txt", "notes", "old.nic", ".hidden", "._p.png"):
         Path("in", name).touch()
     code, _, said = run("encode", "in", "out", *TINY)
     assert code == 0
-    assert said.splitlines()[0] == "6 files of other kinds were left: 3 .heic, 2 .dng, 1 without suffix"
+    assert said.splitlines()[0] == "6 files of other kinds were left: 3 .mov, 2 .txt, 1 without suffix"
     assert made("out") == ["p.nic", "sub/q.nic"]
     assert "other kinds" not in run("encode", "in", "more", *TINY, "--quiet")[2]
     Path("more/a.xmp").touch()
