@@ -91,13 +91,14 @@ class Codec:
         container.check_size(width, height, max_pixels)
         wish = Wish.of(height * width, quality, target_bytes, target_bpp, target_psnr, lossless)
         refining.check(effort)
+        without_loss = partial(exact.coded, picture, self.threads or cores(), strip=strip)
         if wish.lossless:
-            return Encoded.of(exact.coded(picture, self.threads or cores(), strip=strip), checked=check)
+            return Encoded.of(without_loss(), checked=check)
         psnr, code_at = partial(self.psnr, picture), partial(self._code, picture, strip, check)
         code = self._effort.coder(code_at, psnr, eight(picture.pixels), effort, progress)
-        made = targets.meet(wish, code, psnr, height * width)
+        made = targets.meet(wish, code, psnr, height * width, without_loss)
         if wish.lossless is None:
-            made = exact.cheaper(picture, made, psnr, self.threads or cores(), strip=strip, most=wish.most)
+            made = exact.cheaper(picture.pixels, made, psnr, without_loss, most=wish.most)
         return Encoded.of(made, checked=check)
 
     @in_turn

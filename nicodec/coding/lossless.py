@@ -49,16 +49,18 @@ def coded(picture: Picture, threads: int, *, strip: bool) -> Coded:
 
 
 def cheaper(
-    picture: Picture, lossy: Coded, psnr: Callable[[File], float], threads: int, *, strip: bool, most: float | None
+    pixels: Samples, lossy: Coded, psnr: Callable[[File], float], exact: Callable[[], Coded], *, most: float | None
 ) -> Coded:
     """The lossless file if it costs less than the lossy one, in bits + lambda * squared error; else the lossy one.
 
-    psnr: of a file, in dB. most: the bytes that the file may have.
+    psnr: of a file, in dB. exact: makes the lossless file. most: the bytes that the file may have.
     """
-    size, pixels = lossy.file.size, picture.pixels
+    if lossy.seen is None:
+        return lossy  # it is lossless already
+    size = lossy.file.size
     if _told(pixels) > WORTH * size:
         return lossy
-    made = coded(picture, threads, strip=strip)
+    made = exact()
     if made.file.size > (min(WORTH * size, most) if most else WORTH * size):
         return lossy
     if made.file.size <= size:

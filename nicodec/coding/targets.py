@@ -142,11 +142,14 @@ def crossing(value: Callable[[int], float], at: float, highest: int, *, reach: b
     return search(value, wanted, highest)[0]
 
 
-def meet(wish: Wish, code: Callable[[int], Coded], psnr: Callable[[File], float], pixels: int) -> Coded:
+def meet(
+    wish: Wish, code: Callable[[int], Coded], psnr: Callable[[File], float], pixels: int, exact: Callable[[], Coded]
+) -> Coded:
     """The trial at the wanted quality, or at the one that meets a target.
 
     If none does, it is the nearest that keeps to the target, with a warning. code: quality in hundredths -> a trial.
-    psnr: of a file, in dB. pixels: those of the picture. Raises TargetMissed if no quality keeps to the target.
+    psnr: of a file, in dB. pixels: those of the picture. exact: makes the lossless file, which may keep to a size where
+    no quality does. Raises TargetMissed if nothing keeps to the target.
     """
     wanted = wish.target
     if wanted is None:
@@ -168,6 +171,8 @@ def meet(wish: Wish, code: Callable[[int], Coded], psnr: Callable[[File], float]
         text, kept = f"{value:.2f} dB", value >= wanted.low
     text += f", at quality {q / 100:g}"
     if not kept:
+        if wish.most is not None and wish.lossless is None and (whole := exact()).file.size <= wish.most:
+            return whole
         raise TargetMissed(f"no quality keeps to the target; the nearest is {text}")
     if wanted.size and q == BEST:
         most = math.exp(wanted.high)

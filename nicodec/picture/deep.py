@@ -85,7 +85,10 @@ def encoded(picture: Picture, plain: bytes, kind: str) -> bytes:
 
     kind: "PNG" or "TIFF". plain: the PNG of one pixel with the metadata of the picture, from the writer of PNG files.
     """
-    samples = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
+    pixels = picture.pixels
+    if kind == "TIFF" and picture.alpha is not None and pixels.shape[2] == 1:
+        pixels = pixels.repeat(3, axis=2)  # as Pillow does, which reads no TIFF of gray with alpha
+    samples = pixels if picture.alpha is None else np.dstack([pixels, picture.alpha])
     return _with_samples(plain, samples) if kind == "PNG" else _tiff_of(picture, samples)
 
 
@@ -110,7 +113,7 @@ def _with_samples(plain: bytes, samples: Samples) -> bytes:
 
 
 def _tiff_of(picture: Picture, samples: Samples) -> bytes:
-    buffer, gray = io.BytesIO(), picture.pixels.shape[2] == 1
+    buffer, gray = io.BytesIO(), samples.shape[2] == 1
     tifffile.imwrite(
         buffer,
         samples[:, :, 0] if samples.shape[2] == 1 else samples,

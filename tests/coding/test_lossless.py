@@ -1,0 +1,191 @@
+"""Lossless files: every sample comes back, whole and in parts; and they are made where they cost less."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.random import default_rng
+
+import nicodec
+from nicodec.bitstream import container
+from nicodec.bitstream.container import Chunk, Kind
+from nicodec.codec import Codec
+from nicodec.coding import lossless, quantize
+from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, NicError, TargetMissed
+from nicodec.picture import Picture, vp8l
+
+Pixels = npt.NDArray[Any]
+
+
+@pytest.fixture(scope="module")
+def codec() -> Codec:
+    return Codec("photo-fast", threads=1)
+
+
+def drawing(height: int, width: int, channels: int = 3) -> Pixels:
+    """Bars and a frame in few colours."""
+    i, j, c = np.ogrid[:height, :width, :channels]
+    bars = (j // 9 % 3 * 100 + 20 * c) * (i % 17 > 3)
+    return np.asarray(bars, np.uint8)
+
+
+def photograph(height: int = 200, width: int = 300) -> Pixels:
+    """Slopes with grain, as of a camera."""
+    i, j, c = np.ogrid[:height, :width, :3]
+    slopes = 110 + 60 * np.sin(i / 31 + c) + 50 * np.cos(j / 47)
+    return np.clip(slopes + default_rng(0).normal(0, 4, slopes.shape), 0, 255).astype(np.uint8)
+
+
+def random(shape: tuple[int, ...], dtype: type) -> Pixels:
+    return default_rng(1).integers(0, np.iinfo(dtype).max + 1, shape).astype(dtype)
+
+
+# What comes back
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 70), (70, 5, 1), (33, 40, 2), (64, 64, 3), (20, 1100, 4)])
+def test_every_sample_comes_back(codec: Codec, shape: tuple[int, ...], dtype: type) -> None:
+    pixels = random(shape, dtype)
+    data = codec.encode(pixels, quality="lossless")
+    assert data.lossless
+    assert np.array_equal(codec.decode(data, dtype=dtype).reshape(shape), pixels)
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 40), st.integers(1, 40), st.sampled_from([1, 2, 3, 4]), st.integers(0, 10**6))
+def test_every_small_picture_comes_back(codec: Codec, height: int, width: int, channels: int, seed: int) -> None:
+    few = default_rng(seed).integers(0, 3, (height, width, channels)).astype(np.uint8) * np.uint8(100)
+    assert np.array_equal(codec.decode(codec.encode(few, lossless=True), dtype=np.uint8).reshape(few.shape), few)
+
+
+def test_samples_under_alpha_0_are_kept(codec: Codec) -> None:
+    pixels = random((40, 40, 4), np.uint8)
+    pixels[10:30, 10:30, 3] = 0
+    assert np.array_equal(codec.decode(codec.encode(pixels, lossless=True)), pixels)
+
+
+def test_a_region_and_a_preview_are_those_of_the_picture(codec: Codec) -> None:
+    pixels = drawing(1300, 1100)
+    data = codec.encode(pixels, lossless=True)
+    assert nicodec.info(data).tiles == (2, 2)
+    for x, y, width, height in ((0, 0, 1100, 1300), (1000, 1010, 60, 40), (1099, 1299, 1, 1)):
+        part = codec.decode(data, region=(x, y, width, height))
+        assert np.array_equal(part, pixels[y : y + height, x : x + width])
+    small = np.asarray(codec.decode(data, scale=1 / 8)).astype(float)
+    means = pixels[:1296, :1096].reshape(162, 8, 137, 8, 3).mean((1, 3))
+    assert small.shape == (163, 138, 3)
+    assert np.abs(small[:162, :137] - means).max() <= 1
+
+
+def test_a_lossless_file_names_no_model(codec: Codec) -> None:
+    data = codec.encode(drawing(30, 40), lossless=True)
+    found = nicodec.info(data)
+    assert (found.lossless, found.model, found.model_id) == (True, None, "00" * 8)
+    assert data == nicodec.encode(drawing(30, 40), lossless=True, model="photo")
+    assert np.array_equal(nicodec.decode(data), drawing(30, 40))
+    assert np.array_equal(nicodec.decode(data, model="photo-fast"), drawing(30, 40))
+
+
+def test_metadata_and_alpha_travel_beside_it(codec: Codec) -> None:
+    picture = Picture(drawing(20, 30), random((20, 30), np.uint8), exif=b"II*\0\x08\0\0\0\0\0\0\0\0\0")
+    data = codec.encode(picture, lossless=True)
+    assert nicodec.info(data).metadata == ("EXIF",)
+    assert nicodec.info(codec.encode(picture, lossless=True, strip=True)).metadata == ()
+    assert np.array_equal(np.asarray(codec.decode(data))[:, :, 3], picture.alpha)
+
+
+# When it is chosen
+
+
+def test_what_costs_less_without_loss_is_kept_whole(codec: Codec) -> None:
+    for pixels in (drawing(200, 300), np.full((70, 90), 255, np.uint8), random((5, 5, 3), np.uint8)):
+        data = codec.encode(pixels)
+        assert data.lossless
+        assert np.array_equal(codec.decode(data, dtype=np.uint8), pixels)
+        assert not codec.encode(pixels, lossless=False).lossless
+
+
+def test_a_photograph_is_not_tried(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vp8l, "encode", lambda samples: pytest.fail("a photograph was coded twice"))
+    for quality in (0, 50, 100):
+        assert not codec.encode(photograph(), quality=quality).lossless
+
+
+@pytest.mark.parametrize("quality", [0, 30, 60, 90])
+def test_the_choice_is_the_cheaper_in_bits_and_error(codec: Codec, quality: int) -> None:
+    noisy = drawing(60, 80) + random((60, 80, 3), np.uint8) % np.uint8(9)
+    chosen = codec.encode(noisy, quality=quality)
+    exact, lossy = codec.encode(noisy, lossless=True), codec.encode(noisy, quality=quality, lossless=False)
+    error = float(np.square(codec.decode(lossy, dtype=np.uint8).astype(float) - noisy).mean() * 60 * 80)
+    cost = 8 * len(lossy) + quantize.lambda_of(100 * quality) * error
+    assert chosen == (exact if 8 * len(exact) < cost and len(exact) < 2 * len(lossy) else lossy)
+
+
+def test_a_target_is_kept_to(codec: Codec) -> None:
+    pixels = drawing(200, 300)
+    exact = len(codec.encode(pixels, lossless=True))
+    assert codec.encode(pixels, target_bytes=2 * exact).lossless
+    assert codec.encode(pixels, target_psnr=40).lossless
+    assert codec.encode(pixels, target_bytes=exact).lossless  # which no quality keeps to
+    for choice in (None, False):
+        with pytest.raises(TargetMissed):
+            codec.encode(pixels, target_bytes=exact - 1 if choice is None else exact, lossless=choice)
+
+
+def test_impossible_wishes_are_refused(codec: Codec) -> None:
+    for wishes in ({"quality": "lossless", "lossless": False}, {"lossless": True, "target_psnr": 30}):
+        with pytest.raises(NicError, match="exclude"):
+            codec.encode(drawing(8, 8), **wishes)  # type: ignore[arg-type]
+    with pytest.raises(NicError, match="quality"):
+        codec.encode(drawing(8, 8), quality="best")
+
+
+def test_empty_paper_of_any_size_decodes_without_another_limit(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "FREE_LOSSLESS", 2**18)
+    monkeypatch.setattr(container, "PIXELS_PER_BYTE", 3000)
+    paper = np.full((1500, 1500), 255, np.uint8)
+    data = codec.encode(paper, lossless=True)
+    assert nicodec.info(data).tiles == (6, 6)
+    assert np.array_equal(codec.decode(data), paper)
+
+
+# Damage
+
+
+def test_damaged_tiles_are_refused(codec: Codec) -> None:
+    file = container.unpack(codec.encode(drawing(40, 50), lossless=True))
+    payload = file.chunks[0].payload
+    other = vp8l.encode(drawing(40, 51))
+    for wrong in (b"", b"\x2f", payload[:-9], other, b"\x2f" + payload[1:5] + bytes(30)):
+        data = container.pack(file.header, [Chunk(Kind.LOSSLESS, wrong), *file.chunks[1:]])
+        with pytest.raises((BadFile, ChecksumMismatch)):
+            codec.decode(data)
+    with pytest.raises(ChecksumMismatch):
+        codec.decode(container.pack(replace(file.header, symbols_crc=1), file.chunks))
+    deep = container.unpack(codec.encode(random((9, 9), np.uint16), lossless=True))
+    for wrong in (b"", b"\xff" * 4, deep.chunks[0].payload[:-3]):
+        with pytest.raises((BadFile, ChecksumMismatch)):
+            codec.decode(container.pack(deep.header, [Chunk(Kind.LOSSLESS, wrong)]))
+
+
+def test_what_cannot_stand_in_a_lossless_file_is_refused(codec: Codec) -> None:
+    file = container.unpack(codec.encode(drawing(40, 50), lossless=True))
+    with pytest.raises(BadFile, match="names a model"):
+        container.unpack(container.pack(replace(file.header, model=bytes(range(8))), file.chunks))
+    huge = replace(file.header, width=2**20, height=2**10, tile=(2**14, 1))
+    with pytest.raises(LimitExceeded):
+        container.unpack(container.pack(huge, file.chunks))
+
+
+def test_the_estimate_is_below_what_a_drawing_takes_and_about_what_a_photograph_takes() -> None:
+    pixels = photograph()
+    size = lossless.coded(Picture(pixels), 1, strip=False).file.size
+    assert 0.5 * size < lossless._told(pixels) < 1.6 * size
+    assert lossless._told(drawing(400, 400)) == 0
