@@ -107,8 +107,8 @@ def _trials(advance: progress.Advance, several: bool) -> Callable[[float, float]
 class Decode:
     """Decodes .nic files. model: one to use, or None for that of each file; options: of `Codec.decode`.
 
-    format: of the results; None is that of the target's suffix, or PNG. quality: as for `writer.encoded`.
-    Raises what `Codec.decode` raises, and NicError of files.
+    format: of the results; None is that of the target's suffix, or PNG. quality, background: as for
+    `writer.encoded`. Raises what `Codec.decode` raises, and NicError of files.
     """
 
     model: str | None
@@ -117,6 +117,7 @@ class Decode:
     format: str | None
     write: Writing
     quality: int | None = None
+    background: str | None = None
 
     def __call__(self, job: Job) -> Done:
         from nicodec.api import codec_for
@@ -127,7 +128,7 @@ class Decode:
         file = container.unpack(data)
         picture = codec_for(file, self.model, self.threads).decode(file, **self.options)
         path = None if job.target == "-" else job.target
-        made = writer.encoded(picture, self.format, path, quality=self.quality)
+        made = writer.encoded(picture, self.format, path, quality=self.quality, background=self.background)
         self.write(job, made)
         said = f"{picture.width}x{picture.height} {picture.mode}"
         return Done(picture.width, picture.height, len(data), len(made), said, {"mode": picture.mode})
