@@ -26,7 +26,7 @@ from nicodec.errors import NicError
 from nicodec.model import checkpoint, tables
 from nicodec.model.backends import Networks, OnnxNetworks
 from nicodec.model.checkpoint import Checkpoint
-from nicodec.picture import Picture, PilImage, Source, metrics, reader, writer
+from nicodec.picture import Picture, PilImage, Source, invisible, metrics, reader, writer
 from nicodec.storage.files import Data, data_of
 
 
@@ -70,7 +70,7 @@ class Codec:
 
         source: as for `reader.read`, or its `Picture`. quality: 0..100; 50 without a target. One target may take its
         place, in about three encodes. target_bytes, target_bpp: the most bytes, or bits for each pixel, met within 2 %
-        and 1 %. target_psnr: the least dB over samples without alpha, met within 0.1 dB.
+        and 1 %. target_psnr: the least dB over samples that are not under alpha 0, met within 0.1 dB.
         effort: 1..9. From 2 on torch refines the latent by gradient, in steps that double with each effort. The
         result is kept if bits + lambda * squared error fall. progress: takes the share done and the share of the cost
         left, after each such step; with effort 1, after each band of each trial. strip: leave out ICC, EXIF and XMP.
@@ -79,7 +79,7 @@ class Codec:
         Raises BadImage, LimitExceeded, MissingExtra, TargetMissed, or NicError for impossible arguments. Warns of each
         conversion, and of a target that is kept to but not met.
         """
-        picture = reader.taken(source)
+        picture = invisible.filled(reader.taken(source))
         height, width, _ = picture.pixels.shape
         container.check_size(width, height, max_pixels)
         target = targets.target(height * width, size=target_bytes, bpp=target_bpp, psnr=target_psnr)
@@ -96,7 +96,7 @@ class Codec:
         def code(q: int) -> Coded:
             if effort == 1:
                 return code_at(q, told)
-            return self._effort.cheaper(partial(code_at, q), measured, picture.pixels, q, effort, progress)
+            return self._effort.cheaper(partial(code_at, q), measured, picture, q, effort, progress)
 
         if target is None:
             made = code(quantize.quality_index(50 if quality is None else quality))
@@ -115,7 +115,7 @@ class Codec:
         height, width, channels = picture.pixels.shape
         whole = tiles.cells(width, height)
         size, windows = layout.tile_size(whole), self.crew.of(len(layout.windows(whole)))
-        look, bands = Look(picture.pixels, q, self.familiar, everywhere=check), Bands(windows, self.y_tables, size, q)
+        look, bands = Look(picture, q, self.familiar, everywhere=check), Bands(windows, self.y_tables, size, q)
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
         coded: list[Chunk] = []
         rows, ranges = layout.band_rows(whole, size), self.z_tables.ranges(q)
@@ -139,10 +139,10 @@ class Codec:
         return painting.paint(windows, symbols, file, whole._replace(windows=wanted))
 
     def psnr(self, picture: Picture, data: Data | File) -> float:
-        """PSNR in dB of a file's samples, without alpha, against the picture that it was made of."""
+        """PSNR in dB of a file's visible samples against the picture that it was made of."""
         height, width, channels = picture.pixels.shape
         back = np.asarray(self.decode(data, max_pixels=height * width)).reshape(height, width, -1)
-        return metrics.psnr(picture.pixels, back[:, :, :channels])
+        return metrics.psnr(picture.pixels, back[:, :, :channels], picture.alpha)
 
     def decode(
         self,

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from nicodec import extras, nn
 from nicodec.bitstream.entropy import Tables
 from nicodec.errors import NicError
 from nicodec.model.backends import Networks
 from nicodec.model.checkpoint import Checkpoint
+from nicodec.picture import Picture
 
 if TYPE_CHECKING:
     from nicodec.nn.refine import Refinement, Refiner
@@ -46,7 +46,7 @@ class Effort:
         self,
         code: Callable[[Refinement | None], Coded],
         measured: Callable[[Coded], tuple[int, float]],
-        pixels: npt.NDArray[np.uint8],
+        picture: Picture,
         q: int,
         effort: int,
         progress: Callable[[float, float], None] | None,
@@ -54,10 +54,10 @@ class Effort:
         """Code a picture twice, plainly and refined, and give back the file that costs less.
 
         code: makes a file with a refinement of its latent, or without. measured: the bytes of a file, and its PSNR
-        in dB. pixels: (H, W, C). q: quality in hundredths. progress: as for `Codec.encode`.
+        in dB. q: quality in hundredths. progress: as for `Codec.encode`.
         """
         if self._refiner is None:
             self._refiner = nn.load("refine", f"effort={effort}").Refiner(*self._arguments)
         assert self._refiner is not None
-        refinement = self._refiner.picture(pixels, q, effort, progress)
+        refinement = self._refiner.picture(picture, q, effort, progress)
         return min((code(None), code(refinement)), key=lambda made: refinement.cost(*measured(made)))

@@ -24,7 +24,7 @@ class Encoded(bytes):
     """The bytes of a .nic file, and facts about them.
 
     width, height: in pixels. quality: 0..100. worst_cell: the worst cell of 16 x 16 pixels that the encoder looked
-    at; None if no cell was strange. psnr: in dB, over all samples without alpha; None without `check`.
+    at; None if no cell was strange. psnr: in dB, over all samples that are not under alpha 0; None without `check`.
     """
 
     width: int

@@ -23,7 +23,7 @@ from nicodec.bitstream.tiles import Y_CELL, Box
 from nicodec.coding import layout, quantize
 from nicodec.errors import BadModel
 from nicodec.model.checkpoint import Checkpoint
-from nicodec.picture import metrics
+from nicodec.picture import Picture, metrics
 from nicodec.picture.metrics import Cell
 from nicodec.storage.files import shown
 
@@ -83,14 +83,14 @@ class Familiar:
 class Look:
     """The encoder's look at one picture at one quality.
 
-    pixels: uint8 (H, W, C). q: quality in hundredths. everywhere: look at all cells, not only at strange ones.
-    errors: mean squared error of each cell of 16, float64 (rows, columns), NaN where nothing was compared. known:
-    symbols of the tiles that hold strange cells, by number of the tile.
+    picture: samples under alpha 0 do not count. q: quality in hundredths. everywhere: look at all cells, not only at
+    strange ones. errors: mean squared error of each cell of 16, float64 (rows, columns), NaN where nothing was
+    compared. known: symbols of the tiles that hold strange cells, by number of the tile.
     """
 
-    def __init__(self, pixels: npt.NDArray[np.uint8], q: int, familiar: Familiar, *, everywhere: bool = False) -> None:
-        height, width, _ = pixels.shape
-        self.pixels, self.q, self.known = pixels, q, Known()
+    def __init__(self, picture: Picture, q: int, familiar: Familiar, *, everywhere: bool = False) -> None:
+        height, width, _ = picture.pixels.shape
+        self.pixels, self.alpha, self.q, self.known = picture.pixels, picture.alpha, q, Known()
         self.errors = np.full((-(-height // SIDE), -(-width // SIDE)), np.nan)
         self._familiar, self._cells = familiar, tiles.cells(width, height)
         # A picture narrower or lower than a cell is quickly looked at, and is seldom a photograph.
@@ -122,8 +122,10 @@ class Look:
     def see(self, area: Box, painted: npt.NDArray[np.uint8]) -> None:
         """Compare an area of whole cells, in pixels, with its painted samples (h, w, C)."""
         here = area.over(SIDE)
-        ours = self.pixels[area.top : area.bottom, area.left : area.right]
-        self.errors[here.top : here.bottom, here.left : here.right] = metrics.cell_errors(ours, painted)
+        rows, columns = slice(area.top, area.bottom), slice(area.left, area.right)
+        alpha = None if self.alpha is None else self.alpha[rows, columns]
+        found = metrics.cell_errors(self.pixels[rows, columns], painted, alpha)
+        self.errors[here.top : here.bottom, here.left : here.right] = found
 
     def spread(self, reach: int) -> npt.NDArray[np.bool_]:
         """The cells, bool (rows, columns), that are near a bad cell and were not looked at yet.
@@ -156,12 +158,13 @@ class Look:
         mended, saved = np.copy(self.errors), 0.0
         for i, j in np.argwhere(weight * SIDE**2 * np.nan_to_num(self.errors) > ROW_BITS):
             ours = patches.cell(self.pixels, i, j)
-            levels, area = patches.levels_of(ours, steps), ours.shape[0] * ours.shape[1]
+            alpha = None if self.alpha is None else patches.cell(self.alpha, i, j)
+            levels, area = patches.levels_of(ours, steps), ours[:, :, 0].size if alpha is None else (alpha > 0).sum()
             coded, poor = patches.differences(patches.whole(levels)).tobytes(), self.errors[i, j] > self._poor
             rows = {coded[at : at + SIDE] for at in range(0, len(coded), SIDE)}
             if weight * area * self.errors[i, j] < ROW_BITS * len(rows) and not poor:
                 continue
-            error = metrics.cell_errors(ours, patches.samples(levels, steps))[0, 0]
+            error = metrics.cell_errors(ours, patches.samples(levels, steps), alpha)[0, 0]
             gain = weight * area * (self.errors[i, j] - error) - 8 * (len(zlib.compress(coded, 9)) - FRAME)
             if gain > 0 or poor:
                 mended[i, j] = error
@@ -179,10 +182,11 @@ class Look:
 
     @property
     def psnr(self) -> float | None:
-        """PSNR in dB of all samples; None if some were not looked at."""
-        height, width, _ = self.pixels.shape
-        heights, widths = (np.diff([*range(0, n, SIDE), n]) for n in (height, width))
-        error = float(heights @ self.errors @ widths) / (height * width)
+        """PSNR in dB of all visible samples; None if some cells were not looked at."""
+        heights, widths = (np.arange(0, n, SIDE) for n in self.pixels.shape[:2])
+        seen = np.ones(self.pixels.shape[:2], np.bool_) if self.alpha is None else self.alpha > 0
+        pixels = np.add.reduceat(np.add.reduceat(seen, heights, 0, np.int64), widths, 1)
+        error = float((pixels * self.errors).sum()) / max(1, pixels.sum())
         return None if math.isnan(error) else metrics.decibels(error)
 
 
