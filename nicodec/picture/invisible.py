@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nicodec.picture import Array, Picture
 
+# Planes are (C, h, w) here, because NumPy is quick where rows are long.
 Floats = npt.NDArray[np.float32]
 Known = npt.NDArray[np.bool_]
 
@@ -24,7 +25,7 @@ RINGS = 4
 LEVELS = 4
 SIDE = 2**LEVELS
 # Rows of a strip, and the rows around it that bear on it.
-STRIP, HALO = 8 * SIDE, 2 * SIDE
+STRIP, HALO = 16 * SIDE, 2 * SIDE
 # The value of a picture without any visible sample: about the zero of the networks.
 GRAY = 128
 
@@ -50,11 +51,12 @@ def filled(picture: Picture) -> Picture:
             continue
         above, below = max(0, top - HALO), min(height, top + STRIP + HALO)
         levels = _pulled(*_rings(picture.pixels[above:below], alpha[above:below]), LEVELS)
-        found = coarse[above // SIDE : -(-below // SIDE)]
+        found = coarse[:, above // SIDE : -(-below // SIDE)]
         for values, known in levels[-2::-1]:
             found = _over(found, values, known)
-        inside = found[top - above : top - above + len(clear)]
-        pixels[top : top + STRIP][clear] = np.rint(inside[clear]).astype(np.uint8)
+        smooth = np.rint(found[:, top - above : top - above + len(clear)]).astype(np.uint8)
+        for c, plane in enumerate(smooth):
+            np.copyto(pixels[top : top + STRIP, :, c], plane, where=clear)
     return replace(picture, pixels=pixels)
 
 
@@ -65,58 +67,55 @@ def _coarse(pixels: Array, alpha: Array) -> tuple[Floats, Known]:
         for top in range(0, len(alpha), STRIP):
             above, below = max(0, top - SIDE), min(len(alpha), top + STRIP + SIDE)
             values, known = _pulled(*_rings(pixels[above:below], alpha[above:below]), LEVELS)[-1]
-            inside = slice((top - above) // SIDE, (top - above) // SIDE + STRIP // SIDE)
-            yield values[inside], known[inside]
+            inside = slice((top - above) // SIDE, (top - above + STRIP) // SIDE)
+            yield values[:, inside], known[inside]
 
     values, known = zip(*strips(), strict=True)
-    return np.concatenate(values), np.concatenate(known)
+    return np.concatenate(values, axis=1), np.concatenate(known)
 
 
 def _rings(pixels: Array, alpha: Array) -> tuple[Floats, Known]:
-    """The visible samples, float32 (h, w, C), with `RINGS` rings around them; and which samples are known now."""
+    """The visible samples (C, h, w) with `RINGS` rings around them, 0 elsewhere; and which samples are known now."""
     known = alpha > 0
-    values = pixels.astype(np.float32)
-    values[~known] = 0
+    values = pixels.transpose(2, 0, 1).astype(np.float32, order="C")
+    values *= known
+    # One row and one column of nothing on each side spare a check of each neighbour.
+    framed = np.pad(values, ((0, 0), (1, 1), (1, 1)))
+    there = np.pad(known, 1)
+    near = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
     for _ in range(RINGS):
-        if known.all():
-            break
-        counts = _around(known.astype(np.float32)[:, :, None])
-        new = ~known & (counts[:, :, 0] > 0)
-        values[new] = _around(values)[new] / counts[new]
+        wide = there[:, :-2] | there[:, 1:-1] | there[:, 2:]
+        new = ~known & (wide[:-2] | wide[1:-1] | wide[2:])
+        rows, columns = np.nonzero(new)
+        rows, columns = rows + 1, columns + 1
+        counts = sum(there[rows + i, columns + j].astype(np.float32) for i, j in near)
+        framed[:, rows, columns] = sum(framed[:, rows + i, columns + j] for i, j in near) / counts
+        there[rows, columns] = True
         known |= new
-    return values, known
-
-
-def _around(planes: Floats) -> Floats:
-    """The sums of 3 x 3 samples; there is nothing outside."""
-    for axis in (0, 1):
-        whole = planes.swapaxes(0, axis)
-        sums = whole.copy()
-        sums[1:] += whole[:-1]
-        sums[:-1] += whole[1:]
-        planes = sums.swapaxes(0, axis)
-    return planes
+    return framed[:, 1:-1, 1:-1], known
 
 
 def _pulled(values: Floats, known: Known, most: int | None = None) -> list[tuple[Floats, Known]]:
-    """The levels from fine to coarse. A sample is the mean of the known ones among the four below it.
+    """The levels from fine to coarse. A sample is the mean of the known ones among the four below it; else 0.
 
     most: the number of coarser levels; None goes on to a single sample.
     """
     levels = [(values, known)]
     while len(levels) <= most if most is not None else max(known.shape) > 1:
-        counts = _fours(known.astype(np.float32)[:, :, None])
+        counts = _fours(known[None].astype(np.float32))
         values = _fours(values) / np.maximum(counts, 1)
-        known = counts[:, :, 0] > 0
+        known = counts[0] > 0
         levels.append((values, known))
     return levels
 
 
 def _fours(planes: Floats) -> Floats:
     """The sums of 2 x 2 samples; there is nothing beyond an odd side."""
-    height, width, _ = planes.shape
-    planes = np.pad(planes, ((0, height % 2), (0, width % 2), (0, 0)))
-    sums: Floats = planes[::2, ::2] + planes[1::2, ::2] + planes[::2, 1::2] + planes[1::2, 1::2]
+    _, height, width = planes.shape
+    sums = np.zeros((len(planes), -(-height // 2), -(-width // 2)), np.float32)
+    for i, j in np.ndindex(2, 2):
+        part = planes[:, i::2, j::2]
+        sums[:, : part.shape[1], : part.shape[2]] += part
     return sums
 
 
@@ -133,11 +132,21 @@ def _over(coarser: Floats, values: Floats, known: Known) -> Floats:
     """A level whose unknown samples are interpolated between those of the next coarser level."""
     if known.all():
         return values
-    doubled = coarser
-    for axis in (0, 1):
-        near = np.pad(doubled.swapaxes(0, axis), ((1, 1), (0, 0), (0, 0)), mode="edge")
-        middle = near[1:-1] * np.float32(0.75)
-        both = np.stack((middle + near[:-2] * np.float32(0.25), middle + near[2:] * np.float32(0.25)), 1)
-        doubled = both.reshape(-1, *near.shape[1:])[: known.shape[axis]].swapaxes(0, axis)
-    doubled[known] = values[known]
-    return doubled
+    found = _doubled(_doubled(coarser, 1), 2)[:, : known.shape[0], : known.shape[1]]
+    np.copyto(found, values, where=known)
+    return found
+
+
+def _doubled(planes: Floats, axis: int) -> Floats:
+    """Planes of twice the size along an axis, each sample three parts its own and one part its neighbour's."""
+    size = planes.shape[axis]
+    shape = list(planes.shape)
+    shape[axis] = 2 * size
+    made = np.empty(shape, np.float32)
+    own, to = planes.swapaxes(0, axis), made.swapaxes(0, axis)
+    to[::2] = to[1::2] = own * np.float32(0.75)
+    to[2::2] += own[:-1] * np.float32(0.25)
+    to[1:-1:2] += own[1:] * np.float32(0.25)
+    to[:1] += own[:1] * np.float32(0.25)
+    to[-1:] += own[-1:] * np.float32(0.25)
+    return made
