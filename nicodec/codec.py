@@ -129,7 +129,7 @@ class Codec:
         header = Header(width, height, channels, q, size, self.checkpoint.id, bands.crc.value(z))
         file = File(header, [Chunk(Kind.Z, self.z_tables.write(z, q)), *coded])
         look.at(partial(self._painted, file, look.known), windows.reach)  # 4. the look
-        file.chunks.extend(beside.chunks(picture, look.mend(), strip=strip))  # 5. data beside the tiles
+        file.chunks.extend(beside.chunks(picture, look.mend(), look.flats, strip=strip))  # 5. data beside the tiles
         return Coded(file, look)
 
     def _painted(self, file: File, known: Known, wanted: list[Box]) -> Iterator[tuple[Box, painting.Samples]]:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Z, Y, ALPHA, PATCHES, ICC, EXIF, XMP = 1, 2, 3, 4, 0x81, 0x82, 0x83
+Z, Y, ALPHA, PATCHES, FLATS, ICC, EXIF, XMP = 1, 2, 3, 4, 5, 0x81, 0x82, 0x83
 DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "I32": "<i4"}
 
 
@@ -56,7 +56,7 @@ def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
         chunks.append((kind, data[body : body + length]))
         body += length
         require(body <= len(data) and zlib.crc32(chunks[-1][1]) == crc, "a chunk")
-        require(kind in (Z, Y, ALPHA, PATCHES) or kind >= 0x80, "a chunk that must be known and is not")
+        require(kind in (Z, Y, ALPHA, PATCHES, FLATS) or kind >= 0x80, "a chunk that must be known and is not")
     require(body == len(data), "bytes left over")
     kinds, tiles = [kind for kind, _ in chunks], len(tile_grid(head))
     extra = kinds[1 + tiles :]
@@ -101,6 +101,19 @@ def lay_patches(stored: bytes, pixels: Array) -> None:
         place = pixels[16 * i : 16 * i + 16, 16 * j : 16 * j + 16]
         values = np.minimum((510 * patch + data[0]) // (2 * data[0]), 255)
         place[...] = values.transpose(1, 2, 0)[: place.shape[0], : place.shape[1]]
+
+
+def lay_flats(stored: bytes, pixels: Array) -> None:
+    data, (height, width, channels) = inflate(stored), pixels.shape
+    rows, columns = -(-height // 8), -(-width // 8)
+    size = -(-rows * columns // 8)
+    bits = np.unpackbits(np.frombuffer(data[:size], np.uint8))
+    require(bits.any() and not bits[rows * columns :].any(), "bits of flats")
+    require(len(data) == size + int(bits.sum()) * channels, "size of flats")
+    colours = np.cumsum(np.frombuffer(data[size:], np.uint8).reshape(-1, channels).astype(int), axis=0) % 256
+    for number, colour in zip(np.flatnonzero(bits), colours, strict=True):
+        i, j = divmod(int(number), columns)
+        pixels[8 * i : 8 * i + 8, 8 * j : 8 * j + 8] = colour
 
 
 class Model:
@@ -333,4 +346,6 @@ def decode(data: bytes, model: Model) -> Decoded:
     pixels = networks.pixels(networks.latent(z, r), head)
     if PATCHES in extra:
         lay_patches(extra[PATCHES], pixels)
+    if FLATS in extra:
+        lay_flats(extra[FLATS], pixels)
     return Decoded(z, r, pixels, alpha, metadata)

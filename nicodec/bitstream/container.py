@@ -42,6 +42,7 @@ class Kind(IntEnum):
     Y = 2
     ALPHA = 3
     PATCHES = 4
+    FLATS = 5
     ICC = 0x81
     EXIF = 0x82
     XMP = 0x83
@@ -233,7 +234,7 @@ def check_order(header: Header, chunks: list[Chunk]) -> None:
 
 
 def deflate(payload: bytes) -> bytes:
-    """Metadata or patches as stored: a method byte, then the bytes (0) or, if shorter, their zlib stream (1).
+    """Metadata, patches or flats as stored: a method byte, then the bytes (0) or, if shorter, their zlib stream (1).
 
     More than MAX_METADATA bytes are never compressed, because `inflate` would refuse them.
     """

@@ -1,7 +1,7 @@
 """The look: the encoder compares strange cells with the samples that a decoder will paint.
 
 Between `codec` and `bitstream.patches`. The networks have learnt photographs, and may paint strange cells wrongly.
-Cells that come out badly are sent as patches.
+Cells that come out badly are sent as patches. Flat cells need no look: they are sent where they cost little.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.bitstream import anchors, patches, tiles
+from nicodec.bitstream import anchors, container, flats, patches, tiles
 from nicodec.bitstream.container import CELL
 from nicodec.bitstream.crc import Residual
+from nicodec.bitstream.flats import Flats
 from nicodec.bitstream.patches import SIDE, Patches
 from nicodec.bitstream.symbols import Known
 from nicodec.bitstream.tiles import Y_CELL, Box
@@ -41,6 +42,9 @@ BADLY = 4
 SPARSE, FLAT, SHARP, ROUGH = 8, 0.8, 128, 40
 # A cell is strange if its mean square is over STRANGE times the limit that nearly all cells of photographs keep.
 STRANGE = 1.5
+# The mean squared error that a flat cell is taken to have if it is not sent. Its true error is mostly less, but white
+# that is not white is seen, and so is a blot in a saturated colour.
+FLAT_ERROR = 2
 # Bytes of symbols that an encoder keeps for its look, about. It decodes all further ones again.
 KEPT = 2**26
 
@@ -85,12 +89,14 @@ class Look:
 
     picture: samples under alpha 0 do not count. q: quality in hundredths. everywhere: look at all cells, not only at
     strange ones. errors: mean squared error of each cell of 16, float64 (rows, columns), NaN where nothing was
-    compared. known: symbols of the tiles that hold strange cells, by number of the tile.
+    compared. known: symbols of the tiles that hold strange cells, by number of the tile. flats: the flat cells, or None
+    where they cost more than they are worth.
     """
 
     def __init__(self, picture: Picture, q: int, familiar: Familiar, *, everywhere: bool = False) -> None:
         height, width, _ = picture.pixels.shape
         self.pixels, self.alpha, self.q, self.known = picture.pixels, picture.alpha, q, Known()
+        self.flats = worthy(flats.found(self.pixels), q)
         self.errors = np.full((-(-height // SIDE), -(-width // SIDE)), np.nan)
         self._familiar, self._cells = familiar, tiles.cells(width, height)
         # A picture narrower or lower than a cell is quickly looked at, and is seldom a photograph.
@@ -120,7 +126,9 @@ class Look:
             self._strange = self.spread(reach)
 
     def see(self, area: Box, painted: npt.NDArray[np.uint8]) -> None:
-        """Compare an area of whole cells, in pixels, with its painted samples (h, w, C)."""
+        """Compare an area of whole cells, in pixels, with its painted samples (h, w, C), which get the flat cells."""
+        if self.flats is not None:
+            self.flats.lay(painted, area)
         here = area.over(SIDE)
         rows, columns = slice(area.top, area.bottom), slice(area.left, area.right)
         alpha = None if self.alpha is None else self.alpha[rows, columns]
@@ -188,6 +196,14 @@ class Look:
         pixels = np.add.reduceat(np.add.reduceat(seen, heights, 0, np.int64), widths, 1)
         error = float((pixels * self.errors).sum()) / max(1, pixels.sum())
         return None if math.isnan(error) else metrics.decibels(error)
+
+
+def worthy(found: Flats | None, q: int) -> Flats | None:
+    """Flat cells that are worth their bits, in bits + lambda * squared error; else None. q: quality in hundredths."""
+    if found is None:
+        return None
+    worth = quantize.lambda_of(q) * flats.SIDE**2 * FLAT_ERROR * len(found.colours)
+    return found if worth > 8 * (len(flats.encode(found)) + container.CHUNK.size) else None
 
 
 def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.bitstream import patches, tiles
+from nicodec.bitstream import flats, patches, tiles
 from nicodec.bitstream.container import CELL, File, Header, Kind
 from nicodec.bitstream.symbols import Symbols
 from nicodec.bitstream.tiles import Box
@@ -65,10 +65,15 @@ def view(header: Header, region: tuple[int, int, int, int] | None = None, scale:
 def paint(windows: Windows, symbols: Symbols, file: File, wanted: View) -> Iterator[tuple[Box, Samples]]:
     """The samples of each window inside the wanted area, uint8 (h, w, C), with their place in pixels of the view.
 
-    Patches are laid over them. Raises BadFile or LimitExceeded for malformed patches, and as `Symbols` and `Windows`.
+    Patches are laid over them, then flat cells. Raises BadFile or LimitExceeded for malformed ones, and as `Symbols`
+    and `Windows`.
     """
-    header, sent = file.header, file.extra(Kind.PATCHES)
-    laid = None if sent is None else patches.decode(sent, header.width, header.height, header.channels)
+    header = file.header
+    kinds = ((Kind.PATCHES, patches.decode), (Kind.FLATS, flats.decode))
+    sent = ((file.extra(kind), decode) for kind, decode in kinds)
+    laid = [
+        decode(stored, header.width, header.height, header.channels) for stored, decode in sent if stored is not None
+    ]
     render, cell = (Windows.synthesis if wanted.shrink == 1 else Windows.preview), CELL // wanted.shrink
 
     def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:
@@ -80,8 +85,8 @@ def paint(windows: Windows, symbols: Symbols, file: File, wanted: View) -> Itera
         seen, paint = job
         part = seen.cut(wanted.area)
         pixels = quantize.samples(tiles.crop(paint(), seen, part), header.channels)
-        if laid is not None:
-            laid.lay(pixels, part, wanted.shrink)
+        for cells in laid:
+            cells.lay(pixels, part, wanted.shrink)
         return part, pixels
 
     return windows.beside(painted, decoded())
