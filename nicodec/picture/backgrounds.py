@@ -1,18 +1,22 @@
-"""Transparent images -> images without alpha, laid over a colour. Nobody's transparency is dropped in silence.
+"""Transparent images -> images without alpha, laid over a colour or over squares that show what is clear.
 
-Under `writer`, which knows the formats that have no alpha.
+Under `writer`, which knows the formats that have no alpha, and `sheet`.
 """
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
+import numpy as np
 from PIL import Image, ImageColor
 
 from nicodec.errors import BadImage, NicError, warn
 
 Colour: TypeAlias = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
+
+# The grays of the squares that show what is clear; the page of `compare` has the same.
+SQUARES = (240, 200)
 
 
 def colour(text: str) -> Colour:
@@ -46,6 +50,17 @@ def flat(image: Image.Image, background: Colour) -> Image.Image:
     result.paste(with_alpha.convert(result.mode), mask=alpha)
     result.info = {key: value for key, value in with_alpha.info.items() if key != "transparency"}
     return result
+
+
+def checkered(image: Image.Image, side: int = 8) -> Image.Image:
+    """An RGB image: the image over gray squares, as programs show what is clear. side: of a square, in pixels."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    rows, columns = (np.arange(n) // side % 2 for n in (image.height, image.width))
+    squares = Image.fromarray(np.where(rows[:, None] == columns, *SQUARES).astype(np.uint8)).convert("RGB")
+    with_alpha = image.convert("RGBA")
+    squares.paste(with_alpha.convert("RGB"), mask=with_alpha.getchannel("A"))
+    return squares
 
 
 def opaque(image: Image.Image, name: str, format: str) -> Image.Image:
