@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from nicodec import api
 from nicodec.bench import photographs
-from nicodec.bitstream import alpha, container, entropy, patches, tiles
+from nicodec.bitstream import alpha, container, entropy, flats, patches, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.crc import SymbolsCrc
 from nicodec.codec import Codec
@@ -117,6 +117,8 @@ def files(coder: Codec) -> dict[str, bytes]:
     made["patches"] = _with_patches(coded(_scene(52, 75), 40), _scene(75, 52).transpose(1, 0, 2))
     made["patches-deep"] = _with_patches(coded(Picture(deep), 40), _scene(50, 70))
     made["patches-gray"] = _with_patches(coded(_scene(40, 33, 1), 40), np.invert(_scene(40, 33, 1)))
+    made["flats"] = _with_flats(made["patches"], (20, 12))
+    made["flats-gray"] = _with_flats(coded(_scene(40, 33, 1), 40), (0, 0))
     made["escapes"] = _with_escapes(coder, coded(_scene(64, 64), 100))
     made["minor-version"] = _of_a_later_minor(coded(_scene(30, 30), 50))
 
@@ -216,8 +218,21 @@ def _with_patches(data: bytes, shown: Pixels) -> bytes:
     where[-1, -1] = True
     payload = patches.encode(patches.cut(shown, where, 20))
     # The encoder may have sent patches of its own.
-    others = [chunk for chunk in chunks if chunk.kind != Kind.PATCHES]
+    others = [chunk for chunk in chunks if chunk.kind not in (Kind.PATCHES, Kind.FLATS)]
     return container.pack(header, [*others, Chunk(Kind.PATCHES, payload)])
+
+
+def _with_flats(data: bytes, at: tuple[int, int]) -> bytes:
+    """The same file, with flat cells of several colours from this row and column on, and in the last cell."""
+    header, chunks = container.unpack(data)
+    shown = _scene(header.height, header.width, header.channels)
+    for row, column, level in ((0, 0, 0), (8, 0, 255), (8, 8, 100)):
+        shown[at[0] + row :, at[1] + column :][:17, :30] = level
+    shown[-(header.height % 8 or 8) :, -(header.width % 8 or 8) :] = 7
+    found = flats.found(shown)
+    assert found is not None
+    others = [chunk for chunk in chunks if chunk.kind != Kind.FLATS]
+    return container.pack(header, [*others, Chunk(Kind.FLATS, flats.encode(found))])
 
 
 def _packed(coder: Codec, header: Header, z_chunk: Chunk, z: npt.NDArray[np.int8], r: npt.NDArray[np.int16]) -> bytes:

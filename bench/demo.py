@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 import nicodec
 from nicodec.coding import targets
+from nicodec.picture import backgrounds
 
 INK, PAPER, FAINT = "#1b1b1f", "#ffffff", "#6b6b76"
 GAP, ZOOM, WIDEST = 20, 4, 900
@@ -111,7 +112,10 @@ def main() -> None:
     parser.add_argument("--quality", type=float, default=40, help="of the .nic file, 0 to 100")
     options = parser.parse_args()
     path = options.picture or photograph()
-    original = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    upright = ImageOps.exif_transpose(Image.open(path))
+    if upright.has_transparency_data:
+        print("what is transparent lies over white, because JPEG has no alpha")
+    original = backgrounds.flat(upright, (255, 255, 255)).convert("RGB")
 
     start = time.perf_counter()
     data = nicodec.encode(original, quality=options.quality)

@@ -31,7 +31,7 @@ from nicodec.model import checkpoint, tables
 from nicodec.model.backends import Networks, OnnxNetworks
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.parallel.threads import cores
-from nicodec.picture import Depth, Picture, PilImage, Samples, Source, depth_of, eight, metrics, reader, writer
+from nicodec.picture import Depth, Picture, PilImage, Samples, Source, depth_of, invisible, metrics, reader, writer
 from nicodec.storage.files import data_of
 
 
@@ -76,7 +76,7 @@ class Codec:
 
         source: as for `reader.read`, or its `Picture`. quality: 0..100, or "lossless"; 50 without a target. One target
         may take its place, in about three encodes. target_bytes, target_bpp: the most bytes, or bits for each pixel,
-        met within 2 % and 1 %. target_psnr: the least dB over samples without alpha, met within 0.1 dB.
+        met within 2 % and 1 %. target_psnr: the least dB over samples that are not under alpha 0, met within 0.1 dB.
         effort: 1..9. From 2 on torch refines the latent by gradient, in steps that double with each effort. The
         result is kept if bits + lambda * squared error fall. lossless: True keeps all samples as they are; None does
         so where that costs less, in the same measure. progress: takes the share done and the share of the cost left,
@@ -94,8 +94,9 @@ class Codec:
         without_loss = partial(exact.coded, picture, self.threads or cores(), strip=strip)
         if wish.lossless:
             return Encoded.of(without_loss(), checked=check)
-        psnr, code_at = partial(self.psnr, picture), partial(self._code, picture, strip, check)
-        code = self._effort.coder(code_at, psnr, eight(picture.pixels), effort, progress)
+        seen = invisible.filled(picture)
+        psnr, code_at = partial(self.psnr, seen), partial(self._code, seen, strip, check)
+        code = self._effort.coder(code_at, psnr, seen.eight, effort, progress)
         made = targets.meet(wish, code, psnr, height * width, without_loss)
         if wish.lossless is None:
             made = exact.cheaper(picture.pixels, made, psnr, without_loss, most=wish.most)
@@ -107,7 +108,7 @@ class Codec:
         height, width, channels = picture.pixels.shape
         whole = tiles.cells(width, height)
         size, windows = layout.tile_size(whole), self.crew.of(len(layout.windows(whole)))
-        look = Look(eight(picture.pixels), q, self.familiar, everywhere=check)
+        look = Look(picture, q, self.familiar, everywhere=check)
         bands = Bands(windows, self.y_tables, size, q)
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
         coded: list[Chunk] = []
@@ -123,7 +124,7 @@ class Codec:
         header = Header(width, height, channels, depth, q, size, self.checkpoint.id, crc)
         file = File(header, [Chunk(Kind.Z, self.z_tables.write(z, q)), *coded])
         look.at(partial(self._painted, file, look.known), windows.reach)  # 4. the look
-        file.chunks.extend(beside.chunks(picture, look.mend(), strip=strip))  # 5. data beside the tiles
+        file.chunks.extend(beside.chunks(picture, look.mend(), look.flats, strip=strip))  # 5. data beside the tiles
         return Coded(file, look)
 
     def _painted(self, file: File, known: Known, wanted: list[Box]) -> Iterator[tuple[Box, Samples]]:
@@ -133,10 +134,10 @@ class Codec:
         return painting.paint(windows, symbols, file, whole._replace(windows=wanted))
 
     def psnr(self, picture: Picture, data: Nic) -> float:
-        """PSNR in dB of a file's samples, without alpha, against the picture that it was made of."""
+        """PSNR in dB of a file's visible samples against the picture that it was made of."""
         height, width, channels = picture.pixels.shape
         back = self.decode(data, dtype=picture.pixels.dtype, max_pixels=height * width)
-        return metrics.psnr(picture.pixels, back.reshape(height, width, -1)[:, :, :channels])
+        return metrics.psnr(picture.pixels, back.reshape(height, width, -1)[:, :, :channels], picture.alpha)
 
     @overload
     def decode(self, data: Nic, *, region: Region = None, scale: float = 1, max_pixels: Limit = None) -> PilImage: ...

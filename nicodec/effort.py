@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from nicodec import extras, nn
 from nicodec.bitstream.container import CELL, File
@@ -19,6 +18,7 @@ from nicodec.coding.encoded import Coded
 from nicodec.errors import NicError
 from nicodec.model.backends import Networks
 from nicodec.model.checkpoint import Checkpoint
+from nicodec.picture import Picture
 
 if TYPE_CHECKING:
     from nicodec.nn.refine import Refiner
@@ -50,23 +50,23 @@ class Effort:
         self,
         code: Callable[[int, Callable[..., None] | None], Coded],
         psnr: Callable[[File], float],
-        pixels: npt.NDArray[np.uint8],
+        picture: Picture,
         effort: int,
         progress: Progress | None,
     ) -> Callable[[int], Coded]:
         """The function that codes a picture at a quality in hundredths, plainly, or with effort whichever costs less.
 
         code: codes at a quality, and shows each band of its latent to a function, which may change it. psnr: of a
-        file, in dB. pixels: (H, W, C). progress: as for `Codec.encode`.
+        file, in dB. progress: as for `Codec.encode`.
         """
-        height = pixels.shape[0]
+        height = picture.pixels.shape[0]
 
         def told(band: Box, *_: object) -> None:
             if progress is not None:
                 progress(min(1.0, band.bottom * CELL / height), 1.0)
 
         def cheaper(q: int) -> Coded:
-            refinement = self._refiner_for(effort).picture(pixels, q, effort, progress)
+            refinement = self._refiner_for(effort).picture(picture, q, effort, progress)
             tried = code(q, None), code(q, refinement)
             return min(tried, key=lambda made: refinement.cost(made.file.size, psnr(made.file)))
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Array = npt.NDArray[Any]
-Z, Y, ALPHA, PATCHES, LOSSLESS, ICC, EXIF, XMP = 1, 2, 3, 4, 5, 0x81, 0x82, 0x83
+Z, Y, ALPHA, PATCHES, FLATS, LOSSLESS, ICC, EXIF, XMP = 1, 2, 3, 4, 5, 6, 0x81, 0x82, 0x83
 DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "I32": "<i4"}
 
 
@@ -59,7 +59,9 @@ def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
         chunks.append((kind, data[body : body + length]))
         body += length
         require(body <= len(data) and zlib.crc32(chunks[-1][1]) == crc, "a chunk")
-        require(kind in (Z, Y, ALPHA, PATCHES, LOSSLESS) or kind >= 0x80, "a chunk that must be known and is not")
+        require(
+            kind in (Z, Y, ALPHA, PATCHES, FLATS, LOSSLESS) or kind >= 0x80, "a chunk that must be known and is not"
+        )
     require(body == len(data), "bytes left over")
     kinds, tiles = [kind for kind, _ in chunks], len(tile_grid(head))
     lossless = kinds[0] == LOSSLESS
@@ -67,7 +69,8 @@ def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
     extra = kinds[len(coded) :]
     require(kinds[: len(coded)] == coded, "tiles")
     require(extra == sorted(set(extra)) and not {Z, Y, LOSSLESS} & set(extra), "order of chunks")
-    require(not lossless or (PATCHES not in extra and head.model == bytes(8)), "patches or a model of a lossless file")
+    plain = not {PATCHES, FLATS} & set(extra) and head.model == bytes(8)
+    require(not lossless or plain, "patches, flats or a model of a lossless file")
     return head, chunks
 
 
@@ -111,6 +114,19 @@ def lay_patches(stored: bytes, pixels: Array) -> None:
         values = np.minimum((510 * patch + data[0]) // (2 * data[0]), 255)
         values = values * (257 if pixels.dtype == np.uint16 else 1)
         place[...] = values.transpose(1, 2, 0)[: place.shape[0], : place.shape[1]]
+
+
+def lay_flats(stored: bytes, pixels: Array) -> None:
+    data, (height, width, channels) = inflate(stored), pixels.shape
+    rows, columns = -(-height // 8), -(-width // 8)
+    size = -(-rows * columns // 8)
+    bits = np.unpackbits(np.frombuffer(data[:size], np.uint8))
+    require(bits.any() and not bits[rows * columns :].any(), "bits of flats")
+    require(len(data) == size + int(bits.sum()) * channels, "size of flats")
+    colours = np.cumsum(np.frombuffer(data[size:], np.uint8).reshape(-1, channels).astype(int), axis=0) % 256
+    for number, colour in zip(np.flatnonzero(bits), colours, strict=True):
+        i, j = divmod(int(number), columns)
+        pixels[8 * i : 8 * i + 8, 8 * j : 8 * j + 8] = colour
 
 
 class Model:
@@ -378,4 +394,6 @@ def decode(data: bytes, model: Model) -> Decoded:
     pixels = networks.pixels(networks.latent(z, r), head)
     if PATCHES in extra:
         lay_patches(extra[PATCHES], pixels)
+    if FLATS in extra:
+        lay_flats(extra[FLATS], pixels)
     return Decoded(z, r, pixels, alpha, metadata)

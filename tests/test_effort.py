@@ -16,6 +16,7 @@ from PIL import Image
 import nicodec
 from nicodec import Codec, MissingExtra, NicError, nn
 from nicodec.effort import Effort
+from nicodec.picture import Picture
 
 needs_torch = pytest.mark.skipif(find_spec("torch") is None, reason="needs torch")
 
@@ -46,7 +47,7 @@ def test_the_cheaper_file_is_kept_whichever_it_is(monkeypatch: pytest.MonkeyPatc
     for psnr, kept in ((1.0, "plain"), (30.0, "refined"), (20.0, "plain")):
         files = {"plain": (100, 20.0), "refined": (100, psnr)}
         code = lambda refine: "plain" if refine is None else "refined"  # noqa: E731
-        found = effort.cheaper(code, files.__getitem__, np.zeros((1, 1, 3), np.uint8), 50, 2, None)
+        found = effort.cheaper(code, files.__getitem__, Picture(np.zeros((1, 1, 3), np.uint8)), 50, 2, None)
         assert found == kept
     assert made == [given]
 

@@ -10,7 +10,7 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, features
 
 from nicodec.errors import BadModel, ModelNotFound, NicError
-from nicodec.picture import metrics
+from nicodec.picture import invisible, metrics, reader, writer
 
 # The beginning of the name of a row for a further model of nicodec.
 FURTHER = "nicodec:"
@@ -40,6 +40,8 @@ class Coder:
     decode: Callable[[bytes], Image.Image]
     whole: bool = True
     """Whether only whole numbers are settings."""
+    alpha: bool = True
+    """Whether its files hold alpha."""
     missing: str = ""
     """The reason why it cannot run here; empty where it can."""
 
@@ -47,6 +49,15 @@ class Coder:
     def codec(self) -> str:
         """The name by which a user asks for the row; all models of nicodec share one."""
         return self.name.split(":")[0]
+
+    def given(self, image: Image.Image) -> Image.Image:
+        """What its encoder gets of an RGB or RGBA image: where its files have no alpha, only the colours.
+
+        These are made smooth where they are clear, so that no codec pays for what nobody sees.
+        """
+        if self.alpha or image.mode == "RGB":
+            return image
+        return writer.to_pil(replace(invisible.filled(reader.read(image)), alpha=None))
 
     def setting(self, position: float) -> float:
         """The setting at a position from 0 (smallest files) to 1 (largest)."""
@@ -104,7 +115,7 @@ def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) 
         with _set(jxl, "DECODE_THREADS", threads):
             return _open(data, "JXL")
 
-    def reader(kind: str) -> Callable[[bytes], Image.Image]:
+    def opened(kind: str) -> Callable[[bytes], Image.Image]:
         return lambda data: _open(data, kind)
 
     no_avif = "" if avif and features.check("avif") else "this Pillow has no AVIF"
@@ -114,15 +125,16 @@ def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) 
     return [
         Coder(
             "jpeg", "JPEG", "Pillow's default: 4:2:0, baseline, standard Huffman tables",
-            q_jpeg, pillow("JPEG"), reader("JPEG"),
+            q_jpeg, pillow("JPEG"), opened("JPEG"), alpha=False,
         ),
         Coder(
             "jpeg-444", "JPEG 4:4:4", "4:4:4, optimised Huffman tables, progressive",
-            q_jpeg, pillow("JPEG", subsampling="4:4:4", optimize=True, progressive=True), reader("JPEG"),
+            q_jpeg, pillow("JPEG", subsampling="4:4:4", optimize=True, progressive=True), opened("JPEG"),
+            alpha=False,
         ),
         Coder(
             "webp", "WebP", "lossy, method 6",
-            (0, 5, 15, 30, 50, 65, 75, 84, 90, 93, 96), pillow("WEBP", method=6), reader("WEBP"),
+            (0, 5, 15, 30, 50, 65, 75, 84, 90, 93, 96), pillow("WEBP", method=6), opened("WEBP"),
             missing="" if features.check("webp") else "this Pillow has no WebP",
         ),
         Coder(
@@ -137,7 +149,7 @@ def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) 
         ),
         Coder(
             "jpeg2000", "JPEG 2000", "OpenJPEG, 9/7 irreversible, colour transform, one layer",
-            (0.1, 0.15, 0.25, 0.4, 0.6, 0.85, 1.2, 1.6, 2.0, 2.4, 2.8), jpeg2000, reader("JPEG2000"),
+            (0.1, 0.15, 0.25, 0.4, 0.6, 0.85, 1.2, 1.6, 2.0, 2.4, 2.8), jpeg2000, opened("JPEG2000"),
             whole=False, missing="" if features.check("jpg_2000") else "this Pillow has no JPEG 2000",
         ),
         Coder(
@@ -165,7 +177,8 @@ def _save(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
-    return Image.open(io.BytesIO(data), formats=[kind]).convert("RGB")
+    image = Image.open(io.BytesIO(data), formats=[kind])
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
 @contextmanager
@@ -196,7 +209,7 @@ class Point:
     psnr: float
     """dB, RGB; inf where the picture came back unchanged."""
     msssim: float | None
-    """0 to 1; None for a picture that is too small."""
+    """0 to 1; None for a picture that is too small or transparent."""
     worst_psnr: float
     """Of the worst cell of 16 x 16 pixels."""
     worst_x: int
@@ -209,12 +222,14 @@ class Point:
 def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Point:
     """Encode to a real file, decode that file, and compare. The wall times are those of these calls.
 
+    image: RGB, or RGBA: then samples that are not clear are compared, and alpha is coded where files hold it.
     name: of the picture. Raises NicError naming codec and picture where the codec fails, or gives another size or
     mode. Raises ModelNotFound and BadModel unchanged.
     """
+    source = coder.given(image)
     try:
         start = time.perf_counter()
-        data = coder.encode(image, setting)
+        data = coder.encode(source, setting)
         between = time.perf_counter()
         back = coder.decode(data)
         end = time.perf_counter()
@@ -223,15 +238,17 @@ def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Poin
     except Exception as error:  # a codec's library may raise any error; the message must name codec and picture
         kind = type(error) if isinstance(error, NicError) else NicError
         raise kind(f"{name}: {coder.name} at {setting:g} failed: {error}") from error
-    if (back.mode, back.size) != (image.mode, image.size):
+    if (back.mode, back.size) != (source.mode, source.size):
         raise NicError(f"{name}: {coder.name} at {setting:g} gave back {back.mode} {back.size}, not {image.size}")
-    before, after = np.asarray(image), np.asarray(back)
-    worst = metrics.worst_cell(before, after)
+    before, after = np.asarray(image)[:, :, :3], np.asarray(back)[:, :, :3]
+    alpha = np.asarray(image)[:, :, 3] if image.mode == "RGBA" else None
+    worst = metrics.worst_cell(before, after, alpha)
+    similar = alpha is None and min(image.size) >= metrics.MSSSIM_MIN_SIDE
     return Point(
         coder.name, setting, name, len(data),
         bpp=metrics.bpp(len(data), *image.size),
-        psnr=metrics.psnr(before, after),
-        msssim=metrics.msssim(before, after) if min(image.size) >= metrics.MSSSIM_MIN_SIDE else None,
+        psnr=metrics.psnr(before, after, alpha),
+        msssim=metrics.msssim(before, after) if similar else None,
         worst_psnr=worst.psnr, worst_x=worst.x, worst_y=worst.y,
         encode_s=between - start, decode_s=end - between,
     )  # fmt: skip

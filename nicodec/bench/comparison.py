@@ -77,29 +77,29 @@ def load(name: str, data: bytes, model: str | os.PathLike[str] | None = None, th
 def ours(
     original: Version, quality: float = 50, model: str | os.PathLike[str] = "photo", threads: int | None = None
 ) -> Version:
-    """The original through nicodec, without alpha and metadata, so that sizes can be compared.
+    """The original through nicodec, with alpha and without metadata, so that sizes can be compared.
 
     quality: 0..100. model, threads: as for `Codec`. Raises as `Codec`, `Codec.encode` and `Codec.decode`.
     """
     codec = Codec(model, threads=threads)
-    data = codec.encode(_colours(original), quality=quality)
+    data = codec.encode(_plain(original), quality=quality)
     return _made(original, "nicodec", quality, len(data), reader.read(codec.decode(data)))
 
 
 def rivals(original: Version, budget: int, threads: int | None = None) -> Iterator[Version]:
     """The original through each of `RIVALS`, at the highest quality whose file has at most `budget` bytes.
 
-    Alpha and metadata are left out, as in `ours`. If the smallest file of a codec is larger, that file is shown, and
-    its note says so. A codec that this Pillow lacks is left out with a warning.
+    Metadata is left out, as in `ours`, and so is alpha by a codec that has none. If the smallest file of a codec is
+    larger, that file is shown, and its note says so. A codec that this Pillow lacks is left out with a warning.
     """
-    source = writer.to_pil(_colours(original))
+    source = writer.to_pil(_plain(original))
     for coder in coders(threads=threads or os.cpu_count() or 1):
         if coder.name not in RIVALS:
             continue
         if coder.missing:
             warnings.warn(f"{coder.label} was left out: {coder.missing}", stacklevel=2)
             continue
-        quality, data = best_within(partial(coder.encode, source), budget)
+        quality, data = best_within(partial(coder.encode, coder.given(source)), budget)
         version = _made(original, coder.label, quality, len(data), reader.read(data))
         larger = ", its smallest file" if len(data) > budget else ""
         yield replace(version, note=version.note + larger)
@@ -153,13 +153,14 @@ def page(original: Version, candidates: Sequence[Version], region: Region | None
 
     The page holds all its content, and its security policy forbids the network. region: the part that is shown, by
     default the whole; the numbers are always of the whole. Colours are compared as stored. Gray counts as RGB where
-    only one of two pictures is gray. Alpha is shown, not measured. Raises as `area`.
+    only one of two pictures is gray. Where the original is clear, nothing is compared. Raises as `area`.
     """
+    candidates = [replace(c, note=", ".join(filter(None, (c.note, _alpha_note(original, c))))) for c in candidates]
     x, y, columns, rows = area(original, candidates, region)
     height, width = original.picture.pixels.shape[:2]
     window = np.s_[y : y + rows, x : x + columns]
     versions = [original, *candidates]
-    differences = [_difference(*_colours_of_both(original, c, window)) for c in candidates]
+    differences = [_difference(original, c, window) for c in candidates]
     # All maps have one scale, so that they can be compared. The few pixels above it would darken all others.
     scale = max([_LEAST_SCALE, *(math.ceil(np.percentile(d, 99.8)) for d in differences)])
     shots = [_img("picture", _title(version), web.embedded(_crop(version.picture, window))) for version in versions]
@@ -168,7 +169,11 @@ def page(original: Version, candidates: Sequence[Version], region: Region | None
         for version, found in zip(candidates, differences, strict=True)
     ]
     part = "" if region is None else f"Shown are {columns}×{rows} at {x},{y}. The numbers are of the whole. "
-    clear = "Alpha is shown, not measured. " if any(v.picture.alpha is not None for v in versions) else ""
+    clear = any(_seen(v) is not None for v in versions)
+    told = (
+        "What is clear shows gray squares. Only samples that are not clear in the original are compared, and MS-SSIM"
+        " is not told of a transparent original. Bytes of alpha count. "
+    )
     return _fill(
         title=html.escape(_title(original)),
         size=f"{width} × {height}",
@@ -179,19 +184,34 @@ def page(original: Version, candidates: Sequence[Version], region: Region | None
         table="\n".join(_row(i, original, version) for i, version in enumerate(versions)),
         legend=web.heat_map(np.arange(scale + 1, dtype=np.uint8)[None], scale),
         scale=str(scale),
-        notes=part + clear,
+        ground="checkered" if clear else "",
+        notes=part + told * clear,
         version=html.escape(__version__),
     )
 
 
-def _colours(version: Version) -> Picture:
-    return Picture(version.picture.pixels)
+def _seen(version: Version) -> Array | None:
+    """The alpha of a version, None where all of it is opaque."""
+    alpha = version.picture.alpha
+    return None if alpha is None or alpha.min() == 255 else alpha
+
+
+def _plain(version: Version) -> Picture:
+    return Picture(version.picture.pixels, _seen(version))
+
+
+def _alpha_note(original: Version, version: Version) -> str:
+    """What became of the alpha of the original; nothing if it is exact."""
+    wanted, found = _seen(original), _seen(version)
+    if wanted is None or found is None:
+        return "" if wanted is found else "without alpha" if found is None else "transparent"
+    return "" if (off := np.abs(wanted.astype(np.int16) - found).max()) == 0 else f"alpha off by up to {off}"
 
 
 def _made(original: Version, name: str, quality: float, n_bytes: int, decoded: Picture) -> Version:
     """A version that was made here, shown with the colour profile of the original if that fits."""
     fits = decoded.pixels.shape[2] == original.picture.pixels.shape[2]
-    picture = Picture(decoded.pixels, icc=original.picture.icc if fits else None)
+    picture = Picture(decoded.pixels, decoded.alpha, original.picture.icc if fits else None)
     return Version(name, n_bytes, picture, f"quality {quality:g}")
 
 
@@ -203,9 +223,19 @@ def _colours_of_both(a: Version, b: Version, window: tuple[slice, slice]) -> tup
     return first, second
 
 
-def _difference(a: Array, b: Array) -> Array:
-    """The largest difference over the channels, uint8 (H, W)."""
+def _difference(original: Version, version: Version, window: tuple[slice, slice]) -> Array:
+    """The largest difference over the channels, uint8 (H, W): of colours where the original is not clear, and of alpha.
+
+    A version without alpha is no different in it, because all of the map would be.
+    """
+    a, b = _colours_of_both(original, version, window)
     found: Array = (np.maximum(a, b) - np.minimum(a, b)).max(axis=2)
+    wanted, made = _seen(original), _seen(version)
+    if wanted is not None:
+        found[wanted[window] == 0] = 0
+        if made is not None:
+            both = wanted[window], made[window]
+            found = np.maximum(found, np.maximum(*both) - np.minimum(*both))
     return found
 
 
@@ -228,12 +258,12 @@ def _row(index: int, original: Version, version: Version) -> str:
     height, width = original.picture.pixels.shape[:2]
     psnr = worst = msssim = "–"
     if version is not original:
-        pair = _colours_of_both(original, version, np.s_[:, :])
-        psnr, cell = _decibels(metrics.psnr(*pair)), metrics.worst_cell(*pair)
+        pair, alpha = _colours_of_both(original, version, np.s_[:, :]), _seen(original)
+        psnr, cell = _decibels(metrics.psnr(*pair, alpha)), metrics.worst_cell(*pair, alpha)
         worst = _decibels(cell.psnr)
         if math.isfinite(cell.psnr):
             worst += f" <small>at {cell.x},{cell.y}</small>"
-        if min(width, height) >= metrics.MSSSIM_MIN_SIDE:
+        if alpha is None and min(width, height) >= metrics.MSSSIM_MIN_SIDE:
             msssim = f"{metrics.msssim(*pair):.4f}"
     cells = (
         f"{version.n_bytes:,}",

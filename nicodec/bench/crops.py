@@ -42,6 +42,7 @@ def crops(
     images: as for `run`.
     target_bpp: each codec runs at the setting whose file of the whole picture is closest to this rate, 0..24 bits per
         pixel. The labels state the true rate.
+    Transparent pictures are shown over gray squares, and compared where they are not clear.
     side: of the square, in pixels, or less in a smaller picture. The square lies where the picture has most detail.
     codecs: in this order; None for JPEG, AVIF and nicodec. model, further: as for `run`.
 
@@ -60,15 +61,17 @@ def crops(
     found: list[dict[str, Point]] = []
     with progress.bar(len(paths) * len(rows), hidden=not show_progress) as advance:
         for path in paths:
-            original, _ = load(path)
+            original, _ = load(path, alpha=True)
             box = _busiest(original, min(side, *original.size))
             sheet.append([(path.stem.replace("_", " "), original.crop(box))])
             found.append({})
             for row in rows:
                 setting = _nearest_setting(row, original, target_bpp)
                 point = found[-1][row.name] = measure(row, setting, original, path.name)
-                back = row.decode(row.encode(original, setting))
-                sheet[-1].append((f"{row.label}  {point.bpp:.2f} bpp  {point.psnr:.1f} dB", back.crop(box)))
+                back = row.decode(row.encode(row.given(original), setting))
+                without = "" if back.mode == original.mode else ", no alpha"
+                label = f"{row.label}{without}  {point.bpp:.2f} bpp  {point.psnr:.1f} dB"
+                sheet[-1].append((label, back.crop(box)))
                 advance(f"{path.name} {row.name}")
     out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(out, side_by_side(sheet), overwrite=True)
@@ -94,7 +97,7 @@ def _nearest_setting(row: Coder, image: PilImage, target_bpp: float) -> float:
     def rate(step: int) -> float:
         setting = row.setting(step / STEPS)
         if setting not in tried:
-            tried[setting] = math.log(metrics.bpp(len(row.encode(image, setting)), *image.size) / target_bpp)
+            tried[setting] = math.log(metrics.bpp(len(row.encode(row.given(image), setting)), *image.size) / target_bpp)
         return tried[setting]
 
     targets.crossing(rate, 0, STEPS)

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from nicodec import extras
-from nicodec.errors import BadImage, NicError
-from nicodec.picture import Picture, PilImage, reader, whole, writer
+from nicodec.errors import BadImage, NicError, warn
+from nicodec.picture import Picture, PilImage, invisible, reader, whole, writer
 from nicodec.storage.files import read_bytes, shown
 
 _PHOTOGRAPHS = (
@@ -59,14 +59,19 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def load(path: Path) -> tuple[PilImage, str]:
+def load(path: Path, *, alpha: bool = False) -> tuple[PilImage, str]:
     """A picture as plain 8-bit RGB, without metadata, and the SHA-256 of its file.
 
-    Raises BadImage naming the file if it is no picture, or if 8-bit RGB cannot hold it (16 bits, CMYK). Raises
-    LimitExceeded beyond the sizes that `reader.read` takes.
+    alpha: a transparent picture becomes RGBA. Without it alpha is left out, with a warning. Raises BadImage naming the
+    file if it is no picture, or if 8-bit RGB cannot hold it (16 bits, CMYK). Raises LimitExceeded beyond the sizes that
+    `reader.read` takes.
     """
     picture = reader.read(path, strip=True)
     if picture.notes:
         raise BadImage(f"{shown(path)}: {picture.notes[0]}; the benchmark measures 8-bit RGB")
-    rgb = np.broadcast_to(picture.pixels, (*picture.pixels.shape[:2], 3))
-    return writer.to_pil(Picture(whole(rgb))), hashlib.sha256(read_bytes(path)).hexdigest()
+    rgb = whole(np.broadcast_to(picture.pixels, (*picture.pixels.shape[:2], 3)))
+    clear = None if picture.alpha is None or picture.alpha.min() == 255 else picture.alpha
+    if clear is not None and not alpha:
+        warn(f"{shown(path)}: its transparency is left out; the benchmark measures 8-bit RGB")
+        rgb, clear = invisible.filled(Picture(rgb, clear)).pixels, None
+    return writer.to_pil(Picture(rgb, clear)), hashlib.sha256(read_bytes(path)).hexdigest()

@@ -44,7 +44,8 @@ class Kind(IntEnum):
     Y = 2
     ALPHA = 3
     PATCHES = 4
-    LOSSLESS = 5
+    FLATS = 5
+    LOSSLESS = 6
     ICC = 0x81
     EXIF = 0x82
     XMP = 0x83
@@ -243,7 +244,7 @@ def check_order(header: Header, chunks: list[Chunk]) -> None:
     coded = kinds[first : first + tiles] == tiles * [Kind.LOSSLESS if lossless else Kind.Y]
     if not coded or (not lossless and kinds[0] != Kind.Z):
         raise BadFile("the chunks do not match the tile grid")
-    apart = {Kind.Z, Kind.Y, Kind.LOSSLESS} | ({Kind.PATCHES} if lossless else set())
+    apart = {Kind.Z, Kind.Y, Kind.LOSSLESS} | ({Kind.PATCHES, Kind.FLATS} if lossless else set())
     if extra != sorted(set(extra)) or not apart.isdisjoint(extra):
         raise BadFile("the chunks are out of order")
     if lossless and any(header.model):
@@ -251,7 +252,7 @@ def check_order(header: Header, chunks: list[Chunk]) -> None:
 
 
 def deflate(payload: bytes) -> bytes:
-    """Metadata or patches as stored: a method byte, then the bytes (0) or, if shorter, their zlib stream (1).
+    """Metadata, patches or flats as stored: a method byte, then the bytes (0) or, if shorter, their zlib stream (1).
 
     More than MAX_METADATA bytes are never compressed, because `inflate` would refuse them.
     """

@@ -12,6 +12,8 @@ import typer
 
 from nicodec.cli import plan
 from nicodec.cli.options import Force, number
+from nicodec.cli.report import notes
+from nicodec.progress import say
 from nicodec.storage.files import shown
 
 
@@ -63,26 +65,26 @@ def bench(
     for name in ("crops.png",) if crops is not None else ("results.json", "points.csv", "rd.png"):
         plan.check_free(str(out / name), force, folders=True)
     model, *further = models or ["photo"]
-    if crops is not None:
+    with notes() as found:
         try:
-            showing.crops(
-                images or None, out / "crops.png", target_bpp=crops, codecs=codecs, model=model, further=further
-            )
+            if crops is not None:
+                showing.crops(
+                    images or None, out / "crops.png", target_bpp=crops, codecs=codecs, model=model, further=further
+                )
+                typer.echo(shown(out / "crops.png"))
+            else:
+                measured = measuring.run(
+                    images or None,
+                    out,
+                    codecs=codecs or None,
+                    points=points,
+                    model=model,
+                    further=further,
+                    threads=threads,
+                    anchors=anchors,
+                )
+                measured.print(Console())
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
-        typer.echo(shown(out / "crops.png"))
-        return
-    try:
-        report = measuring.run(
-            images or None,
-            out,
-            codecs=codecs or None,
-            points=points,
-            model=model,
-            further=further,
-            threads=threads,
-            anchors=anchors,
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    report.print(Console())
+    for line in found.take():
+        say(line)

@@ -62,6 +62,15 @@ def decode(
             show_default="95",
         ),
     ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            "--background",
+            metavar="COLOUR",
+            help="Lay transparent pictures over this colour of CSS, as white or #rrggbb; JPEG, BMP and PPM need it.",
+            show_default="alpha is kept",
+        ),
+    ] = None,
     region: Region = None,
     preview: Annotated[bool, typer.Option("--preview", help="A small picture, an eighth of the size.")] = False,
     depth: Annotated[
@@ -90,6 +99,7 @@ def decode(
     [dim]
     nicodec decode photo.nic                   photo.png beside it
     nicodec decode photo.nic photo.jpg
+    nicodec decode logo.nic logo.jpg --background white
     nicodec decode archive/ pictures/ --format webp
     nicodec decode photo.nic part.png --region 1000,500,640,480
     nicodec decode archive/ thumbnails/ --preview
@@ -102,8 +112,13 @@ def decode(
     part = None if region is None else region_of(region)
     manner = run.Manner(engine, threads, force, skip_existing, quiet, verbose, as_json, update, preserve)
 
-    from nicodec.picture import writer
+    from nicodec.picture import backgrounds, writer
 
+    try:
+        if background is not None:
+            backgrounds.colour(background)
+    except NicError as error:
+        raise typer.BadParameter(f"--background: {error}") from None
     try:
         suffixes = writer.suffixes(format)
     except NicError as error:
@@ -120,5 +135,6 @@ def decode(
         manner.writing(plan),
         quality_out,
         depth,
+        background,
     )
     raise typer.Exit(run.run(plan, work, "decoded", manner))

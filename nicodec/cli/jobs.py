@@ -109,8 +109,8 @@ def _trials(advance: progress.Advance, several: bool) -> Callable[[float, float]
 class Decode:
     """Decodes .nic files. model: one to use, or None for that of each file; options: of `Codec.decode`.
 
-    format: of the results; None is that of the target's suffix, or PNG. quality: as for `writer.encoded`.
-    Raises what `Codec.decode` raises, and NicError of files.
+    format: of the results; None is that of the target's suffix, or PNG. quality, background: as for
+    `writer.encoded`. Raises what `Codec.decode` raises, and NicError of files.
     """
 
     model: str | None
@@ -120,6 +120,7 @@ class Decode:
     write: Writing
     quality: int | None = None
     depth: int | None = None
+    background: str | None = None
 
     def __call__(self, job: Job) -> Done:
         import numpy as np
@@ -132,12 +133,13 @@ class Decode:
         data = store_of(job.source).read(job.source)
         file = container.unpack(data)
         codec, path = codec_for(file, self.model, self.threads), None if job.target == "-" else job.target
-        if (self.depth or file.header.depth) == 16 and writer.holds_deep(self.format, path):
-            deep = beside.picture(file, codec.decode(file, dtype=np.uint16, **self.options))
-            (height, width), made = deep.pixels.shape[:2], writer.encoded_deep(deep, self.format, path)
+        deep = (self.depth or file.header.depth) == 16 and self.background is None
+        if deep and writer.holds_deep(self.format, path):
+            samples = beside.picture(file, codec.decode(file, dtype=np.uint16, **self.options))
+            (height, width), made = samples.pixels.shape[:2], writer.encoded_deep(samples, self.format, path)
         else:
             picture = codec.decode(file, **self.options)
             width, height = picture.size
-            made = writer.encoded(picture, self.format, path, quality=self.quality)
+            made = writer.encoded(picture, self.format, path, quality=self.quality, background=self.background)
         self.write(job, made)
         return Done(width, height, len(data), len(made), f"{width}x{height} {file.mode}", {"mode": file.mode})

@@ -1,4 +1,4 @@
-"""Alpha, patches and metadata <-> their chunks, exactly.
+"""Alpha, patches, flats and metadata <-> their chunks, exactly.
 
 Between `codec` and `bitstream`. These chunks travel beside the coded colours, last in a file.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nicodec.bitstream import alpha, container, patches
+from nicodec.bitstream import alpha, container, flats, patches
 from nicodec.bitstream.container import Chunk, File, Kind
+from nicodec.bitstream.flats import Flats
 from nicodec.bitstream.patches import Patches
 from nicodec.coding.painting import View
 from nicodec.picture import Picture, Samples, eight, writer
@@ -16,13 +17,15 @@ from nicodec.picture import Picture, Samples, eight, writer
 METADATA = (Kind.ICC, Kind.EXIF, Kind.XMP)
 
 
-def chunks(picture: Picture, mended: Patches | None, *, strip: bool) -> list[Chunk]:
+def chunks(picture: Picture, mended: Patches | None, flat: Flats | None, *, strip: bool) -> list[Chunk]:
     """The chunks after the tiles, in the order of the file. mended: patches. strip: leave out the metadata."""
     sent = []
     if picture.alpha is not None:
         sent.append(Chunk(Kind.ALPHA, alpha.encode(picture.alpha)))
     if mended is not None:
         sent.append(Chunk(Kind.PATCHES, patches.encode(mended)))
+    if flat is not None:
+        sent.append(Chunk(Kind.FLATS, flats.encode(flat)))
     for kind, blob in zip(METADATA, (picture.icc, picture.exif, picture.xmp), strict=True):
         if blob and not strip:
             sent.append(Chunk(kind, container.deflate(blob)))

@@ -26,7 +26,7 @@ class Encoded(bytes):
 
     width, height: in pixels. quality: 0..100. lossless: whether all samples come back as they were. worst_cell: the
     worst cell of 16 x 16 pixels that the encoder looked at; None if no cell was strange. psnr: in dB, over all samples
-    without alpha; None without `check`.
+    that are not under alpha 0; None without `check`.
     """
 
     width: int

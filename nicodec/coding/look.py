@@ -1,7 +1,7 @@
 """The look: the encoder compares strange cells with the samples that a decoder will paint.
 
 Between `codec` and `bitstream.patches`. The networks have learnt photographs, and may paint strange cells wrongly.
-Cells that come out badly are sent as patches.
+Cells that come out badly are sent as patches. Flat cells need no look: they are sent where they cost little.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.bitstream import anchors, patches, tiles
+from nicodec.bitstream import anchors, container, flats, patches, tiles
 from nicodec.bitstream.container import CELL
 from nicodec.bitstream.crc import Residual
+from nicodec.bitstream.flats import Flats
 from nicodec.bitstream.patches import SIDE, Patches
 from nicodec.bitstream.symbols import Known
 from nicodec.bitstream.tiles import Y_CELL, Box
 from nicodec.coding import layout, quantize
 from nicodec.errors import BadModel
 from nicodec.model.checkpoint import Checkpoint
-from nicodec.picture import metrics
+from nicodec.picture import Picture, depth_of, metrics
 from nicodec.picture.metrics import Cell
 from nicodec.storage.files import shown
 
@@ -41,6 +42,9 @@ BADLY = 4
 SPARSE, FLAT, SHARP, ROUGH = 8, 0.8, 128, 40
 # A cell is strange if its mean square is over STRANGE times the limit that nearly all cells of photographs keep.
 STRANGE = 1.5
+# The mean squared error that a flat cell is taken to have if it is not sent. Its true error is mostly less, but white
+# that is not white is seen, and so is a blot in a saturated colour.
+FLAT_ERROR = 2
 # Bytes of symbols that an encoder keeps for its look, about. It decodes all further ones again.
 KEPT = 2**26
 
@@ -83,14 +87,18 @@ class Familiar:
 class Look:
     """The encoder's look at one picture at one quality.
 
-    pixels: uint8 (H, W, C). q: quality in hundredths. everywhere: look at all cells, not only at strange ones.
-    errors: mean squared error of each cell of 16, float64 (rows, columns), NaN where nothing was compared. known:
-    symbols of the tiles that hold strange cells, by number of the tile.
+    picture: samples under alpha 0 do not count. q: quality in hundredths. everywhere: look at all cells, not only at
+    strange ones. errors: mean squared error of each cell of 16, float64 (rows, columns), NaN where nothing was
+    compared. known: symbols of the tiles that hold strange cells, by number of the tile. flats: the flat cells, or None
+    where they cost more than they are worth.
     """
 
-    def __init__(self, pixels: npt.NDArray[np.uint8], q: int, familiar: Familiar, *, everywhere: bool = False) -> None:
-        height, width, _ = pixels.shape
-        self.pixels, self.q, self.known = pixels, q, Known()
+    def __init__(self, picture: Picture, q: int, familiar: Familiar, *, everywhere: bool = False) -> None:
+        height, width, _ = picture.pixels.shape
+        # Cells are compared in 8 bits. In 16 a slow ramp would have flat cells in 8, and would come back in bands.
+        shown, deep = picture.eight, depth_of(picture.pixels) == 16
+        self.pixels, self.alpha, self.q, self.known = shown.pixels, shown.alpha, q, Known()
+        self.flats = None if deep else worthy(flats.found(shown.pixels), q)
         self.errors = np.full((-(-height // SIDE), -(-width // SIDE)), np.nan)
         self._familiar, self._cells = familiar, tiles.cells(width, height)
         # A picture narrower or lower than a cell is quickly looked at, and is seldom a photograph.
@@ -120,10 +128,14 @@ class Look:
             self._strange = self.spread(reach)
 
     def see(self, area: Box, painted: npt.NDArray[np.uint8]) -> None:
-        """Compare an area of whole cells, in pixels, with its painted samples (h, w, C)."""
+        """Compare an area of whole cells, in pixels, with its painted samples (h, w, C), which get the flat cells."""
+        if self.flats is not None:
+            self.flats.lay(painted, area)
         here = area.over(SIDE)
-        ours = self.pixels[area.top : area.bottom, area.left : area.right]
-        self.errors[here.top : here.bottom, here.left : here.right] = metrics.cell_errors(ours, painted)
+        rows, columns = slice(area.top, area.bottom), slice(area.left, area.right)
+        alpha = None if self.alpha is None else self.alpha[rows, columns]
+        found = metrics.cell_errors(self.pixels[rows, columns], painted, alpha)
+        self.errors[here.top : here.bottom, here.left : here.right] = found
 
     def spread(self, reach: int) -> npt.NDArray[np.bool_]:
         """The cells, bool (rows, columns), that are near a bad cell and were not looked at yet.
@@ -156,12 +168,13 @@ class Look:
         mended, saved = np.copy(self.errors), 0.0
         for i, j in np.argwhere(weight * SIDE**2 * np.nan_to_num(self.errors) > ROW_BITS):
             ours = patches.cell(self.pixels, i, j)
-            levels, area = patches.levels_of(ours, steps), ours.shape[0] * ours.shape[1]
+            alpha = None if self.alpha is None else patches.cell(self.alpha, i, j)
+            levels, area = patches.levels_of(ours, steps), ours[:, :, 0].size if alpha is None else (alpha > 0).sum()
             coded, poor = patches.differences(patches.whole(levels)).tobytes(), self.errors[i, j] > self._poor
             rows = {coded[at : at + SIDE] for at in range(0, len(coded), SIDE)}
             if weight * area * self.errors[i, j] < ROW_BITS * len(rows) and not poor:
                 continue
-            error = metrics.cell_errors(ours, patches.samples(levels, steps))[0, 0]
+            error = metrics.cell_errors(ours, patches.samples(levels, steps), alpha)[0, 0]
             gain = weight * area * (self.errors[i, j] - error) - 8 * (len(zlib.compress(coded, 9)) - FRAME)
             if gain > 0 or poor:
                 mended[i, j] = error
@@ -179,11 +192,20 @@ class Look:
 
     @property
     def psnr(self) -> float | None:
-        """PSNR in dB of all samples; None if some were not looked at."""
-        height, width, _ = self.pixels.shape
-        heights, widths = (np.diff([*range(0, n, SIDE), n]) for n in (height, width))
-        error = float(heights @ self.errors @ widths) / (height * width)
+        """PSNR in dB of all visible samples; None if some cells were not looked at."""
+        heights, widths = (np.arange(0, n, SIDE) for n in self.pixels.shape[:2])
+        seen = np.ones(self.pixels.shape[:2], np.bool_) if self.alpha is None else self.alpha > 0
+        pixels = np.add.reduceat(np.add.reduceat(seen, heights, 0, np.int64), widths, 1)
+        error = float((pixels * self.errors).sum()) / max(1, pixels.sum())
         return None if math.isnan(error) else metrics.decibels(error)
+
+
+def worthy(found: Flats | None, q: int) -> Flats | None:
+    """Flat cells that are worth their bits, in bits + lambda * squared error; else None. q: quality in hundredths."""
+    if found is None:
+        return None
+    worth = quantize.lambda_of(q) * flats.SIDE**2 * FLAT_ERROR * len(found.colours)
+    return found if worth > 8 * (len(flats.encode(found)) + container.CHUNK.size) else None
 
 
 def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

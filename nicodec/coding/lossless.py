@@ -100,7 +100,7 @@ def _file(picture: Picture, size: tuple[int, int], threads: int, *, strip: bool)
         crc = zlib.crc32(_little(part), crc)
         chunks.append(Chunk(Kind.LOSSLESS, payload))
     header = Header(width, height, channels, depth_of(picture.pixels), BEST, size, bytes(8), crc)
-    return File(header, [*chunks, *beside.chunks(picture, None, strip=strip)])
+    return File(header, [*chunks, *beside.chunks(picture, None, None, strip=strip)])
 
 
 def paint(file: File, wanted: View, *, check: bool) -> Iterator[tuple[Box, Samples]]:

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.bitstream import patches, tiles
+from nicodec.bitstream import flats, patches, tiles
 from nicodec.bitstream.container import CELL, File, Header, Kind
 from nicodec.bitstream.symbols import Symbols
 from nicodec.bitstream.tiles import Box
@@ -82,11 +82,15 @@ def paint(
 ) -> Iterator[tuple[Box, Samples]]:
     """The samples of each window inside the wanted area, (h, w, C), with their place in pixels of the view.
 
-    Patches are laid over them. check: hold all symbols against their checksum at the end. Raises BadFile or
-    LimitExceeded for malformed patches, and as `Symbols` and `Windows`.
+    Patches are laid over them, then flat cells. check: hold all symbols against their checksum at the end. Raises
+    BadFile or LimitExceeded for malformed ones, and as `Symbols` and `Windows`.
     """
-    header, sent = file.header, file.extra(Kind.PATCHES)
-    laid = None if sent is None else patches.decode(sent, header.width, header.height, header.channels)
+    header = file.header
+    kinds = ((Kind.PATCHES, patches.decode), (Kind.FLATS, flats.decode))
+    sent = ((file.extra(kind), decode) for kind, decode in kinds)
+    laid = [
+        decode(stored, header.width, header.height, header.channels) for stored, decode in sent if stored is not None
+    ]
     full = partial(windows.synthesis, deep=header.depth == 16)
     render, cell = (full if wanted.shrink == 1 else windows.preview), CELL // wanted.shrink
 
@@ -99,8 +103,8 @@ def paint(
         seen, paint = job
         part = seen.cut(wanted.area)
         pixels = quantize.samples(tiles.crop(paint(), seen, part), header.channels, dtype)
-        if laid is not None:
-            laid.lay(pixels, part, wanted.shrink)
+        for cells in laid:
+            cells.lay(pixels, part, wanted.shrink)
         return part, pixels
 
     yield from windows.beside(painted, decoded())

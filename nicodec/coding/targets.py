@@ -23,6 +23,8 @@ TYPICAL_PSNR, PSNR_STEP = 26.0, 1.65e-3
 TYPICAL_RISE = 4.0
 # A file may be under its target by this share, for bytes and for bpp. A picture may be over it by these dB.
 SIZE_TOLERANCE, BPP_TOLERANCE, PSNR_TOLERANCE = 0.02, 0.01, 0.1
+# Stands for infinite dB, with which a search cannot calculate.
+NO_LOSS = 1000.0
 # Secant steps converge in about three. A search that has not after six is not smooth, so its range is halved.
 SECANT_STEPS = 6
 
@@ -159,7 +161,7 @@ def meet(
     def trial(q: int) -> float:
         made = code(q)
         trials[q] = made, made.file.size if wanted.size else psnr(made.file)
-        return math.log(trials[q][1]) if wanted.size else trials[q][1]
+        return math.log(trials[q][1]) if wanted.size else min(trials[q][1], NO_LOSS)
 
     q, hit = search(trial, wanted)
     made, value = trials[q]

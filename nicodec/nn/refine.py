@@ -27,6 +27,7 @@ from nicodec.model.checkpoint import Checkpoint
 from nicodec.nn.layers import bf16_pays, bounded, full, hats
 from nicodec.nn.thaw import model_of
 from nicodec.nn.transforms import phase0
+from nicodec.picture import Picture
 
 # By effort; the first is the plain forward pass.
 STEPS = {1: 0, 2: 10, 3: 20, 4: 40, 5: 80, 6: 160, 7: 320, 8: 640, 9: 1280}
@@ -69,10 +70,10 @@ class Refiner:
         return torch.tensor(array, device=self.device)
 
     def picture(
-        self, pixels: npt.NDArray[np.uint8], q: int, effort: int, progress: Callable[[float, float], None] | None
+        self, picture: Picture, q: int, effort: int, progress: Callable[[float, float], None] | None
     ) -> Refinement:
-        """What refines one picture (H, W, C). q: quality in hundredths. progress: as for `Codec.encode`."""
-        return Refinement(self, pixels, q, STEPS[effort], progress or (lambda done, cost: None))
+        """What refines one picture. q: quality in hundredths. progress: as for `Codec.encode`."""
+        return Refinement(self, picture, q, STEPS[effort], progress or (lambda done, cost: None))
 
 
 class Refinement:
@@ -82,19 +83,14 @@ class Refinement:
     """
 
     def __init__(
-        self,
-        refiner: Refiner,
-        pixels: npt.NDArray[np.uint8],
-        q: int,
-        steps: int,
-        progress: Callable[[float, float], None],
+        self, refiner: Refiner, picture: Picture, q: int, steps: int, progress: Callable[[float, float], None]
     ) -> None:
-        self.refiner, self.pixels, self.q = refiner, pixels, q
+        self.refiner, self.pixels, self.alpha, self.q = refiner, picture.pixels, picture.alpha, q
         self.hat = hats(torch.tensor([q / 100], device=refiner.device))
         self.gain = refiner.model.gain(self.hat)
         self.weight = quantize.lambda_of(q) * 255**2
         self._steps, self._progress = steps, progress
-        whole = tiles.cells(pixels.shape[1], pixels.shape[0])
+        whole = tiles.cells(self.pixels.shape[1], self.pixels.shape[0])
         self._cells = whole.rows * whole.columns
         # Cells that are done, and their cost in bits before and after.
         self._done, self._before, self._after = 0, 0.0, 0.0
@@ -107,7 +103,8 @@ class Refinement:
     def cost(self, size: int, psnr: float) -> float:
         """What a file of this picture costs, in bits: its size in bytes and its error, as PSNR in dB."""
         height, width, _ = self.pixels.shape
-        return 8 * size + self.weight * height * width * float(10 ** (-psnr / 10))
+        visible = height * width if self.alpha is None else np.count_nonzero(self.alpha)
+        return 8 * size + self.weight * visible * float(10 ** (-psnr / 10))
 
     def _refine(self, window: Box, y: Rows, z: npt.NDArray[np.int8]) -> None:
         """Refine a window of cells. The best that is seen is kept, and that may be what was there."""
@@ -132,7 +129,7 @@ class Refinement:
                 if float(cost) < best:
                     best, kept = float(cost), decoded
             done = (self._done + cells * step / self._steps) / self._cells
-            self._progress(done, (self._after + best) / (self._before + before))
+            self._progress(done, (self._after + best) / max(self._before + before, EDGE))
         self._done += cells
         self._before += before
         self._after += best
@@ -178,6 +175,9 @@ class Window:
         top, left, bottom, right = seen.times(STRIDE)
         # Cut off where the picture ends: what is decoded beyond it is of no account.
         self._x = refiner.tensor(picture.pixels[top:bottom, left:right]).float() / 255 - 0.5
+        # Nobody sees what stands under alpha 0.
+        alpha = picture.alpha
+        self._visible = 1 if alpha is None else refiner.tensor(alpha[top:bottom, left:right] > 0)
 
     def cost(self, latent: Tensor, rounded: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Rate and weighted distortion in bits, and the decoded latent. rounded: what makes symbols of r."""
@@ -197,7 +197,7 @@ class Window:
         x = x[: self._x.shape[0], : self._x.shape[1]]
         if self._x.shape[2] == 1:
             x = x.mean(2, keepdim=True)
-        error = (bounded(x, -0.5, 0.5) - self._x).square().mean(2).sum()
+        error = ((bounded(x, -0.5, 0.5) - self._x).square().mean(2) * self._visible).sum()
         return rate + p.weight * error, decoded
 
     def _rate(self, r: Tensor) -> Tensor:

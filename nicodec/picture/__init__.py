@@ -7,7 +7,7 @@ The room between the codec and its users' files, Pillow images and arrays. Elsew
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
@@ -40,6 +40,12 @@ class Picture:
     exif: bytes | None = None
     xmp: bytes | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def eight(self) -> Picture:
+        """The same picture in 8 bits."""
+        alpha = self.alpha if self.alpha is None else eight(self.alpha)
+        return self if depth_of(self.pixels) == 8 else replace(self, pixels=eight(self.pixels), alpha=alpha)
 
 
 def depth_of(samples: Samples) -> int:

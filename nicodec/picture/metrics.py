@@ -36,16 +36,19 @@ _MIN_POINTS = 4  # Bjøntegaard's own method needs four; quoted BD-rates use eig
 _MIN_OVERLAP_DB = 0.5  # an average over a shorter range means nothing
 
 
-def psnr(a: Samples, b: Samples) -> float:
-    """Peak signal-to-noise ratio in dB of two pictures: one mean squared error over all samples.
+def psnr(a: Samples, b: Samples, alpha: Samples | None = None) -> float:
+    """Peak signal-to-noise ratio in dB of two pictures: one mean squared error over all visible samples.
 
-    a, b: both uint8 or both uint16, equal shape (H, W) or (H, W, C), else ValueError. Returns inf where they are equal.
+    a, b: both uint8 or both uint16, equal shape (H, W) or (H, W, C), else ValueError. alpha: (H, W); samples under
+    alpha 0 do not count. Returns inf where the pictures are equal, or nothing is visible.
     """
     _check_pair(a, b, (np.uint8, np.uint16))
     difference = a.astype(np.float32) - b  # squares of 8 bits are at most 65025: exact
     if a.dtype == np.uint16:
         difference /= 257
-    return decibels(float(np.mean(np.square(difference), dtype=np.float64)))
+    if alpha is not None:
+        difference = difference[alpha > 0]
+    return decibels(float(np.mean(np.square(difference), dtype=np.float64)) if difference.size else 0)
 
 
 def decibels(mse: float) -> float:
@@ -53,22 +56,31 @@ def decibels(mse: float) -> float:
     return 10 * math.log10(255**2 / mse) if mse else math.inf
 
 
-def cell_errors(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.float64]:
+def cell_errors(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None
+) -> NDArray[np.float64]:
     """Mean squared error of each cell of 16 x 16 pixels, float64 (rows, columns) of cells.
 
-    The grid starts at the top left. The mean of a cell at the right or bottom edge is over the samples inside the
-    picture. a, b: as for `psnr`. Sums are exact. Only 16 rows of differences are in memory at a time.
+    The grid starts at the top left. The mean of a cell is over its visible samples inside the picture, 0 without any.
+    a, b, alpha: as for `psnr`. Sums are exact. Only 16 rows of differences are in memory at a time.
     """
     _check_pair(a, b)
     height, width = a.shape[:2]
     lefts, tops = np.arange(0, width, CELL_SIDE), np.arange(0, height, CELL_SIDE)
-    samples = np.minimum(width - lefts, CELL_SIDE) * (a.size // (height * width))  # in one row of each cell
+    channels = a.size // (height * width)
+    columns = np.minimum(width - lefts, CELL_SIDE)
     errors = np.empty((len(tops), len(lefts)), np.float64)
     for row, top in enumerate(tops):
         strip = slice(top, top + CELL_SIDE)
         difference = a[strip].astype(np.int32) - b[strip]
-        squares = np.square(difference).reshape(len(difference), width, -1).sum(axis=(0, 2), dtype=np.int64)
-        errors[row] = np.add.reduceat(squares, lefts) / (len(difference) * samples)
+        squares = np.square(difference).reshape(len(difference), width, -1)
+        pixels = len(difference) * columns
+        if alpha is not None:
+            seen = alpha[strip] > 0
+            squares *= seen[:, :, None]
+            pixels = np.maximum(np.add.reduceat(seen.sum(axis=0), lefts), 1)
+        sums = np.add.reduceat(squares.sum(axis=(0, 2), dtype=np.int64), lefts)
+        errors[row] = sums / (pixels * channels)
     return errors
 
 
@@ -80,12 +92,12 @@ class Cell(NamedTuple):
     y: int
 
 
-def worst_cell(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Cell:
+def worst_cell(a: NDArray[np.uint8], b: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None) -> Cell:
     """The cell with the largest of `cell_errors`, the first of equals; its PSNR is inf where the pictures are equal.
 
     A mean over the whole picture hides a small destroyed part; the worst cell shows it.
     """
-    return worst_of(cell_errors(a, b))
+    return worst_of(cell_errors(a, b, alpha))
 
 
 def worst_of(errors: NDArray[np.float64]) -> Cell:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from nicodec.picture import PilImage
+from nicodec.picture import PilImage, backgrounds
 
 INK = "#22262b"
 
@@ -18,8 +18,8 @@ INK = "#22262b"
 def side_by_side(sheet: Sequence[Sequence[tuple[str, PilImage]]], *, panel_width: int = 256) -> bytes:
     """PNG of rows of pictures, each with its label above.
 
-    sheet: rows of (label, RGB image); no row is longer than the first. panel_width: pixels. Each row is enlarged by
-    a whole factor to about this width, without smoothing.
+    sheet: rows of (label, RGB or RGBA image); what is clear shows gray squares. No row is longer than the first.
+    panel_width: pixels. Each row is enlarged by a whole factor to about this width, without smoothing.
     """
     gap, bar = 8, 34
     factors = [max(1, round(panel_width / row[0][1].width)) for row in sheet]
@@ -32,7 +32,8 @@ def side_by_side(sheet: Sequence[Sequence[tuple[str, PilImage]]], *, panel_width
     for row, width, height in zip(sheet, widths, heights, strict=True):
         for number, (label, image) in enumerate(row):
             left = gap + number * (max(widths) + gap)
-            canvas.paste(image.resize((width, height), Image.Resampling.NEAREST), (left, top + bar))
+            enlarged = image.resize((width, height), Image.Resampling.NEAREST)
+            canvas.paste(backgrounds.checkered(enlarged), (left, top + bar))
             points = next(
                 (s for s in (18, 16, 14, 12) if draw.textlength(label, ImageFont.load_default(s)) <= width), 10
             )

@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from nicodec.errors import BadImage, one_line, warn
 from nicodec.extras import is_installed
-from nicodec.picture import Array, Depth, Picture, Samples, at_depth, depth_of, eight, kinds, profiles
+from nicodec.picture import Array, Depth, Picture, Samples, at_depth, backgrounds, depth_of, eight, kinds, profiles
 from nicodec.picture.metadata import EXIF_PREFIX
 from nicodec.storage.files import atomic_write, shown
 
@@ -103,6 +103,8 @@ _WRITERS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
 DEEP = ("PNG", "TIFF", "NPY")
 # The formats to which a quality can be given.
 _LOSSY = ("JPEG", "WEBP", "AVIF")
+# The formats that have no alpha. Pillow drops it in BMP and PPM without a word: a BMP of 32 bits does not name it.
+_OPAQUE = ("JPEG", "BMP", "PPM")
 
 
 _SUFFIXES = {
@@ -126,21 +128,29 @@ def is_picture(name: str) -> bool:
 
 
 def write(
-    image: Image.Image, target: str | os.PathLike[str] | BinaryIO, format: str | None = None, *, overwrite: bool = True
+    image: Image.Image,
+    target: str | os.PathLike[str] | BinaryIO,
+    format: str | None = None,
+    *,
+    background: str | None = None,
+    overwrite: bool = True,
 ) -> None:
     """Write a Pillow image, with the metadata of its `info` that the format can hold.
 
     target: a path, written whole or not at all (see `files.atomic_write`), or a binary stream. format: a name
     ("PNG") or a suffix ("jpg"). None takes the suffix of the path, or PNG without one. "npy" writes a NumPy array of
-    the samples, uint8 (H, W) or (H, W, channels), without metadata.
+    the samples, uint8 (H, W) or (H, W, channels), without metadata. background: a colour of CSS ("white", "#ffffff")
+    over which a transparent image is laid, in any format. None keeps alpha; where all of it is 255, a format without
+    alpha drops it.
 
-    Raises BadImage for a format that is not known or cannot hold the image. Raises NicError if the file cannot be
+    Raises BadImage for a format that is not known or cannot hold the image, and without a background for a transparent
+    image in a format without alpha (JPEG, BMP, PPM). Raises NicError for an unknown colour, or if the file cannot be
     written.
     """
     if isinstance(target, str | os.PathLike):
-        atomic_write(target, encoded(image, format, target), overwrite=overwrite)
+        atomic_write(target, encoded(image, format, target, background=background), overwrite=overwrite)
     else:
-        target.write(encoded(image, format))
+        target.write(encoded(image, format, background=background))
 
 
 def has_quality(format: str | None, path: str | os.PathLike[str] | None) -> bool:
@@ -154,14 +164,20 @@ def encoded(
     path: str | os.PathLike[str] | None = None,
     *,
     quality: int | None = None,
+    background: str | None = None,
 ) -> bytes:
     """The bytes that `write` writes. path: names the file in messages, and its format where `format` is None.
 
-    quality: 1..100, for JPEG, WebP and AVIF; None: no loss in WebP, and `QUALITY` in the others.
+    quality: 1..100, for JPEG, WebP and AVIF; None: no loss in WebP, and `QUALITY` in the others. background: as for
+    `write`.
     """
     name = "the output" if path is None else shown(path)
     buffer = io.BytesIO()
     kind = _format(name, format, path)
+    if background is not None:
+        image = backgrounds.flat(image, backgrounds.colour(background))
+    elif kind in _OPAQUE:
+        image = backgrounds.opaque(image, name, kind)
     if kind == "NPY":
         if image.info.get("icc_profile"):
             warn("the colour profile of the samples was left out, because an array holds none")

@@ -244,6 +244,7 @@ def test_formats_are_what_they_claim() -> None:
             assert data[4:12] == b"ftypavif"
 
 
+@pytest.mark.filterwarnings("ignore:.*its transparency is left out")
 def test_metadata_and_alpha_cost_nothing(folder: Path, tmp_path: Path) -> None:
     plain, plain_digest = photographs.load(folder / "a.png")
     decorated = tmp_path / "decorated.png"
@@ -259,6 +260,46 @@ def test_metadata_and_alpha_cost_nothing(folder: Path, tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(image), np.asarray(plain))
     for row in HERE:
         assert row.encode(image, row.setting(0.5)) == row.encode(plain, row.setting(0.5)), row.name
+
+
+def cut_out(path: Path, hidden: int) -> Image.Image:
+    """A picture whose left half is clear, over a colour that nobody sees."""
+    rgba = picture(200, 180).convert("RGBA")
+    rgba.paste((hidden, 0, hidden, 0), (0, 0, 100, 180))
+    rgba.save(path)
+    return rgba
+
+
+def test_transparency_that_is_left_out_is_told(tmp_path: Path) -> None:
+    cut_out(tmp_path / "t.png", 255)
+    with pytest.warns(UserWarning, match=r"t\.png: its transparency is left out"):
+        image, _ = photographs.load(tmp_path / "t.png")
+    assert image.mode == "RGB"
+
+
+@pytest.mark.parametrize("row", HERE, ids=[row.name for row in HERE])
+def test_a_transparent_picture_is_measured_where_it_is_not_clear(row: coders.Coder, tmp_path: Path) -> None:
+    cut_out(tmp_path / "t.png", 255)
+    cut_out(tmp_path / "u.png", 0)
+    images = [photographs.load(tmp_path / name, alpha=True)[0] for name in ("t.png", "u.png")]
+    assert [image.mode for image in images] == ["RGBA", "RGBA"]
+    setting = row.setting(0.8)
+    points = [coders.measure(row, setting, image, "p") for image in images]
+    assert points[0].psnr > 20
+    assert points[0].msssim is None
+    back = row.decode(row.encode(row.given(images[0]), setting))
+    assert back.mode == ("RGBA" if row.alpha else "RGB")
+    if not row.alpha:
+        assert points[0].n_bytes == points[1].n_bytes
+
+
+def test_crops_show_what_is_clear_as_squares(tmp_path: Path) -> None:
+    Image.new("RGBA", (64, 64), (255, 0, 0, 0)).save(tmp_path / "t.png")
+    out = tmp_path / "crops.png"
+    crops.crops([tmp_path / "t.png"], out, target_bpp=1, codecs=["jpeg", "webp"], show_progress=False)
+    with Image.open(out) as sheet:
+        panel = np.asarray(sheet.convert("RGB"))[34 : 34 + 256, 8 : 8 + 256]
+    assert sorted(np.unique(panel)) == [200, 240]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P"])

@@ -164,7 +164,56 @@ def test_gray_alpha_equal_and_small_pictures_have_a_page() -> None:
 
     page = Page(comparison.page(version("a.png", rgba), [version("b.webp", rgba, "WEBP", quality=50)]))
     assert np.array_equal(np.asarray(page.images("picture")[0]), np.asarray(rgba))
-    assert "Alpha is shown, not measured" in page.texts["footer"][0]
+    assert "Only samples that are not clear in the original are compared" in page.texts["footer"][0]
+
+
+def cut_out(hidden: int) -> Image.Image:
+    """Half of it clear, over a colour that nobody sees; the rest from nearly clear to opaque."""
+    image = photo(192, 192, "RGBA")
+    alpha = np.tile(np.linspace(-255, 255, 192).clip(0, 255).astype(np.uint8), (192, 1))
+    image.putalpha(Image.fromarray(alpha))
+    pixels = np.array(image)
+    pixels[alpha == 0] = (hidden, 0, hidden, 0)
+    return Image.fromarray(pixels)
+
+
+def test_transparent_pictures_are_compared_where_they_are_not_clear() -> None:
+    original = version("a.png", cut_out(255))
+    changed = version("b.png", cut_out(0))
+    flat = version("c.png", cut_out(255).convert("RGB"))
+    less = cut_out(255)
+    less.putalpha(less.getchannel("A").point(lambda a: max(0, a - 3)))
+    text = comparison.page(original, [changed, flat, version("d.png", less)])
+    page = Page(text)
+    assert [row[0] for row in page.rows[2:]] == ["b.png ", "c.png without alpha", "d.png alpha off by up to 3"]
+    assert [row[4:] for row in page.rows[2:]] == [["∞", "∞", "–"]] * 3
+    assert [image.mode for image in page.images("picture")] == ["RGBA", "RGBA", "RGB", "RGBA"]
+    assert [np.asarray(image).max() for image in page.images("map")] == [0, 0, 3]
+    assert 'id="layers" class="checkered"' in text
+    assert 'class="checkered"' not in comparison.page(flat, [flat])
+    assert "checkered" in text.partition("</style>")[0]
+
+
+def test_what_is_made_of_a_transparent_picture_has_its_alpha() -> None:
+    original, twin = version("a.png", cut_out(255)), version("b.png", cut_out(0))
+    made = comparison.ours(original, model="photo-fast", threads=1)
+    assert made.picture.alpha is not None
+    assert np.array_equal(made.picture.alpha, original.picture.alpha)
+    others = list(comparison.rivals(original, made.n_bytes, threads=1))
+    assert [v.picture.alpha is not None for v in others] == [v.name != "JPEG" for v in others]
+    page = Page(comparison.page(original, [made, *others]))
+    notes = {v.name: row[0] for v, row in zip(others, page.rows[3:], strict=True)}
+    assert notes["JPEG"].endswith(", without alpha")
+    # JPEG has no alpha, but pays for nothing that nobody sees either.
+    jpeg = next(comparison.rivals(twin, made.n_bytes, threads=1))
+    assert np.array_equal(jpeg.picture.pixels, others[0].picture.pixels)
+
+
+def test_an_opaque_alpha_plane_is_no_transparency() -> None:
+    opaque = photo(64, 48).convert("RGBA")
+    text = comparison.page(version("a.png", opaque), list(comparison.rivals(version("a.png", opaque), 2000, threads=1)))
+    assert "without alpha" not in text
+    assert "Only samples that are not clear" not in text
 
 
 def test_colour_profiles_are_kept_and_exif_is_not() -> None:

@@ -76,3 +76,17 @@ def test_jpeg_of_equal_size_is_the_largest_that_fits(demo: Any, picture: Image.I
         assert len(data) <= size < len(demo.as_jpeg(picture, quality + 1))
     assert demo.jpeg_of_equal_size(picture, 10)[1] == 1
     assert demo.jpeg_of_equal_size(picture, 10**9)[1] == 100
+
+
+def test_what_is_transparent_lies_over_white_and_is_told(
+    demo: Any, picture: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture.putalpha(0)
+    picture.save(tmp_path / "clear.png")
+    seen: list[Image.Image] = []
+    monkeypatch.setattr(nicodec, "encode", lambda image, quality: seen.append(image) or webp(image, quality=quality))
+    monkeypatch.setattr(nicodec, "decode", lambda data: demo.opened(data))
+    monkeypatch.setattr(sys, "argv", ["demo.py", str(tmp_path / "clear.png"), "--out", str(tmp_path / "out")])
+    demo.main()
+    assert "lies over white" in capsys.readouterr().out
+    assert np.all(np.asarray(seen[0]) == 255)

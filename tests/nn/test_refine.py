@@ -17,6 +17,7 @@ from nicodec import Codec
 from nicodec.bitstream import container
 from nicodec.coding import layout, quantize
 from nicodec.nn import refine
+from nicodec.picture import Picture
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,6 @@ def test_what_is_drawn_has_a_gradient() -> None:
 def test_the_cost_weighs_bits_against_error() -> None:
     """Of a file of 10 bytes whose samples of a range of one are off by a tenth."""
     refiner = SimpleNamespace(device="cpu", model=SimpleNamespace(gain=lambda hat: hat))
-    picture: Any = refine.Refinement(refiner, np.zeros((6, 5, 3), np.uint8), 5000, 0, lambda done, cost: None)  # type: ignore[arg-type]
+    picture: Any = refine.Refinement(refiner, Picture(np.zeros((6, 5, 3), np.uint8)), 5000, 0, lambda done, cost: None)  # type: ignore[arg-type]
     error = 255**2 * 6 * 5 * 0.01
     assert picture.cost(10, 20.0) == pytest.approx(80 + quantize.lambda_of(5000) * error)

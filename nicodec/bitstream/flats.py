@@ -1,0 +1,102 @@
+"""Flats, cells of 8 pixels that have one colour <-> the bytes of their chunk.
+
+Beside `patches`. `coding.look` decides whether they are sent; `coding.painting` lays them over the painted samples
+and the patches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec.bitstream import container
+from nicodec.bitstream.tiles import Box
+from nicodec.errors import BadFile
+
+SIDE = 8
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Flats:
+    """The flat cells of one picture.
+
+    where: bool (R, S), the cells of 8 that are flat. colours: uint8 (N, C), of the N cells in row-major order.
+    """
+
+    where: npt.NDArray[np.bool_]
+    colours: Pixels
+
+    @cached_property
+    def _numbers(self) -> npt.NDArray[np.integer[Any]]:
+        """The number of the colour of each flat cell, (R, S)."""
+        numbers: npt.NDArray[np.integer[Any]] = np.cumsum(self.where, dtype=np.int32).reshape(self.where.shape) - 1
+        return numbers
+
+    def lay(self, pixels: npt.NDArray[Any], area: Box, shrink: int = 1) -> None:
+        """Lay the flat cells over the samples (H, W, C) of an area, in place; in 16 bits they are 257 times as large.
+
+        shrink: 1, or the factor by which a preview is smaller, at most `SIDE`; the area is in its pixels.
+        """
+        side = SIDE // shrink
+        near = area.over(side)
+        cells = slice(near.top, near.bottom), slice(near.left, near.right)
+        flat = self.where[cells]
+        if not flat.any():
+            return
+
+        def whole(planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return planes.repeat(side, 0).repeat(side, 1)[area.within(near.times(side))]
+
+        colours = self.colours.astype(pixels.dtype) * pixels.dtype.type(np.iinfo(pixels.dtype).max // 255)
+        np.copyto(pixels, whole(colours[self._numbers[cells]]), where=whole(flat)[:, :, None])
+
+
+def found(pixels: Pixels) -> Flats | None:
+    """The flat cells of a picture (H, W, C); None if it has none. Most cells fail by their first row."""
+    height, width, channels = pixels.shape
+    lefts = np.arange(0, width, SIDE)
+    where = np.zeros((-(-height // SIDE), len(lefts)), np.bool_)
+    colours = [np.empty((0, channels), np.uint8)]
+    for row, flat in enumerate(where):
+        strip = pixels[row * SIDE : (row + 1) * SIDE]
+        corners = strip[0, ::SIDE]
+        wide = corners.repeat(SIDE, 0)[:width]
+        flat[...] = np.logical_and.reduceat((strip[0] == wide).all(1), lefts)
+        if flat.any():
+            flat &= np.logical_and.reduceat((strip == wide).all((0, 2)), lefts)
+            colours.append(corners[flat])
+    return Flats(where, np.concatenate(colours)) if where.any() else None
+
+
+def encode(flats: Flats) -> bytes:
+    """The payload of a chunk of flats, stored as `container.deflate` stores.
+
+    It holds a bit for each cell in row-major order, and each colour less the one before it, modulo 256.
+    """
+    differences = np.diff(flats.colours, axis=0, prepend=np.zeros((1, flats.colours.shape[1]), np.uint8))
+    return container.deflate(np.packbits(flats.where).tobytes() + differences.tobytes())
+
+
+def decode(payload: bytes, width: int, height: int, channels: int) -> Flats:
+    """The inverse of `encode`. Raises BadFile for anything malformed.
+
+    Raises LimitExceeded for a stream that inflates to more than all cells take.
+    """
+    rows, columns = -(-height // SIDE), -(-width // SIDE)
+    bitmap = -(-rows * columns // 8)
+    data = container.inflate(payload, bitmap + rows * columns * channels)
+    bits = np.unpackbits(np.frombuffer(data[:bitmap], np.uint8))
+    if len(bits) < rows * columns or bits[rows * columns :].any() or not bits.any():
+        raise BadFile("the flat cells do not fit the picture")
+    count = int(bits.sum(dtype=np.int64))
+    if len(data) != bitmap + count * channels:
+        raise BadFile("the flat cells have the wrong size")
+    steps = np.frombuffer(data, np.uint8, offset=bitmap).reshape(count, channels)
+    colours = np.add.accumulate(steps, axis=0, dtype=np.uint8)
+    return Flats(bits[: rows * columns].reshape(rows, columns).astype(np.bool_), colours)
