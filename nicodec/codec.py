@@ -62,6 +62,7 @@ class Codec:
         target_psnr: float | None = None,
         effort: int = 1,
         strip: bool = False,
+        strip_gps: bool = False,
         check: bool = False,
         max_pixels: int | None = None,
         progress: Callable[[float, float], None] | None = None,
@@ -73,18 +74,19 @@ class Codec:
         and 1 %. target_psnr: the least dB over samples without alpha, met within 0.1 dB.
         effort: 1..9. From 2 on torch refines the latent by gradient, in steps that double with each effort. The
         result is kept if bits + lambda * squared error fall. progress: takes the share done and the share of the cost
-        left, after each such step; with effort 1, after each band of each trial. strip: leave out ICC, EXIF and XMP.
-        check: look at all cells, not only strange ones; bad ones are sent as patches. max_pixels: the largest picture;
-        None: NICODEC_MAX_PIXELS in the environment, or 2^27.
+        left, after each such step; with effort 1, after each band of each trial. strip: leave out all metadata, the
+        colour profile too. strip_gps: leave out where the picture was taken. check: look at all cells, not only
+        strange ones; bad ones are sent as patches. max_pixels: the largest picture; None: NICODEC_MAX_PIXELS in the
+        environment, or 2^27.
         Raises BadImage, LimitExceeded, MissingExtra, TargetMissed, or NicError for impossible arguments. Warns of each
         conversion, and of a target that is kept to but not met.
         """
-        picture = reader.taken(source)
+        picture = reader.taken(source, strip=strip, strip_gps=strip_gps)
         height, width, _ = picture.pixels.shape
         container.check_size(width, height, max_pixels)
         target = targets.target(height * width, size=target_bytes, bpp=target_bpp, psnr=target_psnr)
         refining.check(effort)
-        code_at = partial(self._code, picture, strip, check)
+        code_at = partial(self._code, picture, check)
 
         def told(band: Box, *_: object) -> None:
             if progress is not None:
@@ -108,9 +110,7 @@ class Codec:
         return Encoded.of(made, checked=check)
 
     @in_turn
-    def _code(
-        self, picture: Picture, strip: bool, check: bool, q: int, see: Callable[..., None] | None = None
-    ) -> Coded:
+    def _code(self, picture: Picture, check: bool, q: int, see: Callable[..., None] | None = None) -> Coded:
         """The five steps, at one quality in hundredths. see: takes each band, its latent, free to change, and z."""
         height, width, channels = picture.pixels.shape
         whole = tiles.cells(width, height)
@@ -129,7 +129,7 @@ class Codec:
         header = Header(width, height, channels, q, size, self.checkpoint.id, bands.crc.value(z))
         file = File(header, [Chunk(Kind.Z, self.z_tables.write(z, q)), *coded])
         look.at(partial(self._painted, file, look.known), windows.reach)  # 4. the look
-        file.chunks.extend(beside.chunks(picture, look.mend(), strip=strip))  # 5. data beside the tiles
+        file.chunks.extend(beside.chunks(picture, look.mend()))  # 5. data beside the tiles
         return Coded(file, look)
 
     def _painted(self, file: File, known: Known, wanted: list[Box]) -> Iterator[tuple[Box, painting.Samples]]:
@@ -174,7 +174,7 @@ class Codec:
             canvas.paste(pixels, part.left - wanted.area.left, part.top - wanted.area.top)
         if check:
             symbols.check()
-        return canvas.finish(beside.clear(file, wanted), *beside.metadata(file))  # 5. data beside the tiles
+        return canvas.finish(beside.clear(file, wanted), beside.metadata(file, wanted))  # 5. data beside the tiles
 
     encode_many = many.encode_many
     decode_many = many.decode_many

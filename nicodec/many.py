@@ -48,6 +48,7 @@ def encode_many(
     target_psnr: float | None = None,
     effort: int = 1,
     strip: bool = False,
+    strip_gps: bool = False,
     check: bool = False,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -69,6 +70,7 @@ def encode_many(
         target_psnr=target_psnr,
         effort=effort,
         strip=strip,
+        strip_gps=strip_gps,
         check=check,
     )
     return _many(codec, work, _ready, sources, workers, progress)

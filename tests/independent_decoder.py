@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Z, Y, ALPHA, PATCHES, ICC, EXIF, XMP = 1, 2, 3, 4, 0x81, 0x82, 0x83
+Z, Y, ALPHA, PATCHES = 1, 2, 3, 4
+METADATA = {0x81: "ICC", 0x82: "EXIF", 0x83: "XMP", 0x84: "IPTC", 0x85: "TEXT", 0x86: "DENSITY"}
 DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "I32": "<i4"}
 
 
@@ -329,7 +330,7 @@ def decode(data: bytes, model: Model) -> Decoded:
     require(zlib.crc32(r.astype("<i2").tobytes(), zlib.crc32(z.tobytes())) == head.symbols_crc, "symbols")
     networks, extra = Networks(model, head.quality), dict(chunks)
     alpha = decode_alpha(extra[ALPHA], head) if ALPHA in extra else None
-    metadata = {kind: inflate(extra[kind]) for kind in (ICC, EXIF, XMP) if kind in extra}
+    metadata = {kind: inflate(extra[kind]) for kind in METADATA if kind in extra}
     pixels = networks.pixels(networks.latent(z, r), head)
     if PATCHES in extra:
         lay_patches(extra[PATCHES], pixels)

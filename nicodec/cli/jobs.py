@@ -62,7 +62,7 @@ class Encode:
 
         store = store_of(job.source)
         source = store.source(job.source)
-        picture = reader.taken(source)
+        picture = reader.taken(source, strip=self.options["strip"], strip_gps=self.options["strip_gps"])
         height, width, _ = picture.pixels.shape
         slow = height * width >= LARGE or self.options["effort"] > 1 or self._has_target
         with progress.bar(1, share=True, hidden=not (self.watched and slow)) as advance:

@@ -1,12 +1,13 @@
 """Files, Pillow images and arrays -> `Picture`, the first step of encoding.
 
-Above `colour` and `metadata`, before `codec`. Its result has 8-bit planes and a few blobs of metadata.
+Above `colour` and `metadata`, before `codec`. Its result has 8-bit planes, and what travels beside them.
 """
 
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from nicodec.errors import BadImage, LimitExceeded, NicError, one_line, warn
-from nicodec.picture import Picture, Source, colour, metadata, whole
+from nicodec.picture import Beside, Picture, Source, colour, metadata, pillow_info, png, tiff, whole
 from nicodec.storage.files import shown
 
 MAX_STREAM_BYTES = 1 << 30
@@ -23,12 +24,13 @@ MAX_STREAM_BYTES = 1 << 30
 _VECTOR_FORMATS = frozenset({"EPS", "WMF"})  # Pillow gives these to another program or to the system
 
 
-def read(source: Source, *, strip: bool = False) -> Picture:
+def read(source: Source, *, strip: bool = False, strip_gps: bool = False) -> Picture:
     """Read a picture from a file, bytes, a stream, a Pillow image or an array.
 
     source: one of these. The path of a picture in any format of pixels that Pillow reads. Its bytes, or a binary
     stream of them, read from its position to its end. A Pillow image of any mode. A uint8 array (H, W) or
-    (H, W, 1 to 4), whose second or fourth channel is alpha. strip: leave out the colour profile, EXIF and XMP.
+    (H, W, 1 to 4), whose second or fourth channel is alpha. strip: leave out the colour profile, EXIF, XMP, IPTC, texts
+    and resolution. strip_gps: leave out what tells the place.
 
     The EXIF orientation is applied. Gray stays one channel. Alpha and 8-bit samples of gray, RGB and palettes are
     exact. Each other conversion has a line in `notes`:
@@ -39,6 +41,10 @@ def read(source: Source, *, strip: bool = False) -> Picture:
     Raises BadImage, naming the path, for a source that is missing, damaged, not a picture, empty, or out of these
     ranges. Raises LimitExceeded beyond Pillow's limit of pixels or `MAX_STREAM_BYTES`.
     """
+    return _stripped(_read(source, strip), strip, strip_gps)
+
+
+def _read(source: Source, strip: bool) -> Picture:
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, str | os.PathLike):
@@ -56,14 +62,29 @@ def read(source: Source, *, strip: bool = False) -> Picture:
     raise BadImage(f"not an image but a {type(source).__name__}: give a path, a Pillow image or a uint8 array")
 
 
-def taken(source: Source | Picture) -> Picture:
-    """The picture of a source, or the source if it is a `Picture`. Its notes become warnings at the caller's caller."""
+def taken(source: Source | Picture, *, strip: bool = False, strip_gps: bool = False) -> Picture:
+    """The picture of a source, or the source if it is a `Picture`. Its notes become warnings at the caller's caller.
+
+    strip, strip_gps: as for `read`.
+    """
+    known: tuple[str, ...] = ()
     if isinstance(source, Picture):
-        return source
-    picture = read(source)
-    for note in picture.notes:
+        known, picture = source.notes, _stripped(source, strip, strip_gps)
+    else:
+        picture = read(source, strip=strip, strip_gps=strip_gps)
+    for note in picture.notes[len(known) :]:
         warn(note)
     return picture
+
+
+def _stripped(picture: Picture, strip: bool, strip_gps: bool) -> Picture:
+    """The picture without what travels beside it, or without what tells the place; with more notes, if there are."""
+    if strip:
+        return replace(picture, beside=Beside())
+    if not strip_gps:
+        return picture
+    notes = list(picture.notes)
+    return replace(picture, beside=metadata.without_gps(picture.beside, notes), notes=tuple(notes))
 
 
 @contextmanager
@@ -103,19 +124,23 @@ def _from_array(array: npt.NDArray[Any]) -> Picture:
     return Picture(whole(array))
 
 
-def _from_file(file: io.IOBase | BinaryIO, name: str, strip: bool) -> Picture:
-    with Image.open(file) as image:  # type: ignore[arg-type]
+def _from_file(file: BinaryIO, name: str, strip: bool) -> Picture:
+    file, aside = png.apart(file)
+    with Image.open(file) as image:
         if image.format in _VECTOR_FORMATS:
             raise BadImage(f"{name}: a drawing, not a picture of pixels")
+        if aside is not None:
+            pillow_info.complete(image, aside)
         frames = getattr(image, "n_frames", 1)
-        return _from_pil(image, name, strip, frames)
+        return _from_pil(image, name, strip, frames, aside)
 
 
-def _from_pil(image: Image.Image, name: str, strip: bool, frames: int = 1) -> Picture:
+def _from_pil(image: Image.Image, name: str, strip: bool, frames: int = 1, aside: png.Apart | None = None) -> Picture:
     if 0 in image.size:
         raise BadImage(f"{name}: has no pixels")
     deep = _has_deep_samples(image)  # known only before it is loaded
     gray_read_as_rgb = _raw_mode(image).startswith("LA;16")
+    turned, block = metadata.turned_in_loading(image), tiff.exif_of(image)
     image.load()
 
     notes: list[str] = []
@@ -130,12 +155,16 @@ def _from_pil(image: Image.Image, name: str, strip: bool, frames: int = 1) -> Pi
     if gray_read_as_rgb:
         pixels = pixels[:, :, :1]
 
-    pixels, alpha, exif, xmp = metadata.upright(image, pixels, alpha, notes)
-    icc = None if strip else metadata.profile(image, pixels.shape[2], notes)
-    if strip:
-        exif = xmp = None
+    said: list[str] = []  # of what travels beside the samples
+    if aside is not None:
+        said.extend(aside.notes)
+    beside = pillow_info.of(image, said, aside and aside.texts, block)
+    beside = replace(beside, icc=beside.icc and metadata.profile(image, pixels.shape[2], said))
+    pixels, alpha, beside = metadata.upright(image, turned, pixels, alpha, beside, said)
+    if not strip:
+        notes.extend(dict.fromkeys(said))
     alpha = alpha if alpha is None else whole(alpha)
-    return Picture(whole(pixels), alpha, icc, exif, xmp, tuple(notes))
+    return Picture(whole(pixels), alpha, beside, tuple(notes))
 
 
 def _tile_arguments(image: Image.Image) -> tuple[object, ...]:

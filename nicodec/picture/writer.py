@@ -1,18 +1,18 @@
 """`Picture` or samples -> Pillow images and files, the last step of decoding.
 
-After `coding.painting`. It knows the formats of files, and the metadata that each can hold.
+After `coding.painting`. It knows the formats of files; `holding` knows what each holds beside the samples.
 """
 
 import io
 import os
+from collections.abc import Mapping
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
-from nicodec.errors import BadImage, one_line
-from nicodec.picture import Array, Picture
-from nicodec.picture.metadata import EXIF_PREFIX
+from nicodec.errors import BadImage, one_line, warn
+from nicodec.picture import Array, Beside, Picture, holding, pillow_info
 from nicodec.storage.files import atomic_write, shown
 
 
@@ -27,16 +27,11 @@ class Canvas:
         part = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
         self._image.paste(part, (left, top))
 
-    def finish(self, alpha: Array | None, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> Image.Image:
+    def finish(self, alpha: Array | None, beside: Beside) -> Image.Image:
         """The image with alpha, uint8 (H, W) or None, and with its metadata in `info` under Pillow's names."""
         if alpha is not None:
             self._image.putalpha(Image.fromarray(alpha))
-        if icc is not None:
-            self._image.info["icc_profile"] = icc
-        if exif is not None:
-            self._image.info["exif"] = EXIF_PREFIX + exif
-        if xmp is not None:
-            self._image.info["xmp"] = xmp
+        pillow_info.put(self._image.info, beside)
         return self._image
 
 
@@ -55,23 +50,22 @@ def to_pil(picture: Picture) -> Image.Image:
     height, width, channels = picture.pixels.shape
     canvas = Canvas(width, height, channels)
     canvas.paste(picture.pixels, 0, 0)
-    return canvas.finish(picture.alpha, picture.icc, picture.exif, picture.xmp)
+    return canvas.finish(picture.alpha, picture.beside)
 
 
-_ALL_METADATA = ("icc_profile", "exif", "xmp")
 # The quality of formats with loss; Pillow's scale, 1 to 100.
 QUALITY = 95
-# Pillow's name -> the options of its writer, without loss where the format can, and the metadata that it takes.
-_WRITERS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
-    "PNG": ({}, _ALL_METADATA),
-    "JPEG": ({"quality": QUALITY, "subsampling": 0}, _ALL_METADATA),
-    "WEBP": ({"lossless": True, "exact": True}, _ALL_METADATA),
-    "AVIF": ({"quality": QUALITY, "subsampling": "4:4:4"}, _ALL_METADATA),
-    "TIFF": ({"compression": "tiff_adobe_deflate"}, ("icc_profile",)),
-    "JPEG2000": ({}, ()),
-    "BMP": ({}, ()),
-    "PPM": ({}, ()),
-    "TGA": ({}, ()),
+# Pillow's name -> the options of its writer, without loss where the format can.
+_WRITERS: dict[str, dict[str, object]] = {
+    "PNG": {},
+    "JPEG": {"quality": QUALITY, "subsampling": 0, "comment": b""},  # without this one that of `info`, of any length
+    "WEBP": {"lossless": True, "exact": True},
+    "AVIF": {"quality": QUALITY, "subsampling": "4:4:4"},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    "JPEG2000": {},
+    "BMP": {},
+    "PPM": {},
+    "TGA": {},
 }
 # The formats to which a quality can be given.
 _LOSSY = ("JPEG", "WEBP", "AVIF")
@@ -100,8 +94,8 @@ def write(
     ("PNG") or a suffix ("jpg"). None takes the suffix of the path, or PNG without one. "npy" writes a NumPy array of
     the samples, uint8 (H, W) or (H, W, channels), without metadata.
 
-    Raises BadImage for a format that is not known or cannot hold the image. Raises NicError if the file cannot be
-    written.
+    Warns of what the format cannot hold beside the samples, which is left out. Raises BadImage for a format that is
+    not known or cannot hold the image. Raises NicError if the file cannot be written.
     """
     if isinstance(target, str | os.PathLike):
         atomic_write(target, encoded(image, format, target), overwrite=overwrite)
@@ -126,29 +120,39 @@ def encoded(
     quality: 1..100, for JPEG, WebP and AVIF; None: no loss in WebP, and `QUALITY` in the others.
     """
     name = "the output" if path is None else shown(path)
-    buffer = io.BytesIO()
     kind = _format(name, format, path)
     if kind == "NPY":
+        buffer = io.BytesIO()
         np.save(buffer, np.asarray(image), allow_pickle=False)
-    else:
-        _save(image, buffer, kind, name, quality)
-    return buffer.getvalue()
+        return buffer.getvalue()
+    return _saved(image, kind, name, quality)
 
 
-def _save(image: Image.Image, encoded: BinaryIO, kind: str, name: str, quality: int | None) -> None:
-    options, keys = _WRITERS[kind]
+def _saved(image: Image.Image, kind: str, name: str, quality: int | None) -> bytes:
+    options = _WRITERS[kind]
     if quality is not None and kind in _LOSSY:
         options = options | {"quality": quality, "lossless": False}
-    options = options | {key: image.info[key] for key in keys if image.info.get(key)}
-    if kind == "PNG" and "xmp" in options:  # the PNG writer takes XMP only as a chunk of text
-        chunks = PngImagePlugin.PngInfo()
-        text = bytes(options.pop("xmp")).decode("utf-8", "replace")  # type: ignore[call-overload]
-        chunks.add_itxt("XML:com.adobe.xmp", text)
-        options["pnginfo"] = chunks
+    beside = pillow_info.of(image, [])
+    held, notes = holding.options(kind, beside)
     try:
-        image.save(encoded, kind, **options)
-    except Exception as error:  # each writer raises errors of its own
+        try:
+            data = holding.finished(kind, _bytes(image, kind, options | held), beside)
+        except Exception as error:  # each writer raises errors of its own; metadata are no reason to have no picture
+            bare = image.copy()
+            bare.info = {}
+            data = _bytes(bare, kind, options)
+            notes = [f"{kind} was written without metadata: {one_line(error)}"]
+    except Exception as error:
         raise BadImage(f"{name}: cannot be written as {kind}: {one_line(error)}") from error
+    for note in notes:
+        warn(note)
+    return data
+
+
+def _bytes(image: Image.Image, kind: str, options: Mapping[str, object]) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def suffixes(format: str | None = None) -> tuple[str, ...]:
