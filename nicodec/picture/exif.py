@@ -206,21 +206,20 @@ class Block:
         gone: the tag of directories that do not stay. The values of entries that stay are not touched, but where the
         GPS directory goes: better to lose one of them than to keep a place. Zeros at the end of the block are cut off.
         """
-        kept, values = [range(8)], list[range]()
+        kept, stay, values = [range(8)], list[range](), list[range]()
         for directory in (d for d in self._directories if d.tag != gone):
             staying = [e for e in directory.entries if not unwanted(e)]
             values += [range(e.start, e.end) for e in directory.entries if unwanted(e)]
             old = self._rewrite(directory, staying, 0 if gone == _THUMBNAIL else directory.next)
             kept.append(range(directory.at, directory.at + 2 + 12 * len(staying) + 4))
-            if gone != ifd.GPS:  # values within their entries have moved with them
-                kept += [range(e.start, e.end) for e in staying if e.start not in old]
-        kept = _merged(kept)
+            stay += [range(e.start, e.end) for e in staying if e.start not in old]  # others have moved with their entry
+        kept, end = _merged(kept if gone == ifd.GPS else kept + stay), max(r.stop for r in kept + stay)
         saved = [(r.start, bytes(self.data[r.start : r.stop])) for r in kept]
         for r in _merged([*doomed, *values]):
             self.data[r.start : r.stop] = bytes(min(r.stop, len(self.data)) - r.start)
         for start, part in saved:
             self.data[start : start + len(part)] = part
-        del self.data[max(len(self.data.rstrip(b"\0")), *(r.stop for r in kept)) :]
+        del self.data[max(end, len(self.data.rstrip(b"\0"))) :]
         self._directories = self._walk()
 
     def _rewrite(self, directory: Directory, staying: list[Entry], following: int) -> range:

@@ -32,7 +32,7 @@ _NOT_CODED = {
     "HDRGainMap:": "the gain map (HDR)",
     "GCamera:MotionPhoto": "the video of a motion photo",
     "GCamera:MicroVideo": "the video of a motion photo",
-    "Container:Directory": "further pictures or videos in the file",
+    "Container:Directory": "a further picture or video in the file",
     "xmpNote:HasExtendedXMP": "extended XMP",
 }
 # Pictures within a packet, and places in the picture as it was stored.

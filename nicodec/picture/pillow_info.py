@@ -57,7 +57,7 @@ def of(image: Image.Image, notes: list[str], texts: Texts | None = None, block: 
     """
     raw, plain = raw_profiles.apart(_texts(image) if texts is None else texts, notes)
     if comment := _comment(image):
-        plain = (*(pair for pair in plain if pair[0] != COMMENT), (COMMENT, comment))
+        plain = tuple((dict(plain) | {COMMENT: comment}).items())
     own = image.info.get("exif")
     found = Beside(
         icc=_bytes(image.info.get("icc_profile")),

@@ -84,6 +84,8 @@ def edited(xmp: bytes, values: Mapping[str, str], unwanted: Callable[[str], bool
 
 @dataclass
 class _Edit:
+    """Bytes start to end that become others. end: 0 while it is not known."""
+
     start: int
     end: int
     text: bytes = b""
@@ -130,7 +132,8 @@ class _Walk:
             at = self._parser.CurrentByteIndex
             usual = self._usual(name)
             if self._unwanted(usual):
-                edit = _Edit(at, at)
+                tag = self._tag(at)
+                edit = _Edit(at, at + len(tag) if tag.endswith(b"/>") else 0)
                 self.removed.add(usual)
             else:
                 wanted = {key: self._usual(key) for key, _ in pairs if ":" in key}
@@ -155,7 +158,7 @@ class _Walk:
                 self.edits.append(edit)
         else:
             self._inside -= 1
-            edit.end = at + len(self._tag(at))
+            edit.end = edit.end or at + len(self._tag(at))
             self.edits.append(edit)
 
     def _attributes(self, tag: bytes, at: int, usual: Mapping[str, str]) -> Iterator[_Edit]:
