@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from PIL import PngImagePlugin
 
-from nicodec.picture import Beside, exif, iptc, raw_profiles, text, tiff
+from nicodec.picture import Beside, exif, iptc, jp2, raw_profiles, text, tiff
 from nicodec.picture.pillow_info import listed
 
 Options: TypeAlias = dict[str, Any]
@@ -35,7 +35,8 @@ def options(kind: str, beside: Beside) -> tuple[Options, list[str]]:
 
 def finished(kind: str, data: bytes, beside: Beside) -> bytes:
     """The file that Pillow wrote with `options`, with what its writer cannot take."""
-    return tiff.grafted(data, beside) if kind == "TIFF" else data
+    more = {"TIFF": tiff.grafted, "JPEG2000": jp2.boxed}.get(kind)
+    return more(data, beside) if more else data
 
 
 def _jpeg(beside: Beside) -> tuple[Options, Left]:
@@ -105,8 +106,7 @@ def _avif(beside: Beside) -> tuple[Options, Left]:
 
 def _jpeg2000(beside: Beside) -> tuple[Options, Left]:
     comment, others = _comment(beside)
-    left = [f.name for f in fields(beside) if f.name != "text" and getattr(beside, f.name)]
-    made = Options()
+    made, left = Options(), Left()
     _put(made, left, "comment", "the comment", comment, _SEGMENT - 2)
     return made, left + _named(others)
 

@@ -12,10 +12,9 @@ from typing import Any
 from PIL import Image
 
 from nicodec.picture import LIMIT, Beside, exif, iptc, raw_profiles, text, tiff
-from nicodec.picture.png import Apart
+from nicodec.picture.apart import Apart
 from nicodec.picture.text import COMMENT, Texts
 
-_PHOTOSHOP = b"Photoshop 3.0\0"  # stands before Photoshop's resources in JPEG
 _INCHES, _CENTIMETRES = 1, 2  # of JFIF
 # What Pillow, or its writers, take from `info` for something else. A text of such a name is not put there.
 _PILLOWS = frozenset(
@@ -43,10 +42,9 @@ def listed(names: list[str]) -> str:
 
 
 def complete(image: Image.Image, found: Apart) -> None:
-    """Put profile and XMP that were taken out of a PNG where Pillow would have put them, before the image is loaded."""
-    profile = found.icc or raw_profiles.apart(found.texts, [])[0].icc
-    given = {"icc_profile": profile, "xmp": found.xmp}
-    image.info.update({key: blob for key, blob in given.items() if blob})
+    """Put what was taken out of a file where Pillow would have put it, before the image is loaded."""
+    profile = found.beside.icc or raw_profiles.apart(found.texts or (), [])[0].icc
+    put(image.info, replace(found.beside, icc=profile))
 
 
 def of(image: Image.Image, notes: list[str], texts: Texts | None = None, block: bytes | None = None) -> Beside:
@@ -104,21 +102,14 @@ def _texts(image: Image.Image) -> Texts:
     return tuple(pair for pair in pairs if pair[0] not in _PILLOWS)[: text.MAX_TEXTS]
 
 
-def _segments(image: Image.Image, name: str) -> list[bytes]:
-    """The segments of one kind in a JPEG file, of which Pillow's `info` has the last alone."""
-    return [body for kind, body in getattr(image, "applist", ()) if kind == name]
-
-
 def _comment(image: Image.Image) -> str:
-    comments: list[object] = [*_segments(image, "COM")] or [image.info.get("comment")]
+    segments = [body for kind, body in getattr(image, "applist", ()) if kind == "COM"]  # Pillow's `info` has the last
+    comments: list[object] = [*segments] or [image.info.get("comment")]
     found = (text.decoded(c) if isinstance(c, bytes) else c for c in comments if isinstance(c, bytes | str))
     return "\n".join(c for c in found if c)
 
 
 def _iptc(image: Image.Image) -> bytes | None:
-    parts = [s.removeprefix(_PHOTOSHOP) for s in _segments(image, "APP13") if s.startswith(_PHOTOSHOP)]
-    if parts:  # a block that is too long for one segment goes on in the next
-        return iptc.of_resources(b"".join(parts))
     if found := tiff.iptc_of(image):
         return found
     resources = image.info.get("photoshop")

@@ -8,24 +8,15 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from bisect import bisect_right
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-from nicodec.picture import LIMIT
-from nicodec.picture.text import MAX_TEXTS, Texts, decoded
+from nicodec.picture import LIMIT, Beside
+from nicodec.picture.apart import Apart, without
+from nicodec.picture.text import MAX_TEXTS, decoded
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _TAKEN = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
 _XMP = b"XML:com.adobe.xmp"
-
-
-class Apart(NamedTuple):
-    """What was taken out of a PNG file. notes: a line for each kind that is too long or damaged."""
-
-    icc: bytes | None
-    xmp: bytes | None
-    texts: Texts
-    notes: tuple[str, ...]
 
 
 def apart(file: BinaryIO) -> tuple[BinaryIO, Apart | None]:
@@ -33,7 +24,7 @@ def apart(file: BinaryIO) -> tuple[BinaryIO, Apart | None]:
     if file.read(len(_MAGIC)) != _MAGIC:
         file.seek(0)
         return file, None
-    found, parts, at = _Found(), [], 0
+    found, holes = _Found(), list[range]()
     end = file.seek(0, io.SEEK_END)
     place = len(_MAGIC)
     while place + 12 <= end:
@@ -43,18 +34,15 @@ def apart(file: BinaryIO) -> tuple[BinaryIO, Apart | None]:
         if after > end or kind == b"IEND":
             break
         if kind in _TAKEN:
-            parts.append(range(at, place))
-            at = after
+            holes.append(range(place, after))
             if length > LIMIT:
                 found.too_long(kind)
             else:
                 body = file.read(length)
                 found.take(kind, body, zlib.crc32(kind + body) == int.from_bytes(file.read(4), "big"))
         place = after
-    file.seek(0)
-    if parts:
-        file = io.BufferedReader(_Spliced(file, [*parts, range(at, end)]), 1 << 16)
-    return file, Apart(found.icc, found.xmp, tuple(found.texts), tuple(dict.fromkeys(found.notes)))
+    aside = Apart(Beside(found.icc, xmp=found.xmp), tuple(found.texts), tuple(dict.fromkeys(found.notes)))
+    return without(file, holes), aside
 
 
 class _Found:
@@ -123,38 +111,3 @@ class _Found:
 
 def _named(kind: bytes) -> str:
     return "a colour profile" if kind == b"iCCP" else "text"
-
-
-class _Spliced(io.RawIOBase):
-    """The parts of a file as if nothing lay between them."""
-
-    def __init__(self, file: BinaryIO, parts: list[range]) -> None:
-        self._file, self._parts, self._at = file, [part for part in parts if part], 0
-        self._starts = [0]
-        for part in self._parts:
-            self._starts.append(self._starts[-1] + len(part))
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        number = bisect_right(self._starts, self._at) - 1
-        if number >= len(self._parts):
-            return 0
-        inside = self._at - self._starts[number]
-        self._file.seek(self._parts[number].start + inside)
-        data = self._file.read(min(len(buffer), len(self._parts[number]) - inside))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from nicodec.errors import BadImage, LimitExceeded, NicError, one_line, warn
-from nicodec.picture import Beside, Picture, Source, colour, metadata, pillow_info, png, tiff, whole
+from nicodec.picture import Beside, Picture, Source, colour, jp2, jpeg, metadata, pillow_info, png, tiff, whole
+from nicodec.picture.apart import Apart
 from nicodec.storage.files import shown
 
 MAX_STREAM_BYTES = 1 << 30
@@ -125,7 +126,9 @@ def _from_array(array: npt.NDArray[Any]) -> Picture:
 
 
 def _from_file(file: BinaryIO, name: str, strip: bool) -> Picture:
-    file, aside = png.apart(file)
+    aside = None
+    for format in (png, jpeg, jp2):
+        file, aside = (file, aside) if aside else format.apart(file)
     with Image.open(file) as image:
         if image.format in _VECTOR_FORMATS:
             raise BadImage(f"{name}: a drawing, not a picture of pixels")
@@ -135,7 +138,7 @@ def _from_file(file: BinaryIO, name: str, strip: bool) -> Picture:
         return _from_pil(image, name, strip, frames, aside)
 
 
-def _from_pil(image: Image.Image, name: str, strip: bool, frames: int = 1, aside: png.Apart | None = None) -> Picture:
+def _from_pil(image: Image.Image, name: str, strip: bool, frames: int = 1, aside: Apart | None = None) -> Picture:
     if 0 in image.size:
         raise BadImage(f"{name}: has no pixels")
     deep = _has_deep_samples(image)  # known only before it is loaded

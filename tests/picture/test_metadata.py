@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
-from nicodec.picture import LIMIT, Beside, Picture, exif, ifd, iptc, metadata, text
+from nicodec.picture import LIMIT, Beside, Picture, exif, ifd, iptc, jp2, metadata, text
+from nicodec.picture import jpeg as jpeg_room
 from nicodec.picture.reader import read, taken
 from nicodec.picture.writer import encoded, to_pil
 
@@ -77,7 +78,7 @@ HOLDS = {
     "tiff": {"icc", "exif", "xmp", "iptc", "text", "density"},
     "webp": {"icc", "exif", "xmp"},
     "avif": {"icc", "exif", "xmp"},
-    "jp2": {"text"},
+    "jp2": {"icc", "exif", "xmp", "iptc", "text", "density"},
     "bmp": {"density"},
     "ppm": set(),
     "tga": set(),
@@ -146,6 +147,51 @@ def test_a_tiff_of_all_kinds_is_read_by_pillow() -> None:
         assert image.tag_v2[33723] == IPTC
         assert image.info["dpi"] == (300, 150.5)
         assert image.getexif().get_ifd(ifd.EXIF)[0x9003] == "2020:01:01 00:00:00"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_boxes_of_jpeg_2000_leave_the_samples_as_they_are(channels: int) -> None:
+    gray = SRGB[:16] + b"GRAY" + SRGB[20:]
+    pixels = noise(24, 40, channels)
+    data = encoded(to_pil(Picture(pixels, beside=replace(ALL, text=None, icc=gray if channels == 1 else SRGB))), "jp2")
+    with Image.open(io.BytesIO(data)) as image:
+        assert np.array_equal(np.asarray(image).reshape(pixels.shape), pixels)
+        assert image.info["dpi"] == pytest.approx((300, 150.5), abs=0.01)
+    assert read(data).beside.icc == (gray if channels == 1 else SRGB)
+
+
+def test_forged_boxes_end() -> None:
+    data, _ = file_of(ALL, "jp2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for at in range(12, len(data) - len(SRGB) // 2, 7):
+            for value in (b"\0\0\0\0", b"\0\0\0\1", b"\xff\xff\xff\xff"):
+                jp2.apart(io.BytesIO(data[:at] + value + data[at + 4 :]))
+    long = struct.pack(">I4s", LIMIT + 25, b"uuid") + b"JpgTiffExif->JP2" + bytes(LIMIT + 1)
+    assert read(data + long).notes == ("EXIF of more than 16 MiB was left out",)
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [(0xE0, b"JFIF\0"), (0xEE, b"Adobe\0"), (0xE2, b"ICC_PROFILE\0"), (0xE2, b"ICC_PROFILE\0\1"),
+     (0xE2, b"ICC_PROFILE\0\1\2abc"), (0xED, b"Photoshop 3.0\0008BIM\x04\x04"), (0xED, b"Photoshop 3.0\0"),
+     (0xE1, b"Exif\0\0"), (0xE1, b"http://ns.adobe.com/xap/1.0/\0"), (0xE2, b"MPF\0"), (0xFE, b"")],
+)  # fmt: skip
+def test_a_segment_that_is_cut_short_costs_only_itself(segment: tuple[int, bytes]) -> None:
+    whole = jpeg()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        picture = read(jpeg(segment, (0xFE, b"kept")))
+    assert np.array_equal(picture.pixels, read(whole).pixels)
+    assert picture.beside == replace(read(whole).beside, text=text.pack([("Comment", "kept")]))
+    lost = segment[1].startswith(b"ICC_PROFILE")
+    assert picture.notes == (("a colour profile that is damaged was left out",) if lost else ())
+
+
+def test_a_jpeg_of_nothing_but_fill_ends() -> None:
+    file, aside = jpeg_room.apart(io.BytesIO(b"\xff\xd8" + b"\xff" * 5_000_000))
+    assert aside == (Beside(), None, ())
+    assert len(file.read()) == 5_000_002
 
 
 @pytest.mark.parametrize("format", ["webp", "avif"])
