@@ -24,10 +24,10 @@ from nicodec.bitstream import alpha, container, entropy, flats, patches, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.crc import SymbolsCrc
 from nicodec.codec import Codec
-from nicodec.coding import beside, prior
+from nicodec.coding import beside, painting, prior
 from nicodec.errors import NicError
 from nicodec.model import checkpoint
-from nicodec.picture import Picture, reader, writer
+from nicodec.picture import Beside, Picture, reader, text, writer
 from nicodec.storage.files import atomic_write, shown
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -103,7 +103,7 @@ def files(coder: Codec) -> dict[str, bytes]:
         "alpha-constant": coded(Picture(_scene(20, 33), np.full((20, 33), 128, np.uint8)), 40),
         "alpha-plain": coded(Picture(_scene(60, 50), flicker), 40),
         "alpha-vertical": coded(Picture(_scene(60, 50), gradient), 40),
-        "metadata": coded(Picture(_scene(40, 40), icc=_ICC, exif=_EXIF, xmp=_XMP), 50),
+        "metadata": coded(Picture(_scene(40, 40), beside=Beside(_ICC, _EXIF, _XMP, _IPTC, _TEXT, _DENSITY)), 50),
         "tiles": coded(_scene(70, 1100), 5),
         "deep": coded(Picture(deep), 90),
         "deep-gray-alpha": coded(Picture(np.ascontiguousarray(deep[:, :, :1]), deep_alpha), 60),
@@ -146,7 +146,7 @@ def expectations(coder: Codec, data: bytes) -> dict[str, object]:
         "symbols_sha256": hashlib.sha256(z.tobytes() + r.astype("<i2").tobytes()).hexdigest(),
         "metadata_sha256": {
             kind.name: hashlib.sha256(container.inflate(payloads[kind])).hexdigest()
-            for kind in (Kind.ICC, Kind.EXIF, Kind.XMP)
+            for kind in beside.METADATA
             if kind in payloads
         },
         "peak_error": 0 if found.lossless else PEAK_ERROR[found.depth],
@@ -156,7 +156,7 @@ def expectations(coder: Codec, data: bytes) -> dict[str, object]:
 def _png(coder: Codec, data: bytes) -> bytes:
     file = container.unpack(data)
     if file.header.depth == 16:
-        deep = beside.picture(file, coder.decode(file, dtype=np.uint16))
+        deep = beside.picture(file, coder.decode(file, dtype=np.uint16), painting.view(file.header))
         return writer.encoded_deep(Picture(deep.pixels, deep.alpha), "png")
     picture = coder.decode(file)
     picture.info.clear()
@@ -257,7 +257,8 @@ def _of_a_later_minor(data: bytes) -> bytes:
     return container.pack(replace(header, version=(container.MAJOR, 255)), [*chunks, later])
 
 
-# Opaque to the codec: the header of a colour profile, an EXIF block of one tag, an XMP packet.
+# Opaque to the codec: the header of a colour profile, an EXIF block of one tag, an XMP packet, two data sets of IPTC,
+# texts, 300 pixels per inch and 150.5.
 _ICC = struct.pack(">I4xI12s12x4s92x", 132, 0x02400000, b"mntrRGB XYZ ", b"acsp")
 _EXIF = struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, 1, 0, 0)
 _XMP = (
@@ -266,6 +267,9 @@ _XMP = (
     b"<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'></rdf:RDF>"
     b"</x:xmpmeta>" + b" " * 200 + b"<?xpacket end='w'?>"
 )
+_IPTC = b"\x1c\x02\x00\x00\x02\x00\x04\x1c\x02\x19\x00\x07harbour"
+_TEXT = text.pack([("Comment", "from slide 12"), ("Description", "Nebel \u00fcber dem Hafen")])
+_DENSITY = text.pack_density(300, 150.5)
 
 
 def main() -> None:

@@ -77,6 +77,7 @@ def encode(
     lossless: bool | None = None,
     model: str | os.PathLike[str] = "photo",
     strip: bool = False,
+    strip_gps: bool = False,
     check: bool = False,
     max_pixels: int | None = None,
     progress: Callable[[float, float], None] | None = None,
@@ -84,7 +85,7 @@ def encode(
     """A picture -> the bytes of a .nic file. Arguments and errors are those of `Codec.encode` and `Codec`."""
     codec = _shared(checkpoint.load(checkpoint.find(model)), threads=None)
     return codec.encode(
-        reader.taken(source),
+        reader.taken(source, strip=strip, strip_gps=strip_gps),
         quality=quality,
         target_bytes=target_bytes,
         target_bpp=target_bpp,
@@ -92,6 +93,7 @@ def encode(
         effort=effort,
         lossless=lossless,
         strip=strip,
+        strip_gps=strip_gps,
         check=check,
         max_pixels=max_pixels,
         progress=progress,

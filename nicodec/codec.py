@@ -68,6 +68,7 @@ class Codec:
         effort: int = 1,
         lossless: bool | None = None,
         strip: bool = False,
+        strip_gps: bool = False,
         check: bool = False,
         max_pixels: int | None = None,
         progress: Callable[[float, float], None] | None = None,
@@ -80,22 +81,22 @@ class Codec:
         effort: 1..9. From 2 on torch refines the latent by gradient, in steps that double with each effort. The
         result is kept if bits + lambda * squared error fall. lossless: True keeps all samples as they are; None does
         so where that costs less, in the same measure. progress: takes the share done and the share of the cost left,
-        after each such step; with effort 1, after each band of each trial. strip: leave out ICC, EXIF and XMP.
-        check: look at all cells, not only strange ones; bad ones are sent as patches. max_pixels: the largest picture;
-        None: NICODEC_MAX_PIXELS in the environment, or 2^27.
+        after each such step; with effort 1, after each band of each trial. strip: leave out all metadata and the
+        profile. strip_gps: leave out the place. check: look at all cells, not only strange ones; bad ones are sent as
+        patches. max_pixels: the largest picture; None: NICODEC_MAX_PIXELS in the environment, or 2^27.
         Raises BadImage, LimitExceeded, MissingExtra, TargetMissed, or NicError for impossible arguments. Warns of each
         conversion, and of a target that is kept to but not met.
         """
-        picture = reader.taken(source)
+        picture = reader.taken(source, strip=strip, strip_gps=strip_gps)
         height, width, _ = picture.pixels.shape
         container.check_size(width, height, max_pixels)
         wish = Wish.of(height * width, quality, target_bytes, target_bpp, target_psnr, lossless)
         refining.check(effort)
-        without_loss = partial(exact.coded, picture, self.threads or cores(), strip=strip)
+        without_loss = partial(exact.coded, picture, self.threads or cores())
         if wish.lossless:
             return Encoded.of(without_loss(), checked=check)
         seen = invisible.filled(picture)
-        psnr, code_at = partial(self.psnr, seen), partial(self._code, seen, strip, check)
+        psnr, code_at = partial(self.psnr, seen), partial(self._code, seen, check)
         code = self._effort.coder(code_at, psnr, seen.eight, effort, progress)
         made = targets.meet(wish, code, psnr, height * width, without_loss)
         if wish.lossless is None:
@@ -103,7 +104,7 @@ class Codec:
         return Encoded.of(made, checked=check)
 
     @in_turn
-    def _code(self, picture: Picture, strip: bool, check: bool, q: int, see: Callable[..., None] | None) -> Coded:
+    def _code(self, picture: Picture, check: bool, q: int, see: Callable[..., None] | None) -> Coded:
         """The five steps, at one quality in hundredths. see: takes each band, its latent, free to change, and z."""
         height, width, channels = picture.pixels.shape
         whole = tiles.cells(width, height)
@@ -124,7 +125,7 @@ class Codec:
         header = Header(width, height, channels, depth, q, size, self.checkpoint.id, crc)
         file = File(header, [Chunk(Kind.Z, self.z_tables.write(z, q)), *coded])
         look.at(partial(self._painted, file, look.known), windows.reach)  # 4. the look
-        file.chunks.extend(beside.chunks(picture, look.mend(), look.flats, strip=strip))  # 5. data beside the tiles
+        file.chunks.extend(beside.chunks(picture, look.mend(), look.flats))  # 5. data beside the tiles
         return Coded(file, look)
 
     def _painted(self, file: File, known: Known, wanted: list[Box]) -> Iterator[tuple[Box, Samples]]:
@@ -174,7 +175,7 @@ class Codec:
             parts = painting.paint(windows, symbols, file, wanted, dtype or np.uint8, check=check)
         for part, pixels in parts:  # 3. -> latents, 4. -> pixels
             canvas.paste(pixels, part.left - wanted.area.left, part.top - wanted.area.top)
-        return canvas.finish(beside.clear(file, wanted), *beside.metadata(file))  # 5. data beside the tiles
+        return canvas.finish(beside.clear(file, wanted), beside.metadata(file, wanted))  # 5. data beside the tiles
 
     encode_many = many.encode_many
     decode_many = many.decode_many

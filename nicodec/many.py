@@ -49,6 +49,7 @@ def encode_many(
     effort: int = 1,
     lossless: bool | None = None,
     strip: bool = False,
+    strip_gps: bool = False,
     check: bool = False,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
@@ -71,6 +72,7 @@ def encode_many(
         effort=effort,
         lossless=lossless,
         strip=strip,
+        strip_gps=strip_gps,
         check=check,
     )
     return _many(codec, work, _ready, sources, workers, progress)

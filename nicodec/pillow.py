@@ -17,12 +17,14 @@ from nicodec.bitstream.container import File
 from nicodec.coding import beside
 from nicodec.coding.painting import PREVIEW
 from nicodec.errors import NicError
-from nicodec.picture import metadata
+from nicodec.picture import pillow_info
 from nicodec.storage.files import MAX_BYTES
 
 FORMAT = "NIC"
-_OPTIONS = frozenset({"quality", "target_bytes", "target_bpp", "target_psnr", "effort", "lossless", "model", "strip"})
-_METADATA = frozenset({"icc_profile", "exif", "xmp"})
+_OPTIONS = frozenset(
+    {"quality", "target_bytes", "target_bpp", "target_psnr", "effort", "lossless", "model", "strip", "strip_gps"}
+)
+_METADATA = frozenset({"icc_profile", "exif", "xmp", "comment", "dpi"})
 
 
 class NicImageFile(ImageFile.ImageFile):
@@ -41,9 +43,7 @@ class NicImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         try:
             file = container.unpack(self.fp.read(MAX_BYTES + 1))
-            for key, blob in zip(("icc_profile", "exif", "xmp"), beside.metadata(file), strict=True):
-                if blob is not None:
-                    self.info[key] = metadata.EXIF_PREFIX * (key == "exif") + blob
+            pillow_info.put(self.info, beside.metadata(file))
         except NicError as error:
             raise OSError(str(error)) from error
         self.info["quality"] = file.header.quality / 100
@@ -76,7 +76,7 @@ class NicImageFile(ImageFile.ImageFile):
 def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     """Save with the options of `nicodec.encode`, except check, max_pixels and progress.
 
-    `icc_profile`, `exif` and `xmp` replace those of `info`. Raises TypeError for any other option.
+    `icc_profile`, `exif`, `xmp`, `comment` and `dpi` replace those of `info`. Raises TypeError for any other option.
     """
     given = dict(picture.encoderinfo)
     if unknown := given.keys() - _OPTIONS - _METADATA:

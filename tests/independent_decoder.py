@@ -21,7 +21,8 @@ import numpy.typing as npt
 from PIL import Image
 
 Array = npt.NDArray[Any]
-Z, Y, ALPHA, PATCHES, FLATS, LOSSLESS, ICC, EXIF, XMP = 1, 2, 3, 4, 5, 6, 0x81, 0x82, 0x83
+Z, Y, ALPHA, PATCHES, FLATS, LOSSLESS = 1, 2, 3, 4, 5, 6
+METADATA = {0x81: "ICC", 0x82: "EXIF", 0x83: "XMP", 0x84: "IPTC", 0x85: "TEXT", 0x86: "DENSITY"}
 DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "I32": "<i4"}
 
 
@@ -126,7 +127,7 @@ def lay_flats(stored: bytes, pixels: Array) -> None:
     colours = np.cumsum(np.frombuffer(data[size:], np.uint8).reshape(-1, channels).astype(int), axis=0) % 256
     for number, colour in zip(np.flatnonzero(bits), colours, strict=True):
         i, j = divmod(int(number), columns)
-        pixels[8 * i : 8 * i + 8, 8 * j : 8 * j + 8] = colour
+        pixels[8 * i : 8 * i + 8, 8 * j : 8 * j + 8] = colour * (257 if pixels.dtype == np.uint16 else 1)
 
 
 class Model:
@@ -376,7 +377,7 @@ def decode(data: bytes, model: Model) -> Decoded:
     head, chunks = parse_file(data)
     extra = dict(chunks)
     alpha = decode_alpha(extra[ALPHA], head) if ALPHA in extra else None
-    metadata = {kind: inflate(extra[kind]) for kind in (ICC, EXIF, XMP) if kind in extra}
+    metadata = {kind: inflate(extra[kind]) for kind in METADATA if kind in extra}
     if chunks[0][0] == LOSSLESS:
         none = np.zeros((0, 0, 0), np.int16)
         return Decoded(none, none, decode_lossless(chunks, head), alpha, metadata)

@@ -15,6 +15,9 @@ from nicodec.codec import Codec
 from nicodec.errors import BadModel, ChecksumMismatch, ModelNotFound, NicError
 from nicodec.model import modelfile
 
+# Metadata that were changed may not fit a part of the picture; then a warning says so.
+pytestmark = pytest.mark.filterwarnings("ignore:.*may show more than this part")
+
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -37,7 +40,7 @@ def test_changes_pass_the_checksums() -> None:
     """Most reach the code behind the container; and the same seed makes the same file."""
     base = fuzz_decode.seeds()[7]
     passed = mismatched = recoded = 0
-    for seed in range(200):
+    for seed in range(220):
         data = mutate.nic(base, seed)
         assert data == mutate.nic(base, seed)
         try:

@@ -74,6 +74,24 @@ def test_metadata_there_and_back(picture: Image.Image, tmp_path: Path) -> None:
     assert nicodec.info((tmp_path / "c.nic").read_bytes()).metadata == ()
 
 
+def test_texts_captions_and_resolution_there_and_back(picture: Image.Image, tmp_path: Path) -> None:
+    picture.info |= {"Author": "someone", "photoshop": {0x0404: b"\x1c\x02\x19\0\1a"}}
+    picture.save(tmp_path / "a.nic", comment="a word", dpi=(300, 150))
+    with Image.open(tmp_path / "a.nic") as image:
+        assert image.info["dpi"] == (300, 150)
+        assert image.info["comment"] == b"a word"
+        assert image.info["Author"] == "someone"
+        assert image.info["photoshop"] == picture.info["photoshop"]
+        image.save(tmp_path / "b.nic")
+        image.save(tmp_path / "c.nic", strip_gps=True)
+        assert image.info.pop("quality") == 50
+    for name in ("b.nic", "c.nic"):
+        assert nicodec.info(tmp_path / name).metadata == ("IPTC", "TEXT", "DENSITY")
+        with nicodec.open(tmp_path / name) as again:
+            again.info.pop("quality")
+            assert again.info == image.info
+
+
 def test_nothing_is_decoded_before_pixels_are_needed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
     real = Codec.decode

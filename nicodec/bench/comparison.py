@@ -26,7 +26,7 @@ from nicodec.bitstream import container
 from nicodec.codec import Codec
 from nicodec.coding import targets
 from nicodec.errors import LimitExceeded, NicError
-from nicodec.picture import Array, Picture, metrics, reader, web, writer
+from nicodec.picture import Array, Beside, Picture, metrics, reader, web, writer
 from nicodec.storage.files import shown
 
 MAX_PIXELS = 40_000_000
@@ -211,7 +211,7 @@ def _alpha_note(original: Version, version: Version) -> str:
 def _made(original: Version, name: str, quality: float, n_bytes: int, decoded: Picture) -> Version:
     """A version that was made here, shown with the colour profile of the original if that fits."""
     fits = decoded.pixels.shape[2] == original.picture.pixels.shape[2]
-    picture = Picture(decoded.pixels, decoded.alpha, original.picture.icc if fits else None)
+    picture = Picture(decoded.pixels, decoded.alpha, Beside(icc=original.picture.beside.icc if fits else None))
     return Version(name, n_bytes, picture, f"quality {quality:g}")
 
 
@@ -242,7 +242,7 @@ def _difference(original: Version, version: Version, window: tuple[slice, slice]
 def _crop(picture: Picture, window: tuple[slice, slice]) -> Picture:
     """A window of a picture, without EXIF and XMP: people pass the page on, and EXIF may hold a place."""
     alpha = None if picture.alpha is None else picture.alpha[window]
-    return Picture(np.ascontiguousarray(picture.pixels[window]), alpha, picture.icc)
+    return Picture(np.ascontiguousarray(picture.pixels[window]), alpha, Beside(icc=picture.beside.icc))
 
 
 def _title(version: Version) -> str:

@@ -49,6 +49,9 @@ class Kind(IntEnum):
     ICC = 0x81
     EXIF = 0x82
     XMP = 0x83
+    IPTC = 0x84
+    TEXT = 0x85
+    DENSITY = 0x86
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,12 @@ def encode(
     skip_existing: SkipExisting = False,
     update: Update = False,
     preserve: Preserve = False,
-    strip: Annotated[bool, typer.Option("--strip", help="Leave out colour profile, EXIF and XMP.")] = False,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave out colour profile, EXIF, XMP, IPTC, texts and print resolution.")
+    ] = False,
+    strip_gps: Annotated[
+        bool, typer.Option("--strip-gps", help="Leave out where the picture was taken: in EXIF, XMP, IPTC and texts.")
+    ] = False,
     check: Annotated[
         bool,
         typer.Option(
@@ -133,6 +138,7 @@ def encode(
             "effort": effort,
             "lossless": lossless,
             "strip": strip,
+            "strip_gps": strip_gps,
             "check": check,
         },
         manner.writing(plan),

@@ -62,7 +62,7 @@ class Encode:
 
         store = store_of(job.source)
         source = store.source(job.source)
-        picture = reader.taken(source)
+        picture = reader.taken(source, strip=self.options["strip"], strip_gps=self.options["strip_gps"])
         height, width, _ = picture.pixels.shape
         slow = height * width >= LARGE or self.options["effort"] > 1 or self._has_target
         with progress.bar(1, share=True, hidden=not (self.watched and slow)) as advance:
@@ -127,7 +127,7 @@ class Decode:
 
         from nicodec.api import codec_for
         from nicodec.bitstream import container
-        from nicodec.coding import beside
+        from nicodec.coding import beside, painting
         from nicodec.picture import writer
 
         data = store_of(job.source).read(job.source)
@@ -135,8 +135,9 @@ class Decode:
         codec, path = codec_for(file, self.model, self.threads), None if job.target == "-" else job.target
         deep = (self.depth or file.header.depth) == 16 and self.background is None
         if deep and writer.holds_deep(self.format, path):
-            samples = beside.picture(file, codec.decode(file, dtype=np.uint16, **self.options))
-            (height, width), made = samples.pixels.shape[:2], writer.encoded_deep(samples, self.format, path)
+            samples = codec.decode(file, dtype=np.uint16, **self.options)
+            (height, width), view = samples.shape[:2], painting.view(file.header, **self.options)
+            made = writer.encoded_deep(beside.picture(file, samples, view), self.format, path)
         else:
             picture = codec.decode(file, **self.options)
             width, height = picture.size

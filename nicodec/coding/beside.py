@@ -5,6 +5,8 @@ Between `codec` and `bitstream`. These chunks travel beside the coded colours, l
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from nicodec.bitstream import alpha, container, flats, patches
@@ -12,13 +14,16 @@ from nicodec.bitstream.container import Chunk, File, Kind
 from nicodec.bitstream.flats import Flats
 from nicodec.bitstream.patches import Patches
 from nicodec.coding.painting import View
-from nicodec.picture import Picture, Samples, eight, writer
+from nicodec.errors import warn
+from nicodec.picture import Beside, Picture, Samples, eight, writer
+from nicodec.picture import metadata as fitting
 
-METADATA = (Kind.ICC, Kind.EXIF, Kind.XMP)
+METADATA = {Kind[field.name.upper()]: field.name for field in fields(Beside)}
+"""The kind of chunk of each field of `Beside`, in the order of a file."""
 
 
-def chunks(picture: Picture, mended: Patches | None, flat: Flats | None, *, strip: bool) -> list[Chunk]:
-    """The chunks after the tiles, in the order of the file. mended: patches. strip: leave out the metadata."""
+def chunks(picture: Picture, mended: Patches | None, flat: Flats | None) -> list[Chunk]:
+    """The chunks after the tiles, in the order of the file. mended: patches."""
     sent = []
     if picture.alpha is not None:
         sent.append(Chunk(Kind.ALPHA, alpha.encode(picture.alpha)))
@@ -26,23 +31,34 @@ def chunks(picture: Picture, mended: Patches | None, flat: Flats | None, *, stri
         sent.append(Chunk(Kind.PATCHES, patches.encode(mended)))
     if flat is not None:
         sent.append(Chunk(Kind.FLATS, flats.encode(flat)))
-    for kind, blob in zip(METADATA, (picture.icc, picture.exif, picture.xmp), strict=True):
-        if blob and not strip:
+    for kind, name in METADATA.items():
+        if blob := getattr(picture.beside, name):
             sent.append(Chunk(kind, container.deflate(blob)))
     return sent
 
 
-def metadata(file: File) -> tuple[bytes | None, ...]:
-    """ICC, EXIF and XMP of a file, each None if it has none. Raises BadFile or LimitExceeded."""
-    return tuple(file.metadata(kind) for kind in METADATA)
+def metadata(file: File, wanted: View | None = None) -> Beside:
+    """What a file holds beside the samples; for a view that is not the whole, made to fit it.
+
+    Warns of what cannot be made to fit and is left out. Raises BadFile or LimitExceeded.
+    """
+    found = Beside(**{name: file.metadata(kind) for kind, name in METADATA.items()})
+    if wanted is None or wanted.area == (0, 0, file.header.height, file.header.width):
+        return found
+    notes: list[str] = []
+    area = wanted.area
+    found = fitting.fitted(found, area.columns, area.rows, cut=wanted.shrink == 1, notes=notes)
+    for note in notes:
+        warn(note)
+    return found
 
 
-def picture(file: File, samples: Samples) -> Picture:
-    """The decoded array of a file, (H, W) or (H, W, 2 to 4), with its metadata."""
+def picture(file: File, samples: Samples, wanted: View) -> Picture:
+    """The decoded array of a view of a file, (H, W) or (H, W, 2 to 4), with its metadata."""
     whole = samples.reshape(*samples.shape[:2], -1)
     colours = file.header.channels
     alpha = np.ascontiguousarray(whole[:, :, -1]) if whole.shape[2] > colours else None
-    return Picture(np.ascontiguousarray(whole[:, :, :colours]), alpha, *metadata(file))  # type: ignore[arg-type]
+    return Picture(np.ascontiguousarray(whole[:, :, :colours]), alpha, metadata(file, wanted))
 
 
 def clear(file: File, wanted: View) -> Samples | None:

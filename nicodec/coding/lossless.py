@@ -36,10 +36,10 @@ DRAWN = 0.5
 _LENGTH = 4
 
 
-def coded(picture: Picture, threads: int, *, strip: bool) -> Coded:
-    """The lossless file of a picture. strip: leave out the metadata."""
+def coded(picture: Picture, threads: int) -> Coded:
+    """The lossless file of a picture."""
     for size in (TILE, SMALL_TILE):
-        file = _file(picture, size, threads, strip=strip)
+        file = _file(picture, size, threads)
         try:
             container.check_expansion(file.header.width, file.header.height, file.size, lossless=True)
             break
@@ -88,7 +88,7 @@ def _told(pixels: Samples) -> float:
     return TOLD * shortest * ratio
 
 
-def _file(picture: Picture, size: tuple[int, int], threads: int, *, strip: bool) -> File:
+def _file(picture: Picture, size: tuple[int, int], threads: int) -> File:
     height, width, channels = picture.pixels.shape
     crc, chunks = 0, []
 
@@ -100,7 +100,7 @@ def _file(picture: Picture, size: tuple[int, int], threads: int, *, strip: bool)
         crc = zlib.crc32(_little(part), crc)
         chunks.append(Chunk(Kind.LOSSLESS, payload))
     header = Header(width, height, channels, depth_of(picture.pixels), BEST, size, bytes(8), crc)
-    return File(header, [*chunks, *beside.chunks(picture, None, None, strip=strip)])
+    return File(header, [*chunks, *beside.chunks(picture, None, None)])
 
 
 def paint(file: File, wanted: View, *, check: bool) -> Iterator[tuple[Box, Samples]]:

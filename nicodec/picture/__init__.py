@@ -1,4 +1,4 @@
-"""A picture as the codec sees it: planes of 8 or 16 bits, with a few blobs of metadata.
+"""A picture as the codec sees it: planes of 8 or 16 bits, and what travels beside them.
 
 The room between the codec and its users' files, Pillow images and arrays. Elsewhere only `pillow` and
 `bench.coders` import Pillow.
@@ -22,23 +22,45 @@ PilImage: TypeAlias = Image.Image
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview | PilImage | npt.NDArray[Any]
 
 
+LIMIT = 1 << 24
+"""The most bytes of one kind of metadata that is read with a picture."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What travels beside the samples: for each kind the bytes of its chunk (docs/FORMAT.md), or None.
+
+    A field has the name of its chunk. `coding.beside` stores what stands here, so a new kind is one more field.
+
+    icc:     a colour profile that fits the channels; without one, sRGB.
+    exif:    the EXIF block from its byte-order mark on, without "Exif\\0\\0", orientation 1.
+    xmp:     the XMP packet.
+    iptc:    the data sets of IPTC's IIM.
+    text:    named texts, as `text.pack` joins them.
+    density: pixels per inch, as `text.pack_density` packs them.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    text: bytes | None = None
+    density: bytes | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """An upright picture: its coded samples, and the data that travels beside them.
 
-    pixels: uint8 or uint16 (H, W, 1) or (H, W, 3), C-contiguous, H and W at least 1; gray, or RGB as `icc` says.
+    pixels: uint8 or uint16 (H, W, 1) or (H, W, 3), C-contiguous, H and W at least 1; gray, or RGB as `beside.icc` says.
     alpha:  of the same type (H, W), C-contiguous, not premultiplied, the largest number opaque; or None.
-    icc:    a colour profile that fits the channels, or None: sRGB.
-    exif:   the EXIF block from its byte-order mark on, without "Exif\\0\\0", orientation 1; or None.
-    xmp:    the XMP packet, or None.
+    beside: colour profile, EXIF and so on.
     notes:  one line for each loss, conversion or damage in reading.
     """
 
     pixels: Samples
     alpha: Samples | None = None
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
+    beside: Beside = Beside()
     notes: tuple[str, ...] = ()
 
     @property

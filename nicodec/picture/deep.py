@@ -121,7 +121,7 @@ def _tiff_of(picture: Picture, samples: Samples) -> bytes:
         planarconfig="contig" if samples.shape[2] > 1 else None,
         extrasamples=None if picture.alpha is None else ["unassalpha"],
         compression="zlib",
-        iccprofile=picture.icc,
+        iccprofile=picture.beside.icc,
         metadata=None,
         software=False,
     )

@@ -1,18 +1,16 @@
-"""The metadata of a Pillow image: EXIF with its orientation, and XMP.
+"""What travels beside a picture is made to fit it: upright, of its size, a part, without what is not in it.
 
-Under `reader`, after `colour`. `writer` and `pillow` use its prefix of EXIF too.
+Under `reader`, `writer` and `coding.beside`. Rooms below it know EXIF, XMP and IPTC each.
 """
 
 import re
-import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from PIL import Image, TiffImagePlugin
 
-from nicodec.picture import Samples
-
-_ORIENTATION = 0x0112  # the tag in EXIF and in TIFF
-EXIF_PREFIX = b"Exif\0\0"  # stands before the EXIF block in JPEG, and in Pillow's `info`
+from nicodec.picture import Beside, Samples, exif, iptc, text, xmp
+from nicodec.picture.pillow_info import listed
 
 # EXIF orientation -> the upright view of an array (H, W, ...).
 _UPRIGHT: dict[object, Callable[[Samples], Samples]] = {
@@ -25,10 +23,45 @@ _UPRIGHT: dict[object, Callable[[Samples], Samples]] = {
     8: lambda a: a.swapaxes(0, 1)[::-1],
 }
 
+# Formats whose readers turn a picture themselves: that of TIFF by its tag, that of JPEG XL by what its stream says.
+_TURNED_IN_LOADING = ("TIFF", "JXL")
+
+# What an XMP packet says of parts of a file that are not coded: the beginning of each name, and what a note says.
+_NOT_CODED = {
+    "hdrgm:": "the gain map (HDR)",
+    "HDRGainMap:": "the gain map (HDR)",
+    "GCamera:MotionPhoto": "the video of a motion photo",
+    "GCamera:MicroVideo": "the video of a motion photo",
+    "Container:Directory": "a further picture or video in the file",
+    "xmpNote:HasExtendedXMP": "extended XMP",
+}
+# Pictures within a packet, and places in the picture as it was stored.
+_OF_THE_WHOLE = (
+    "xmp:Thumbnails", "GImage:", "GDepth:", "GPano:", "mwg-rs:Regions", "MP:RegionInfo", "Iptc4xmpExt:ImageRegion",
+)  # fmt: skip
+_LOCATION = (
+    "exif:GPS", "photoshop:City", "photoshop:State", "photoshop:Country", "Iptc4xmpCore:Location",
+    "Iptc4xmpCore:CountryCode", "Iptc4xmpExt:LocationCreated", "Iptc4xmpExt:LocationShown",
+)  # fmt: skip
+# How a JPEG and a PNG begin in base64.
+_PICTURES = re.compile(rb"/9j/|iVBORw0KGgo")
+_GPS = re.compile(rb"GPS[A-Z]")
+_PLACES = re.compile("gps|latitude|longitude", re.IGNORECASE)
+
+
+def turned_in_loading(image: Image.Image) -> bool:
+    """Whether the reader of this format turns the image, which is not loaded yet, upright by itself."""
+    if image.format != "TIFF" or not getattr(image, "tile", None):
+        return False
+    try:
+        return image.getexif().get(exif.ORIENTATION) in _UPRIGHT
+    except Exception:  # then Pillow cannot turn it either
+        return False
+
 
 def turn(image: Image.Image) -> object:
     """The orientation that Pillow applies to a TIFF when it loads it, and then forgets."""
-    return image.tag_v2.get(_ORIENTATION) if isinstance(image, TiffImagePlugin.TiffImageFile) else 1
+    return image.tag_v2.get(exif.ORIENTATION) if isinstance(image, TiffImagePlugin.TiffImageFile) else 1
 
 
 def turned(plane: Samples, orientation: object) -> Samples:
@@ -37,47 +70,111 @@ def turned(plane: Samples, orientation: object) -> Samples:
 
 
 def upright(
-    image: Image.Image, pixels: Samples, alpha: Samples | None, notes: list[str]
-) -> tuple[Samples, Samples | None, bytes | None, bytes | None]:
-    """Pixels (H, W, C) and alpha (H, W), upright, then EXIF and XMP whose orientation is 1.
+    image: Image.Image, turned: bool, pixels: Samples, alpha: Samples | None, beside: Beside, notes: list[str]
+) -> tuple[Samples, Samples | None, Beside]:
+    """Pixels (H, W, C) and alpha (H, W), upright, and what travels beside them, which says the same.
 
-    image: must be loaded, because Pillow then turns a TIFF by itself and drops its tag. A line is added to `notes`
-    if damaged EXIF was dropped.
+    turned: what `turned_in_loading` told. The orientation is that of EXIF, without an entry there that of XMP. It is
+    set to 1 only where the picture was turned. A line is added to `notes` for what is left out.
     """
-    exif, orientation = _exif(image, notes)
-    xmp = image.info.get("xmp")
-    xmp = xmp.encode() if isinstance(xmp, str) else bytes(xmp) if xmp else None
-    if orientation in _UPRIGHT:
-        pixels, alpha = turned(pixels, orientation), alpha if alpha is None else turned(alpha, orientation)
-        xmp = xmp and re.sub(rb'(tiff:Orientation(?:=["\']|>))[2-8]', rb"\g<1>1", xmp)
-    return pixels, alpha, exif, xmp
+    block = _block(beside.exif)
+    if beside.exif and block is None:
+        notes.append("EXIF that is damaged was left out")
+    stated = block and block.orientation
+    if stated is None and beside.xmp:
+        stated = xmp.orientation(beside.xmp)
+    turn = _UPRIGHT.get(stated)
+    if turn is not None and image.format not in _TURNED_IN_LOADING:
+        pixels, alpha = turn(pixels), alpha if alpha is None else turn(alpha)
+    turned = turned or (turn is not None and image.format != "TIFF")
+    packet = beside.xmp
+    if turned:
+        packet = packet and xmp.set_upright(packet)
+        if block:
+            block.set_upright()
+    height, width = pixels.shape[:2]
+    if block:
+        block.set_size(width, height)
+    packet = _true_xmp(packet, width, height, _OF_THE_WHOLE if turned else (), notes)
+    return pixels, alpha, replace(beside, exif=bytes(block.data) if block else None, xmp=packet)
 
 
-def _exif(image: Image.Image, notes: list[str]) -> tuple[bytes | None, object]:
-    """The EXIF block with its orientation reset to 1, and the orientation before that.
+def fitted(beside: Beside, width: int, height: int, *, cut: bool, notes: list[str]) -> Beside:
+    """What travels beside a view of a picture, width x height pixels. cut: it is a part, and shows nothing of the rest.
 
-    Only the bytes of the orientation change. Parsing and rewriting a block would lose unknown entries, and break the
-    maker's notes.
+    A line is added to `notes` for what cannot be made to fit and is left out.
     """
-    block = image.info.get("exif")
-    exif = bytes(block).removeprefix(EXIF_PREFIX) if isinstance(block, bytes) else b""
+    block, gone = _block(beside.exif), []
+    packet = beside.xmp
+    if block:
+        block.set_size(width, height)
+    data = bytes(block.data) if block else None
+    if cut:
+        data = block.cut() if block else None
+        packet = _true_xmp(packet, width, height, _OF_THE_WHOLE, [], strict=True)
+        gone = [
+            name for name, old, new in (("exif", beside.exif, data), ("xmp", beside.xmp, packet)) if old and not new
+        ]
+    else:
+        packet = _true_xmp(packet, width, height, (), [])
+    if gone:
+        notes.append(f"{listed(gone)}, which may show more than this part: left out")
+    return replace(beside, exif=data, xmp=packet, iptc=beside.iptc and (iptc.cut(beside.iptc) if cut else beside.iptc))
+
+
+def without_gps(beside: Beside, notes: list[str]) -> Beside:
+    """What tells no place: EXIF without its GPS directory, XMP and IPTC without the names of places, and texts alike.
+
+    What cannot be read well enough to be sure is left out, and has a line in `notes`.
+    """
+    block, packet = _block(beside.exif), beside.xmp
+    data = block.without_gps() if block else None
+    if packet:
+        try:
+            packet, _ = xmp.edited(packet, {}, lambda name: name.startswith(_LOCATION))
+        except xmp.Unreadable:
+            packet = None
+        packet = None if packet and _GPS.search(packet.replace(b"\0", b"")) else packet
+    gone = [name for name, old, new in (("exif", beside.exif, data), ("xmp", beside.xmp, packet)) if old and not new]
+    if gone:
+        notes.append(f"{listed(gone)}, which may tell the place: left out")
+    texts = (pair for pair in text.unpack(beside.text) if not _PLACES.search(pair[0]))
+    located = beside.iptc and iptc.without_location(beside.iptc)
+    return replace(beside, exif=data, xmp=packet, iptc=located or None, text=text.pack(texts))
+
+
+def _block(data: bytes | None) -> exif.Block | None:
+    """The EXIF block, or None for what is none."""
     try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
-        if exif:
-            exif = _with_orientation_1(exif)
-    except Exception:  # damaged EXIF is no reason to refuse the picture
-        notes.append("damaged EXIF was dropped")
-        return None, 1
-    return exif or None, orientation
+        return exif.Block(data) if data else None
+    except ValueError:
+        return None
 
 
-def _with_orientation_1(exif: bytes) -> bytes:
-    """The block with orientation 1. Raises KeyError or struct.error without a TIFF header and a whole directory."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}[exif[:4]]
-    (directory,) = struct.unpack_from(order + "I", exif, 4)
-    (count,) = struct.unpack_from(order + "H", exif, directory)
-    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-        if struct.unpack_from(order + "H", exif, entry)[0] == _ORIENTATION:
-            upright = struct.pack(order + "HHIHH", _ORIENTATION, 3, 1, 1, 0)  # tag, type SHORT, count 1, value 1
-            exif = exif[:entry] + upright + exif[entry + 12 :]
-    return exif
+def _true_xmp(
+    packet: bytes | None, width: int, height: int, unwanted: Iterable[str], notes: list[str], *, strict: bool = False
+) -> bytes | None:
+    """An XMP packet of a picture of these sides, without what is not coded and without properties of these beginnings.
+
+    strict: nothing that looks like a picture may stay in it. None if the packet cannot be made true.
+    """
+    if not packet:
+        return None
+    names = (*_NOT_CODED, *unwanted)
+    if b"HasExtendedXMP" in packet:  # pictures of such a packet are in the part that is not coded
+        names += _OF_THE_WHOLE
+    sides = {"tiff:ImageWidth": width, "exif:PixelXDimension": width}
+    sides |= {"tiff:ImageLength": height, "exif:PixelYDimension": height}
+    try:
+        values = {name: str(side) for name, side in sides.items()}
+        edited, removed = xmp.edited(packet, values, lambda name: name.startswith(names))
+    except xmp.Unreadable:
+        if not strict and not any(name.strip(":").rpartition(":")[2].encode() in packet for name in names):
+            return packet
+        notes.append("XMP that is damaged was left out")
+        return None
+    gone = {said: 0 for begin, said in _NOT_CODED.items() if any(name.startswith(begin) for name in removed)}
+    if len(gone) > 1:
+        gone.pop(_NOT_CODED["Container:Directory"], None)  # what they are is said by the others
+    notes.extend(f"{said} was left out" for said in gone)
+    return None if strict and _PICTURES.search(edited.replace(b"\0", b"")) else edited

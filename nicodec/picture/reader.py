@@ -1,13 +1,14 @@
 """Files, Pillow images and arrays -> `Picture`, the first step of encoding.
 
-Above `kinds`, `colour`, `profiles` and `metadata`, before `codec`. Its result has 8-bit planes and a few blobs of
-metadata.
+Above `kinds`, `colour`, `profiles` and `metadata`, before `codec`. Its result has planes of 8 or 16 bits, and what
+travels beside them.
 """
 
 import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,7 +16,26 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from nicodec.errors import BadImage, LimitExceeded, NicError, one_line, warn
-from nicodec.picture import Picture, Samples, Source, colour, damage, eight, kinds, libtiff, metadata, profiles, tiffs
+from nicodec.picture import (
+    Beside,
+    Picture,
+    Samples,
+    Source,
+    colour,
+    damage,
+    eight,
+    jp2,
+    jpeg,
+    kinds,
+    libtiff,
+    metadata,
+    pillow_info,
+    png,
+    profiles,
+    tiff,
+    tiffs,
+)  # fmt: skip
+from nicodec.picture.apart import Apart
 from nicodec.picture.declared import declared
 from nicodec.storage.files import shown
 
@@ -25,13 +45,14 @@ MAX_STREAM_BYTES = 1 << 30
 REDUCED = "16-bit samples were reduced to 8 bits"
 
 
-def read(source: Source, *, strip: bool = False, deep: bool = False) -> Picture:
+def read(source: Source, *, strip: bool = False, strip_gps: bool = False, deep: bool = False) -> Picture:
     """Read a picture from a file, bytes, a stream, a Pillow image or an array.
 
     source: one of these. The path of a picture in any format of pixels that Pillow reads. Its bytes, or a binary
     stream of them, read from its position to its end. A Pillow image of any mode. A uint8 or uint16 array (H, W) or
-    (H, W, 1 to 4), whose second or fourth channel is alpha. strip: leave out the colour profile, EXIF and XMP. deep:
-    give samples of 16 bits as they are, from arrays, gray images, PNG and TIFF; else all come in 8 bits.
+    (H, W, 1 to 4), whose second or fourth channel is alpha. strip: leave out the colour profile, EXIF, XMP, IPTC, texts
+    and resolution. strip_gps: leave out what tells the place. deep: give samples of 16 bits as they are, from arrays,
+    gray images, PNG and TIFF; else all come in 8 bits.
 
     The EXIF orientation is applied. Gray stays one channel. Alpha and 8-bit samples of gray, RGB and palettes are
     exact. Each other conversion has a line in `notes`, and so has damage that a decoder passes over:
@@ -44,6 +65,10 @@ def read(source: Source, *, strip: bool = False, deep: bool = False) -> Picture:
     samples, or out of these ranges. Raises MissingExtra for a kind that needs an extra. Raises LimitExceeded beyond
     Pillow's limit of pixels or `MAX_STREAM_BYTES`.
     """
+    return _stripped(_read(source, strip, deep), strip, strip_gps)
+
+
+def _read(source: Source, strip: bool, deep: bool) -> Picture:
     if isinstance(source, np.ndarray):
         return _from_array(source, deep)
     if isinstance(source, str | os.PathLike):
@@ -61,14 +86,29 @@ def read(source: Source, *, strip: bool = False, deep: bool = False) -> Picture:
     raise BadImage(f"not an image but a {type(source).__name__}: give a path, a Pillow image or a uint8 array")
 
 
-def taken(source: Source | Picture) -> Picture:
-    """The picture of a source, or the source if it is a `Picture`. Its notes become warnings at the caller's caller."""
+def taken(source: Source | Picture, *, strip: bool = False, strip_gps: bool = False) -> Picture:
+    """The picture of a source, or the source if it is a `Picture`. Its notes become warnings at the caller's caller.
+
+    strip, strip_gps: as for `read`.
+    """
+    known: tuple[str, ...] = ()
     if isinstance(source, Picture):
-        return source
-    picture = read(source, deep=True)
-    for note in picture.notes:
+        known, picture = source.notes, _stripped(source, strip, strip_gps)
+    else:
+        picture = read(source, strip=strip, strip_gps=strip_gps, deep=True)
+    for note in picture.notes[len(known) :]:
         warn(note)
     return picture
+
+
+def _stripped(picture: Picture, strip: bool, strip_gps: bool) -> Picture:
+    """The picture without what travels beside it, or without what tells the place; with more notes, if there are."""
+    if strip:
+        return replace(picture, beside=Beside())
+    if not strip_gps:
+        return picture
+    notes = list(picture.notes)
+    return replace(picture, beside=metadata.without_gps(picture.beside, notes), notes=tuple(notes))
 
 
 @contextmanager
@@ -114,23 +154,34 @@ def _from_array(array: npt.NDArray[Any], deep: bool) -> Picture:
 
 def _from_file(file: BinaryIO, name: str, strip: bool, deep: bool) -> Picture:
     notes: list[str] = []
-    sound = damage.mended(file, name, notes)
+    sound, aside = damage.mended(file, name, notes), None
+    for format in (png, jpeg, jp2):
+        sound, aside = (sound, aside) if aside else format.apart(sound)
     with kinds.opened(sound, name, notes) as image:
+        if aside is not None:
+            pillow_info.complete(image, aside)
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             notes.append(f"only the first of {frames} frames was coded")
-        return _from_pil(image, name, strip, deep, notes, sound)
+        return _from_pil(image, name, strip, deep, notes, sound, aside)
 
 
 def _from_pil(
-    image: Image.Image, name: str, strip: bool, wanted_deep: bool, notes: list[str], file: BinaryIO | None = None
+    image: Image.Image,
+    name: str,
+    strip: bool,
+    wanted_deep: bool,
+    notes: list[str],
+    file: BinaryIO | None = None,
+    aside: Apart | None = None,
 ) -> Picture:
     if 0 in image.size:
         raise BadImage(f"{name}: has no pixels")
     # Known only before the image is loaded, as is the turn that Pillow makes of a TIFF.
     deep, turn = _has_deep_samples(image), metadata.turn(image)
     gray_read_as_rgb = _raw_mode(image).startswith("LA;16")
-    said = declared(image, name, notes)
+    turned, block = metadata.turned_in_loading(image), tiff.exif_of(image)
+    stated = declared(image, name, notes)
     manner = tiffs.samples(getattr(image, "tag_v2", None), name)
     damage.seen(image, name, notes)
     with libtiff.listened(notes):
@@ -148,12 +199,16 @@ def _from_pil(
     if found is None and gray_read_as_rgb:
         pixels = pixels[:, :, :1]
 
-    pixels, alpha, exif, xmp = metadata.upright(image, pixels, alpha, notes)
-    icc = None if strip else profiles.incoming(image, said, pixels.shape[2], notes)
-    if strip:
-        exif = xmp = None
+    said: list[str] = []  # of what travels beside the samples
+    if aside is not None:
+        said.extend(aside.notes)
+    beside = pillow_info.of(image, said, aside and aside.texts, block)
+    beside = replace(beside, icc=profiles.incoming(image, stated, pixels.shape[2], said))
+    pixels, alpha, beside = metadata.upright(image, turned, pixels, alpha, beside, said)
+    if not strip:
+        notes.extend(dict.fromkeys(said))
     alpha = alpha if alpha is None else np.ascontiguousarray(alpha)
-    return Picture(np.ascontiguousarray(pixels), alpha, icc, exif, xmp, tuple(notes))
+    return Picture(np.ascontiguousarray(pixels), alpha, beside, tuple(notes))
 
 
 def _deep_planes(

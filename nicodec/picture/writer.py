@@ -1,20 +1,34 @@
 """`Picture` or samples -> Pillow images and files, the last step of decoding.
 
-After `coding.painting`. It knows the formats of files, and the metadata that each can hold.
+After `coding.painting`. It knows the formats of files; `holding` knows what each holds beside the samples.
 """
 
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from nicodec.errors import BadImage, one_line, warn
 from nicodec.extras import is_installed
-from nicodec.picture import Array, Depth, Picture, Samples, at_depth, backgrounds, depth_of, eight, kinds, profiles
-from nicodec.picture.metadata import EXIF_PREFIX
+from nicodec.picture import (
+    Array,
+    Beside,
+    Depth,
+    Picture,
+    Samples,
+    at_depth,
+    backgrounds,
+    depth_of,
+    eight,
+    holding,
+    kinds,
+    pillow_info,
+    profiles,
+)  # fmt: skip
 from nicodec.storage.files import atomic_write, shown
 
 
@@ -30,16 +44,11 @@ class Canvas:
         part = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
         self._image.paste(part, (left, top))
 
-    def finish(self, alpha: Samples | None, icc: bytes | None, exif: bytes | None, xmp: bytes | None) -> Image.Image:
+    def finish(self, alpha: Samples | None, beside: Beside) -> Image.Image:
         """The image with alpha (H, W) or None, and with its metadata in `info` under Pillow's names."""
         if alpha is not None:
             self._image.putalpha(Image.fromarray(eight(alpha)))
-        if icc is not None:
-            self._image.info["icc_profile"] = icc
-        if exif is not None:
-            self._image.info["exif"] = EXIF_PREFIX + exif
-        if xmp is not None:
-            self._image.info["xmp"] = xmp
+        pillow_info.put(self._image.info, beside)
         return self._image
 
 
@@ -54,7 +63,7 @@ class Plain:
         place = self._array[top : top + pixels.shape[0], left : left + pixels.shape[1]]
         place[...] = at_depth(pixels, depth_of(self._array))
 
-    def finish(self, alpha: Samples | None, *metadata: bytes | None) -> Samples:
+    def finish(self, alpha: Samples | None, beside: Beside) -> Samples:
         """The array with alpha (H, W) or None; gray without alpha has two dimensions. It has no metadata."""
         if alpha is not None:
             return np.dstack([self._array, at_depth(alpha, depth_of(self._array))])
@@ -81,28 +90,29 @@ def to_pil(picture: Picture) -> Image.Image:
     height, width, channels = picture.pixels.shape
     canvas = Canvas(width, height, channels)
     canvas.paste(picture.pixels, 0, 0)
-    return canvas.finish(picture.alpha, picture.icc, picture.exif, picture.xmp)
+    return canvas.finish(picture.alpha, picture.beside)
 
 
-_ALL_METADATA = ("icc_profile", "exif", "xmp")
 # The quality of formats with loss; Pillow's scale, 1 to 100.
 QUALITY = 95
-# Pillow's name -> the options of its writer, without loss where the format can, and the metadata that it takes.
-_WRITERS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
-    "PNG": ({}, _ALL_METADATA),
-    "JPEG": ({"quality": QUALITY, "subsampling": 0}, _ALL_METADATA),
-    "WEBP": ({"lossless": True, "exact": True}, _ALL_METADATA),
-    "AVIF": ({"quality": QUALITY, "subsampling": "4:4:4"}, _ALL_METADATA),
-    "TIFF": ({"compression": "tiff_adobe_deflate"}, ("icc_profile",)),
-    "JPEG2000": ({}, ()),
-    "BMP": ({}, ()),
-    "PPM": ({}, ()),
-    "TGA": ({}, ()),
+# Pillow's name -> the options of its writer, without loss where the format can.
+_WRITERS: dict[str, dict[str, object]] = {
+    "PNG": {},
+    "JPEG": {"quality": QUALITY, "subsampling": 0, "comment": b""},  # without this one that of `info`, of any length
+    "WEBP": {"lossless": True, "exact": True},
+    "AVIF": {"quality": QUALITY, "subsampling": "4:4:4"},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    "JPEG2000": {},
+    "BMP": {},
+    "PPM": {},
+    "TGA": {},
 }
 # The formats that hold 16 bits for each sample.
 DEEP = ("PNG", "TIFF", "NPY")
 # The formats to which a quality can be given.
 _LOSSY = ("JPEG", "WEBP", "AVIF")
+# The formats that hold a colour profile.
+_HOLDS_PROFILES = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "JPEG2000")
 # The formats that have no alpha. Pillow drops it in BMP and PPM without a word: a BMP of 32 bits does not name it.
 _OPAQUE = ("JPEG", "BMP", "PPM")
 
@@ -143,9 +153,9 @@ def write(
     over which a transparent image is laid, in any format. None keeps alpha; where all of it is 255, a format without
     alpha drops it.
 
-    Raises BadImage for a format that is not known or cannot hold the image, and without a background for a transparent
-    image in a format without alpha (JPEG, BMP, PPM). Raises NicError for an unknown colour, or if the file cannot be
-    written.
+    Warns of what the format cannot hold beside the samples, which is left out. Raises BadImage for a format that is not
+    known or cannot hold the image, and without a background for a transparent image in a format without alpha (JPEG,
+    BMP, PPM). Raises NicError for an unknown colour, or if the file cannot be written.
     """
     if isinstance(target, str | os.PathLike):
         atomic_write(target, encoded(image, format, target, background=background), overwrite=overwrite)
@@ -172,19 +182,18 @@ def encoded(
     `write`.
     """
     name = "the output" if path is None else shown(path)
-    buffer = io.BytesIO()
     kind = _format(name, format, path)
     if background is not None:
         image = backgrounds.flat(image, backgrounds.colour(background))
     elif kind in _OPAQUE:
         image = backgrounds.opaque(image, name, kind)
     if kind == "NPY":
+        buffer = io.BytesIO()
         if image.info.get("icc_profile"):
             warn("the colour profile of the samples was left out, because an array holds none")
         np.save(buffer, np.asarray(image), allow_pickle=False)
-    else:
-        _save(image, buffer, kind, name, quality)
-    return buffer.getvalue()
+        return buffer.getvalue()
+    return _saved(image, kind, name, quality)
 
 
 def holds_deep(format: str | None, path: str | os.PathLike[str] | None) -> bool:
@@ -199,30 +208,41 @@ def encoded_deep(picture: Picture, format: str | None = None, path: str | os.Pat
         (height, width, channels), buffer = picture.pixels.shape, io.BytesIO()
         plain = Plain(width, height, channels, np.uint16)
         plain.paste(picture.pixels, 0, 0)
-        np.save(buffer, plain.finish(picture.alpha), allow_pickle=False)
+        np.save(buffer, plain.finish(picture.alpha, picture.beside), allow_pickle=False)
         return buffer.getvalue()
     from nicodec.picture import deep  # only here: its libraries take a while to load
 
     clear = None if picture.alpha is None else picture.alpha[:1, :1]
     one = replace(picture, pixels=picture.pixels[:1, :1], alpha=clear)
-    return deep.encoded(picture, encoded(to_pil(one), "png"), kind)
+    return holding.finished(kind, deep.encoded(picture, encoded(to_pil(one), "png"), kind), picture.beside)
 
 
-def _save(image: Image.Image, encoded: BinaryIO, kind: str, name: str, quality: int | None) -> None:
-    options, keys = _WRITERS[kind]
-    image = profiles.outgoing(image, kind, held="icc_profile" in keys)
+def _saved(image: Image.Image, kind: str, name: str, quality: int | None) -> bytes:
+    options = _WRITERS[kind]
+    image = profiles.outgoing(image, kind, held=kind in _HOLDS_PROFILES)
     if quality is not None and kind in _LOSSY:
         options = options | {"quality": quality, "lossless": False}
-    options = options | {key: image.info[key] for key in keys if image.info.get(key)}
-    if kind == "PNG" and "xmp" in options:  # the PNG writer takes XMP only as a chunk of text
-        chunks = PngImagePlugin.PngInfo()
-        text = bytes(options.pop("xmp")).decode("utf-8", "replace")  # type: ignore[call-overload]
-        chunks.add_itxt("XML:com.adobe.xmp", text)
-        options["pnginfo"] = chunks
+    beside = pillow_info.of(image, [])
+    held, notes = holding.options(kind, beside)
     try:
-        image.save(encoded, kind, **options)
-    except Exception as error:  # each writer raises errors of its own
+        try:
+            data = holding.finished(kind, _bytes(image, kind, options | held), beside)
+        except Exception as error:  # each writer raises errors of its own; metadata are no reason to have no picture
+            bare = image.copy()
+            bare.info = {}
+            data = _bytes(bare, kind, options)
+            notes = [f"{kind} was written without metadata: {one_line(error)}"]
+    except Exception as error:
         raise BadImage(f"{name}: cannot be written as {kind}: {one_line(error)}") from error
+    for note in notes:
+        warn(note)
+    return data
+
+
+def _bytes(image: Image.Image, kind: str, options: Mapping[str, object]) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def suffixes(format: str | None = None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run, names
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from sealing import with_another_id
 
 import nicodec
@@ -102,6 +102,36 @@ def test_options_reach_the_codec(run: Run, here: Path) -> None:
     assert run("encode", "a.png", "-", "-m", "nothing")[0] == 4
     path = nicodec.Codec().checkpoint.path
     assert run("encode", "a.png", "-", "--quiet", "-m", path)[1] == nicodec.encode("a.png")
+
+
+def test_places_are_left_out_on_request(run: Run, here: Path) -> None:
+    tags = Image.Exif()
+    tags[0x010F] = "maker"
+    tags.get_ifd(0x8825).update({1: "N", 2: (52.0, 31.0, 9.0)})
+    with Image.open("a.png") as picture:
+        picture.save("a.jpg", exif=tags, comment="kept")
+    for options, told in (((), {1: "N", 2: (52.0, 31.0, 9.0)}), (("--strip-gps",), {})):
+        assert run("encode", "a.jpg", "g.nic", "-f", *options)[0] == 0
+        image = nicodec.decode(Path("g.nic").read_bytes())
+        assert image.getexif()[0x010F] == "maker"
+        assert dict(image.getexif().get_ifd(0x8825)) == told
+        assert image.info["comment"] == b"kept"
+
+
+def test_what_a_format_cannot_hold_is_said_and_the_picture_written(run: Run, here: Path) -> None:
+    with Image.open("a.png") as picture:
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_text("Author", "someone")
+        chunks.add_itxt("XML:com.adobe.xmp", "<a>" + " " * 70_000 + "</a>")
+        picture.save("t.png", pnginfo=chunks, dpi=(300, 300))
+    run("encode", "t.png")
+    code, _, said = run("decode", "t.nic", "t.jpg")
+    assert code == 0
+    assert said.splitlines()[0] == (
+        "t.nic: JPEG cannot hold XMP of 70,007 bytes (at most 65,504) and the text Author: left out"
+    )
+    with Image.open("t.jpg") as back:
+        assert back.info["dpi"] == (300, 300)
 
 
 def test_what_was_lost_is_said_in_one_line_each(run: Run, here: Path) -> None:

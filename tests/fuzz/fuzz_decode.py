@@ -68,7 +68,8 @@ def seeds() -> list[bytes]:
         )
     ]  # fmt: skip
     header, chunks = container.unpack(files[0])
-    blobs = [container.Chunk(kind, b"\0some bytes") for kind in (mutate.ICC, mutate.EXIF, mutate.XMP)]
+    sound = {0x82: b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\1\0\0\0\0\0\0\0", 0x83: b"<x/>"}
+    blobs = [container.Chunk(kind, b"\0" + sound.get(kind, b"some bytes")) for kind in mutate.METADATA]
     files.append(container.pack(header, [*chunks, *blobs]))
     vectors = [path.read_bytes() for path in sorted(HERE.parent.glob("vectors/*/file.nic"))]
     return files + [data for data in vectors if len(data) < 1300]

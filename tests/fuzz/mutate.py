@@ -25,8 +25,9 @@ BITS = {
     "major": 8, "minor": 8, "channels": 8, "depth": 8, "width": 32, "height": 32, "quality": 16,
     "tile_width": 16, "tile_height": 16, "symbols_crc": 32,
 }  # fmt: skip
-Z, Y, ALPHA, ICC, EXIF, XMP = 1, 2, 3, 0x81, 0x82, 0x83
-EXTRAS = (ALPHA, ICC, EXIF, XMP, 0x80, 0xFE)
+Z, Y, ALPHA = 1, 2, 3
+METADATA = range(0x81, 0x87)
+EXTRAS = (ALPHA, *METADATA, 0x80, 0xFE)
 CELL = 64
 # Most chunks and cells that a change asks for: enough for every path, and quick.
 MANY = 60
