@@ -35,7 +35,7 @@ def planes(image: Image.Image, file: BinaryIO | None) -> tuple[Samples, Samples 
         return None
     file.seek(0)
     found = _png(file, image) if image.format == "PNG" else _tiff(file)
-    if found is None or found.shape[:2] != (image.height, image.width):
+    if found is None or sorted(found.shape[:2]) != sorted(image.size):  # a TIFF is turned already
         return None
     if found.shape[2] in (2, 4):
         return np.ascontiguousarray(found[:, :, :-1]), np.ascontiguousarray(found[:, :, -1])

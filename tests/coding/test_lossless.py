@@ -18,7 +18,7 @@ from nicodec.bitstream.container import Chunk, Kind
 from nicodec.codec import Codec
 from nicodec.coding import lossless, quantize
 from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, NicError, TargetMissed
-from nicodec.picture import Picture, vp8l
+from nicodec.picture import Beside, Picture, vp8l
 
 Pixels = npt.NDArray[Any]
 
@@ -94,7 +94,8 @@ def test_a_lossless_file_names_no_model(codec: Codec) -> None:
 
 
 def test_metadata_and_alpha_travel_beside_it(codec: Codec) -> None:
-    picture = Picture(drawing(20, 30), random((20, 30), np.uint8), exif=b"II*\0\x08\0\0\0\0\0\0\0\0\0")
+    exif = Beside(exif=b"II*\0\x08\0\0\0\0\0\0\0\0\0")
+    picture = Picture(drawing(20, 30), random((20, 30), np.uint8), exif)
     data = codec.encode(picture, lossless=True)
     assert nicodec.info(data).metadata == ("EXIF",)
     assert nicodec.info(codec.encode(picture, lossless=True, strip=True)).metadata == ()
@@ -186,6 +187,6 @@ def test_what_cannot_stand_in_a_lossless_file_is_refused(codec: Codec) -> None:
 
 def test_the_estimate_is_below_what_a_drawing_takes_and_about_what_a_photograph_takes() -> None:
     pixels = photograph()
-    size = lossless.coded(Picture(pixels), 1, strip=False).file.size
+    size = lossless.coded(Picture(pixels), 1).file.size
     assert 0.5 * size < lossless._told(pixels) < 1.6 * size
     assert lossless._told(drawing(400, 400)) == 0
