@@ -40,15 +40,19 @@ def test_the_cheaper_file_is_kept_whichever_it_is(monkeypatch: pytest.MonkeyPatc
         made.append(given)
         return SimpleNamespace(picture=lambda *of: SimpleNamespace(cost=lambda size, psnr: size - psnr))
 
+    def coded(name: str, psnr: float) -> Any:
+        return SimpleNamespace(name=name, file=SimpleNamespace(size=100, psnr=psnr))
+
     monkeypatch.setattr(nn, "load", lambda name, wish: SimpleNamespace(Refiner=refiner))
     given: Any = ("checkpoint", "networks", "tables", "cpu")
     effort = Effort(*given)
     assert not made
     for psnr, kept in ((1.0, "plain"), (30.0, "refined"), (20.0, "plain")):
-        files = {"plain": (100, 20.0), "refined": (100, psnr)}
-        code = lambda refine: "plain" if refine is None else "refined"  # noqa: E731
-        found = effort.cheaper(code, files.__getitem__, Picture(np.zeros((1, 1, 3), np.uint8)), 50, 2, None)
-        assert found == kept
+        files = {"plain": coded("plain", 20.0), "refined": coded("refined", psnr)}
+        code: Any = lambda q, refine, files=files: files["plain" if refine is None else "refined"]  # noqa: E731
+        dB: Any = lambda file: file.psnr  # noqa: E731
+        found: Any = effort.coder(code, dB, Picture(np.zeros((1, 1, 3), np.uint8)), 2, None)(50)
+        assert found.name == kept
     assert made == [given]
 
 

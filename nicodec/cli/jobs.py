@@ -75,10 +75,11 @@ class Encode:
         facts: dict[str, Any] = {"quality": data.quality, "bpp": bpp, "lossless": data.lossless}
         facts["worst_cell"] = None if worst is None else {**worst._asdict(), "psnr": finite(worst.psnr)}
         said = f"{data.width}x{data.height}, {len(data):,} bytes, {bpp:.3f} bpp"
+        if psnr is not None:
+            facts["psnr"] = finite(psnr)
         if data.lossless:
             said += ", lossless"
         elif psnr is not None:
-            facts["psnr"] = finite(psnr)
             said += f", {psnr:.2f} dB"
         if data.psnr is not None and worst is not None:
             said += f", worst cell {worst.psnr:.1f} dB at {worst.x},{worst.y}"

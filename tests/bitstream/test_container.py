@@ -121,7 +121,8 @@ def test_an_unknown_chunk_is_an_error_if_it_may_not_be() -> None:
 @pytest.mark.parametrize(
     "kinds",
     [[], [1], [2], [2, 1], [1, 1, 2], [1, 2, 2], [1, 3], [1, 2, 1], [1, 2, 0x81, 3], [1, 2, 3, 3],
-     [1, 2, 0x82, 0x81], [1, 2, 0x81, 0x81], [0x81, 1, 2], [6, 2], [1, 6], [6, 4], [6, 5], [6, 6], [1, 2, 6], [6, 1, 2]],
+     [1, 2, 0x82, 0x81], [1, 2, 0x81, 0x81], [0x81, 1, 2], [6, 2], [1, 6], [6, 4], [6, 5],
+     [6, 6], [1, 2, 6], [6, 1, 2]],
 )  # fmt: skip
 def test_chunks_in_another_order_are_refused(kinds: list[int]) -> None:
     with pytest.raises(BadFile, match="chunks"):

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fuzz_decode
@@ -148,22 +149,26 @@ def test_devices_and_pipes_are_written_to(run: Run, here: Path) -> None:
 
 def test_the_psnr_of_a_file_is_printed_when_asked(run: Run, here: Path) -> None:
     def facts(*options: object) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(run("encode", "a.png", "-f", *TINY, *options, "--json")[1])["files"][0]
+        found: dict[str, Any] = json.loads(run("encode", "a.png", "-f", "--no-lossless", *TINY, *options, "--json")[1])[
+            "files"
+        ][0]
         return found
 
     assert " dB" not in run("encode", "a.png", *TINY)[2]
-    said = run("encode", "a.png", "-f", "-v", *TINY)[2]
+    said = run("encode", "a.png", "-f", "-v", "--no-lossless", *TINY)[2]
     back = np.asarray(nicodec.decode("a.nic", model=TINY[-1])).astype(float)
     psnr = 10 * np.log10(255**2 / np.square(back - np.asarray(Image.open("a.png"))).mean())
     assert f", {psnr:.2f} dB\n" in said
     assert "psnr" not in facts()
     assert facts("-v")["psnr"] == pytest.approx(psnr)
     assert facts("--check")["psnr"] == pytest.approx(psnr)
+    assert "dB" not in run("encode", "a.png", "-f", "-v", "--lossless", *TINY)[2]
+    assert facts("--lossless")["psnr"] is None
 
 
 def test_effort_prints_the_psnr(run: Run, here: Path) -> None:
     pytest.importorskip("torch")
-    said = run("encode", "a.png", *TINY, "-e", 2)[2]
+    said = run("encode", "a.png", "--no-lossless", *TINY, "-e", 2)[2]
     assert " dB" in said
     assert "add --psnr to compare sizes" in " ".join(run("encode", "--help")[1].decode().replace("│", " ").split())
 
@@ -180,10 +185,11 @@ def test_effort_prints_the_psnr(run: Run, here: Path) -> None:
 def test_a_target_beyond_the_scale_is_told_with_its_end(
     target: dict[str, float], value: Callable[[int], float], said: str
 ) -> None:
-    wanted = targets.target(1_000_000, **target)
-    assert wanted is not None
+    size, bpp, psnr = (target.get(name) for name in ("size", "bpp", "psnr"))
+    wish = targets.Wish.of(1_000_000, None, size, bpp, psnr, None)
+    made = lambda q: SimpleNamespace(file=SimpleNamespace(size=value(q), q=q))  # noqa: E731
     with pytest.warns(UserWarning, match=said):
-        targets.meet(wanted, lambda q: q, value, 1_000_000)
+        targets.meet(wish, made, lambda file: value(file.q), 1_000_000, lambda: pytest.fail("not asked for"))
 
 
 # The bar of one picture
