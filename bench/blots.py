@@ -117,7 +117,7 @@ def look(job: Job, codec: nicodec.Codec, linear: bool) -> Row | Failure:
     """Code one picture, and measure all of its cells. What stands in the way is a Failure."""
     try:
         pixels = job.pixels()
-        data = codec.encode(pixels, quality=job.quality)
+        data = codec.encode(pixels, quality=job.quality, lossless=False)
         decoded = samples(codec.decode(data))
         plain = linear_only(codec, data) if linear else None
     except nicodec.NicError as error:
@@ -268,7 +268,7 @@ def report(rows: Sequence[Row], count: int, console: Console) -> None:
 def beside(job: Job, cell: Cell, codec: nicodec.Codec) -> Image.Image:
     """A picture and what it decodes to; below them, magnified, what is around a cell."""
     pixels = job.pixels()
-    decoded = codec.decode(codec.encode(pixels, quality=job.quality)).convert("RGB")
+    decoded = codec.decode(codec.encode(pixels, quality=job.quality, lossless=False)).convert("RGB")
     original = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0]).convert("RGB")
     corner = zip((cell.x, cell.y), original.size, strict=True)
     left, top = (max(0, min(at - (NEAR - CELL_SIDE) // 2, side - NEAR)) for at, side in corner)

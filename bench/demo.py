@@ -118,7 +118,7 @@ def main() -> None:
     original = backgrounds.flat(upright, (255, 255, 255)).convert("RGB")
 
     start = time.perf_counter()
-    data = nicodec.encode(original, quality=options.quality)
+    data = nicodec.encode(original, quality=options.quality, lossless=False)
     middle = time.perf_counter()
     decoded = nicodec.decode(data)
     end = time.perf_counter()

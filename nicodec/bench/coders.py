@@ -82,7 +82,7 @@ def nicodec(model: str, threads: int, *, further: bool = False) -> Coder:
         return ours[0]
 
     def encode(image: Image.Image, quality: float) -> bytes:
-        data: bytes = codec().encode(image, quality=quality)
+        data: bytes = codec().encode(image, quality=quality, lossless=False)
         return data
 
     def decode(data: bytes) -> Image.Image:

@@ -82,7 +82,7 @@ def ours(
     quality: 0..100. model, threads: as for `Codec`. Raises as `Codec`, `Codec.encode` and `Codec.decode`.
     """
     codec = Codec(model, threads=threads)
-    data = codec.encode(_plain(original), quality=quality)
+    data = codec.encode(_plain(original), quality=quality, lossless=False)
     return _made(original, "nicodec", quality, len(data), reader.read(codec.decode(data)))
 
 

@@ -243,9 +243,9 @@ def check_order(header: Header, chunks: list[Chunk]) -> None:
     tiles = tile_count(header)
     lossless = kinds[:1] == [Kind.LOSSLESS]
     first = 0 if lossless else 1
-    extra = kinds[first + tiles :]
-    coded = kinds[first : first + tiles] == tiles * [Kind.LOSSLESS if lossless else Kind.Y]
-    if not coded or (not lossless and kinds[0] != Kind.Z):
+    extra, coded = kinds[first + tiles :], kinds[first : first + tiles]
+    alike = len(coded) == tiles and set(coded) == {int(Kind.LOSSLESS if lossless else Kind.Y)}
+    if not alike or (not lossless and kinds[0] != Kind.Z):
         raise BadFile("the chunks do not match the tile grid")
     apart = {Kind.Z, Kind.Y, Kind.LOSSLESS} | ({Kind.PATCHES, Kind.FLATS} if lossless else set())
     if extra != sorted(set(extra)) or not apart.isdisjoint(extra):

@@ -75,9 +75,7 @@ def _coded(codes: tuple[int, int] | None, name: str, notes: list[str], *, wins: 
         return Declared()
     primaries, transfer = codes
     if transfer in _NO_CURVES:
-        raise BadImage(
-            f"{name}: its samples are {_NO_CURVES[transfer]}, which no 8-bit picture holds; convert it first"
-        )
+        raise BadImage(f"{name}: its samples are {_NO_CURVES[transfer]}, which are not coded yet; convert it first")
     if primaries not in _GAMUTS or transfer not in _CURVES:
         notes.append(f"colours of the unknown kind {primaries}/{transfer} were taken as sRGB")
         return Declared(wins=wins)

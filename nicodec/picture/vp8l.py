@@ -19,7 +19,7 @@ _FRAME = struct.Struct("<4sI8sI")
 # The first bytes of a stream: a mark, then width - 1 and height - 1 in 14 bits each.
 _MARK, _SIDE = 0x2F, 14
 # libwebp's effort: 0..6, and 0..100. More takes a hundred times as long for 1 or 2 %. Small pictures get it all.
-_EFFORT, _ALL, _SMALL = {"method": 4, "quality": 80}, {"method": 6, "quality": 100}, 2**14
+_EFFORT, _ALL, _SMALL = {"method": 4, "quality": 80}, {"method": 6, "quality": 100}, 2**11
 
 
 def encode(samples: Array) -> bytes:

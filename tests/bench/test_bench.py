@@ -46,7 +46,7 @@ class FakeCodec:
         assert threads is not None
         self.opened.append((model, threads))
 
-    def encode(self, image: Image.Image, *, quality: float) -> bytes:
+    def encode(self, image: Image.Image, *, quality: float, lossless: bool | None = None) -> bytes:
         buffer = io.BytesIO()
         image.save(buffer, "WEBP", quality=quality, method=4)
         return buffer.getvalue()

@@ -33,7 +33,7 @@ def test_vectors_have_every_feature(made: tuple[Path, list[Path]]) -> None:
     assert len({header.tile for header in headers}) > 1
     payloads = {kind: [c.payload for part in chunks for c in part if c.kind == kind] for kind in range(256)}
     assert all(payloads[kind] for kind in (*Kind, 0xFF))
-    assert {payload[0] for payload in payloads[Kind.ALPHA]} == {0, 1, 2}
+    assert {payload[0] for payload in payloads[Kind.ALPHA]} == {0, 1, 2, 3}
     metadata = payloads[Kind.ICC] + payloads[Kind.EXIF] + payloads[Kind.XMP]
     assert {payload[0] for payload in metadata} == {0, 1}
     assert {payload[0] > 0 for payload in payloads[Kind.Y]} == {False, True}  # length of the escapes

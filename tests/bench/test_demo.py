@@ -31,7 +31,7 @@ def picture() -> Image.Image:
     return Image.fromarray(rough).resize((192, 144), Image.Resampling.BICUBIC)
 
 
-def webp(image: Image.Image, *, quality: float) -> bytes:
+def webp(image: Image.Image, *, quality: float, lossless: bool = False) -> bytes:
     out = io.BytesIO()
     image.save(out, "WEBP", quality=quality)
     return out.getvalue()
@@ -84,7 +84,9 @@ def test_what_is_transparent_lies_over_white_and_is_told(
     picture.putalpha(0)
     picture.save(tmp_path / "clear.png")
     seen: list[Image.Image] = []
-    monkeypatch.setattr(nicodec, "encode", lambda image, quality: seen.append(image) or webp(image, quality=quality))
+    monkeypatch.setattr(
+        nicodec, "encode", lambda image, quality, lossless: seen.append(image) or webp(image, quality=quality)
+    )
     monkeypatch.setattr(nicodec, "decode", lambda data: demo.opened(data))
     monkeypatch.setattr(sys, "argv", ["demo.py", str(tmp_path / "clear.png"), "--out", str(tmp_path / "out")])
     demo.main()

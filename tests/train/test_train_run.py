@@ -143,8 +143,8 @@ def test_the_network_is_the_one_asked_for_or_that_of_the_start(
     assert chosen().rate == OPTIONS.rate
     assert chosen(start=str(made.path)).rate == RATE_FROM < OPTIONS.rate
     assert chosen(start=str(made.path), said={"rate": OPTIONS.rate}).rate == OPTIONS.rate
-    assert chosen(network="fast").width == 96
-    assert chosen(network="full") == NETWORKS["full"]
+    assert chosen(network="fast").model.width == 96
+    assert chosen(network="full").model == NETWORKS["full"]
     with pytest.raises(NicError, match="another network than --network full"):
         chosen(network="full", start=str(made.path))
     # What a file is too small to hold is refused before there is memory for it.
