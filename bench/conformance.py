@@ -27,7 +27,8 @@ from nicodec.codec import Codec
 from nicodec.coding import beside, painting, prior
 from nicodec.errors import NicError
 from nicodec.model import checkpoint
-from nicodec.picture import Beside, Picture, reader, text, writer
+from nicodec.picture import Beside, Picture, reader, writer
+from nicodec.picture.beside import text
 from nicodec.storage.files import atomic_write, shown
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]

@@ -17,7 +17,7 @@ from nicodec.bitstream.container import File
 from nicodec.coding import beside
 from nicodec.coding.painting import PREVIEW
 from nicodec.errors import NicError
-from nicodec.picture import pillow_info
+from nicodec.picture.beside import pillow_info
 from nicodec.storage.files import MAX_BYTES
 
 FORMAT = "NIC"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nicodec.picture import icc
+from nicodec.picture.colours import icc
 
 P3 = icc.Gamut((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 P3_CHUNK = (b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000))

@@ -16,7 +16,7 @@ from nicodec.bitstream.patches import Patches
 from nicodec.coding.painting import View
 from nicodec.errors import warn
 from nicodec.picture import Beside, Picture, Samples, eight, writer
-from nicodec.picture import metadata as fitting
+from nicodec.picture.beside import metadata as fitting
 
 METADATA = {Kind[field.name.upper()]: field.name for field in fields(Beside)}
 """The kind of chunk of each field of `Beside`, in the order of a file."""

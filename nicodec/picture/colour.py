@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from nicodec.errors import BadImage
 from nicodec.picture import Array, whole
-from nicodec.picture.tiffs import PLAIN, Samples
+from nicodec.picture.files.tiffs import PLAIN, Samples
 
 _STRIP = 256  # rows converted at a time
 

@@ -16,27 +16,12 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from nicodec.errors import BadImage, LimitExceeded, NicError, one_line, warn
-from nicodec.picture import (
-    Beside,
-    Picture,
-    Samples,
-    Source,
-    colour,
-    damage,
-    eight,
-    jp2,
-    jpeg,
-    kinds,
-    libtiff,
-    metadata,
-    pillow_info,
-    png,
-    profiles,
-    tiff,
-    tiffs,
-)  # fmt: skip
-from nicodec.picture.apart import Apart
-from nicodec.picture.declared import declared
+from nicodec.picture import Beside, Picture, Samples, Source, colour, eight
+from nicodec.picture.beside import jp2, jpeg, metadata, pillow_info, png, tiff
+from nicodec.picture.beside.apart import Apart
+from nicodec.picture.colours import profiles
+from nicodec.picture.colours.declared import declared
+from nicodec.picture.files import damage, kinds, libtiff, tiffs
 from nicodec.storage.files import shown
 
 MAX_STREAM_BYTES = 1 << 30

@@ -14,21 +14,10 @@ from PIL import Image
 
 from nicodec.errors import BadImage, one_line, warn
 from nicodec.extras import is_installed
-from nicodec.picture import (
-    Array,
-    Beside,
-    Depth,
-    Picture,
-    Samples,
-    at_depth,
-    backgrounds,
-    depth_of,
-    eight,
-    holding,
-    kinds,
-    pillow_info,
-    profiles,
-)  # fmt: skip
+from nicodec.picture import Array, Beside, Depth, Picture, Samples, at_depth, backgrounds, depth_of, eight
+from nicodec.picture.beside import holding, pillow_info
+from nicodec.picture.colours import profiles
+from nicodec.picture.files import kinds
 from nicodec.storage.files import atomic_write, shown
 
 

@@ -11,7 +11,8 @@ import nicodec
 from nicodec.bitstream import container
 from nicodec.bitstream.container import Chunk, Kind
 from nicodec.coding import beside, painting
-from nicodec.picture import Beside, Picture, exif, ifd, text
+from nicodec.picture import Beside, Picture
+from nicodec.picture.beside import exif, ifd, text
 
 SOI = b"\xff\xd8\xff"
 THUMBNAIL = SOI + b"\xdb" + bytes(range(1, 200))

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from typing import BinaryIO, NamedTuple
 
 from nicodec.picture import Beside
-from nicodec.picture.text import Texts
+from nicodec.picture.beside.text import Texts
 
 
 class Apart(NamedTuple):

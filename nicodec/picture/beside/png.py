@@ -11,8 +11,8 @@ import zlib
 from typing import BinaryIO
 
 from nicodec.picture import LIMIT, Beside
-from nicodec.picture.apart import Apart, without
-from nicodec.picture.text import MAX_TEXTS, decoded
+from nicodec.picture.beside.apart import Apart, without
+from nicodec.picture.beside.text import MAX_TEXTS, decoded
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _TAKEN = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})

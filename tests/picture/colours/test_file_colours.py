@@ -12,7 +12,8 @@ from handmade import DARK_GRAY, P3, P3_CHUNK, WIDE, png_of, soft
 from PIL import Image, ImageCms
 
 from nicodec.errors import BadImage
-from nicodec.picture import Beside, Picture, icc
+from nicodec.picture import Beside, Picture
+from nicodec.picture.colours import icc
 from nicodec.picture.reader import read
 from nicodec.picture.writer import to_pil, write
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from nicodec.picture import LIMIT, Beside, iptc
-from nicodec.picture.apart import Apart, without
+from nicodec.picture import LIMIT, Beside
+from nicodec.picture.beside import iptc
+from nicodec.picture.beside.apart import Apart, without
 
 _ICC, _PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 # What Pillow reads at fixed places of these segments, whatever their length: marker, beginning, least length.

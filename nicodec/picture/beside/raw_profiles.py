@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from nicodec.picture import Beside, exif, iptc
-from nicodec.picture.text import Texts
+from nicodec.picture import Beside
+from nicodec.picture.beside import exif, iptc
+from nicodec.picture.beside.text import Texts
 
 _NAME = "Raw profile type "
 _XAP = b"http://ns.adobe.com/xap/1.0/\0"  # stands before XMP in JPEG

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from PIL import Image, TiffImagePlugin
 
-from nicodec.picture import Beside, Samples, exif, iptc, text, xmp
-from nicodec.picture.pillow_info import listed
+from nicodec.picture import Beside, Samples
+from nicodec.picture.beside import exif, iptc, text, xmp
+from nicodec.picture.beside.pillow_info import listed
 
 # EXIF orientation -> the upright view of an array (H, W, ...).
 _UPRIGHT: dict[object, Callable[[Samples], Samples]] = {

@@ -12,7 +12,7 @@ from PIL import Image
 
 from nicodec import extras
 from nicodec.errors import BadImage, MissingExtra
-from nicodec.picture import kinds
+from nicodec.picture.files import kinds
 from nicodec.picture.reader import read
 from nicodec.picture.writer import is_picture
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nicodec.picture import exif, ifd
+from nicodec.picture.beside import exif, ifd
 
 SOI = b"\xff\xd8\xff"
 PLACE = struct.pack("<6I", 52, 1, 31, 1, 987654, 1000)

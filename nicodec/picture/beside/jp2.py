@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
-from nicodec.picture import LIMIT, Beside, exif, text
-from nicodec.picture.apart import Apart
+from nicodec.picture import LIMIT, Beside
+from nicodec.picture.beside import exif, text
+from nicodec.picture.beside.apart import Apart
 
 _SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _INCH = Fraction(254, 10_000)  # metres

@@ -9,7 +9,8 @@ import struct
 
 from PIL import Image, TiffImagePlugin
 
-from nicodec.picture import Beside, exif, ifd, iptc, text
+from nicodec.picture import Beside
+from nicodec.picture.beside import exif, ifd, iptc, text
 
 _IPTC_TAG, _XMP_TAG = 33723, 700
 _RESOLUTION = 282

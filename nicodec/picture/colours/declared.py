@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 from PIL import Image
 
 from nicodec.errors import BadImage
-from nicodec.picture.icc import D65, REC709_CURVE, SMPTE240_CURVE, SRGB_CURVE, SRGB_GAMUT, Colours, Curve, Gamut
+from nicodec.picture.colours.icc import D65, REC709_CURVE, SMPTE240_CURVE, SRGB_CURVE, SRGB_GAMUT, Colours, Curve, Gamut
 
 _MOST_BYTES = 1 << 24  # of a chunk or box that is read
 _MOST_PARTS = 10_000  # chunks or boxes that are looked at in one file

@@ -11,9 +11,10 @@ from typing import Any
 
 from PIL import Image
 
-from nicodec.picture import LIMIT, Beside, exif, iptc, raw_profiles, text, tiff
-from nicodec.picture.apart import Apart
-from nicodec.picture.text import COMMENT, Texts
+from nicodec.picture import LIMIT, Beside
+from nicodec.picture.beside import exif, iptc, raw_profiles, text, tiff
+from nicodec.picture.beside.apart import Apart
+from nicodec.picture.beside.text import COMMENT, Texts
 
 _INCHES, _CENTIMETRES = 1, 2  # of JFIF
 # What Pillow, or its writers, take from `info` for something else. A text of such a name is not put there.

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
-from nicodec.picture import LIMIT, Beside, Picture, exif, ifd, iptc, jp2, metadata, text
-from nicodec.picture import jpeg as jpeg_room
+from nicodec.picture import LIMIT, Beside, Picture
+from nicodec.picture.beside import exif, ifd, iptc, jp2, metadata, text
+from nicodec.picture.beside import jpeg as jpeg_room
 from nicodec.picture.reader import read, taken
 from nicodec.picture.writer import encoded, to_pil
 

@@ -12,7 +12,7 @@ from handmade import png_chunk, png_of, soft, tiff_of
 from PIL import Image
 
 from nicodec.errors import BadImage
-from nicodec.picture import damage
+from nicodec.picture.files import damage
 from nicodec.picture.reader import read
 
 NOISY = (soft().astype(int) // 2 + np.random.default_rng(3).integers(0, 128, (64, 96, 3))).astype(np.uint8)

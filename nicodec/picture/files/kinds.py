@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from nicodec import extras
 from nicodec.errors import BadImage, LimitExceeded, one_line
-from nicodec.picture import tiffs
+from nicodec.picture.files import tiffs
 
 # Python prints the lines of a library that has set no handler of its own; each of these ends in an error of ours.
 logging.getLogger("PIL").addHandler(logging.NullHandler())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
-from nicodec.picture import ifd
+from nicodec.picture.beside import ifd
 
 PREFIX = b"Exif\0\0"  # stands before the block in JPEG, and in Pillow's `info`
 _PREFIXES = re.compile(rb"(?:Exif\0\0)+")

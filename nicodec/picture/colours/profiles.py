@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from nicodec.errors import warn
-from nicodec.picture import icc
-from nicodec.picture.declared import Declared
+from nicodec.picture.colours import icc
+from nicodec.picture.colours.declared import Declared
 
 # Formats of Pillow in which gray becomes RGB when it is written.
 _WITHOUT_GRAY = ("WEBP", "AVIF")

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 
 from PIL import PngImagePlugin
 
-from nicodec.picture import Beside, exif, iptc, jp2, raw_profiles, text, tiff
-from nicodec.picture.pillow_info import listed
+from nicodec.picture import Beside
+from nicodec.picture.beside import exif, iptc, jp2, raw_profiles, text, tiff
+from nicodec.picture.beside.pillow_info import listed
 
 Options: TypeAlias = dict[str, Any]
 Left: TypeAlias = list[str]  # what a format leaves out: fields of `Beside`, or names
