@@ -19,19 +19,19 @@ from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.symbols import Known, Symbols
 from nicodec.bitstream.tiles import Y_CELL, Box
-from nicodec.coding import beside, layout, painting, prior, targets
-from nicodec.coding import lossless as exact
+from nicodec.coding import beside, layout, lossless, painting, prior, targets
 from nicodec.coding.bands import Bands
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.encoded import Coded, Encoded
 from nicodec.coding.look import Familiar, Look
+from nicodec.coding.lossless import Lossless
 from nicodec.coding.painting import Limit, Nic, Region, View
 from nicodec.coding.targets import Wish
 from nicodec.model import checkpoint, tables
 from nicodec.model.backends import Networks, OnnxNetworks
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.parallel.threads import cores
-from nicodec.picture import Depth, Picture, PilImage, Samples, Source, depth_of, invisible, metrics, reader, writer
+from nicodec.picture import Depth, Picture, PilImage, Samples, Source, invisible, metrics, reader, writer
 from nicodec.storage.files import data_of
 
 
@@ -92,16 +92,13 @@ class Codec:
         container.check_size(width, height, max_pixels)
         wish = Wish.of(height * width, quality, target_bytes, target_bpp, target_psnr, lossless)
         refining.check(effort)
-        without_loss = partial(exact.coded, picture, self.threads or cores())
+        without_loss = Lossless(picture, self.threads or cores())
         if wish.lossless:
-            return Encoded.of(without_loss(), checked=check)
+            return Encoded.of(without_loss.coded, checked=check)
         seen = invisible.filled(picture)
         psnr, code_at = partial(self.psnr, seen), partial(self._code, seen, check)
         code = self._effort.coder(code_at, psnr, seen.eight, effort, progress)
-        made = targets.meet(wish, code, psnr, height * width, without_loss)
-        if wish.lossless is None:
-            made = exact.cheaper(picture.pixels, made, psnr, without_loss, most=wish.most)
-        return Encoded.of(made, checked=check)
+        return Encoded.of(targets.meet(wish, code, psnr, height * width, without_loss), checked=check)
 
     @in_turn
     def _code(self, picture: Picture, check: bool, q: int, see: Callable[..., None] | None) -> Coded:
@@ -121,7 +118,7 @@ class Codec:
             for tile, r, payload in bands.coded(band, y, z):  # 2. latents -> symbols, 3. symbols -> bytes
                 look.keep(len(coded), tile, r)
                 coded.append(Chunk(Kind.Y, payload))
-        depth, crc = depth_of(picture.pixels), bands.crc.value(z)
+        depth, crc = picture.depth, bands.crc.value(z)
         header = Header(width, height, channels, depth, q, size, self.checkpoint.id, crc)
         file = File(header, [Chunk(Kind.Z, self.z_tables.write(z, q)), *coded])
         look.at(partial(self._painted, file, look.known), windows.reach)  # 4. the look
@@ -168,14 +165,15 @@ class Codec:
         """The other steps. check: hold what is decoded against its checksum."""
         canvas = writer.canvas(wanted.area.columns, wanted.area.rows, file.header.channels, dtype)
         if file.lossless:
-            parts = exact.paint(file, wanted, check=check)
+            parts = lossless.paint(file, wanted, check=check)
         else:
             windows = self.crew.of(len(wanted.windows))
             symbols = self.symbols_of(file, windows.networks)  # 2. chunks -> symbols, on demand
             parts = painting.paint(windows, symbols, file, wanted, dtype or np.uint8, check=check)
         for part, pixels in parts:  # 3. -> latents, 4. -> pixels
             canvas.paste(pixels, part.left - wanted.area.left, part.top - wanted.area.top)
-        return canvas.finish(beside.clear(file, wanted), beside.metadata(file, wanted))  # 5. data beside the tiles
+        found = beside.metadata(file, wanted, bare=dtype is not None)
+        return canvas.finish(beside.clear(file, wanted), found)  # 5. data beside the tiles
 
     encode_many = many.encode_many
     decode_many = many.decode_many

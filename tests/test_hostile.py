@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from nicodec.bitstream.container import (
     CHUNK,
+    FREE_LOSSLESS,
     FREE_PIXELS,
     HEADER,
     MAGIC,
@@ -32,8 +33,10 @@ from nicodec.bitstream.container import (
     unpack,
 )
 from nicodec.codec import Codec
+from nicodec.coding import lossless
 from nicodec.coding.beside import METADATA
 from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, NicError, UnsupportedVersion
+from nicodec.picture import Picture
 
 forged = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
@@ -264,9 +267,29 @@ def test_no_kilobyte_takes_over_300_megabytes_or_20_seconds(codec: Codec, name: 
     assert len(data) == 1000
     assert width * height > 0.98 * (FREE_PIXELS + 1000 * PIXELS_PER_BYTE)  # hardly more could be claimed
 
-    (tmp_path / "a.nic").write_bytes(data)
+    assert_little_is_taken(name, data, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+@pytest.mark.parametrize(("depth", "sides"), [(8, (5120, 3712)), (16, (3328, 3200))])
+def test_no_lossless_kilobyte_takes_more(depth: int, sides: tuple[int, int], tmp_path: Path) -> None:
+    """Empty paper with alpha, as large as a kilobyte may claim to be."""
+    width, height = sides
+    paper = np.full((height, width, 3), 2**depth - 1, np.uint8 if depth == 8 else np.uint16)
+    file = lossless._file(Picture(paper), (32, 32), 1)
+    chunks = [*file.chunks, Chunk(Kind.ALPHA, b"\0\x80")]
+    filler = 1000 - len(pack(file.header, [*chunks, Chunk(0xFF, b"")]))
+    data = pack(file.header, [*chunks, Chunk(0xFF, bytes(max(0, filler)))])
+    assert len(data) < 1100
+    assert width * height > 0.98 * (FREE_LOSSLESS * 8 // depth + 1000 * PIXELS_PER_BYTE)
+    assert_little_is_taken(f"lossless, {depth} bits", data, tmp_path)
+
+
+def assert_little_is_taken(name: str, data: bytes, folder: Path) -> None:
+    (folder / "a.nic").write_bytes(data)
     command = [sys.executable, "-c", MEASURED, "decode", "a.nic", "a.png", "-j", "1", "--quiet"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     megabytes, seconds = json.loads(done.stdout)
     print(f"{name}: {megabytes:.0f} MB, {seconds:.1f} s")

@@ -33,8 +33,8 @@ CELL = 64
 # A file may claim FREE_PIXELS, and PIXELS_PER_BYTE more for each of its bytes, unless the user sets a limit.
 # The emptiest pictures have about 1000 pixels for each byte.
 FREE_PIXELS, PIXELS_PER_BYTE = 2**20, 2560
-# A lossless file may claim so many: empty paper takes next to nothing, and its decoder no more memory than its picture.
-FREE_LOSSLESS = 2**26
+# A lossless file may claim so many samples of 8 bits, or half as many of 16: empty paper takes next to nothing.
+FREE_LOSSLESS = 2**24
 
 
 class Kind(IntEnum):
@@ -147,13 +147,13 @@ def check_size(width: int, height: int, limit: int | None = None) -> None:
         raise LimitExceeded(f"a picture of {width}x{height} is over the limit of {limit:,} pixels{hint}")
 
 
-def check_expansion(width: int, height: int, size: int, *, lossless: bool = False) -> None:
+def check_expansion(width: int, height: int, size: int, *, lossless: int = 0) -> None:
     """Raise LimitExceeded if a file of `size` bytes claims a picture too large for its bytes.
 
-    A limit in NICODEC_MAX_PIXELS turns this check off.
+    lossless: the depth of a lossless file, else 0. A limit in NICODEC_MAX_PIXELS turns this check off.
     """
     padded = math.prod(cell_counts(width, height)) * CELL**2
-    free = FREE_LOSSLESS if lossless else FREE_PIXELS
+    free = FREE_LOSSLESS * 8 // lossless if lossless else FREE_PIXELS
     if not os.environ.get("NICODEC_MAX_PIXELS") and padded > free + PIXELS_PER_BYTE * size:
         raise LimitExceeded(
             f"{size:,} bytes that claim to be a picture of {width}x{height}; if you trust them, set"
@@ -215,7 +215,7 @@ def unpack(data: bytes, limit: int | None = None) -> File:
         raise BadFile("the header holds impossible values")
     check_size(width, height, limit)
     if limit is None:
-        check_expansion(width, height, len(data), lossless=count > 0 and table[0][0] == Kind.LOSSLESS)
+        check_expansion(width, height, len(data), lossless=depth if count and table[0][0] == Kind.LOSSLESS else 0)
     if math.prod(map(min, (tile_w, tile_h), cell_counts(width, height))) > MAX_TILE:
         raise LimitExceeded(f"a tile of {tile_w}x{tile_h} cells is over the limit of {MAX_TILE}")
     header = Header(width, height, channels, depth, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))
@@ -247,8 +247,8 @@ def check_order(header: Header, chunks: list[Chunk]) -> None:
     alike = len(coded) == tiles and set(coded) == {int(Kind.LOSSLESS if lossless else Kind.Y)}
     if not alike or (not lossless and kinds[0] != Kind.Z):
         raise BadFile("the chunks do not match the tile grid")
-    apart = {Kind.Z, Kind.Y, Kind.LOSSLESS} | ({Kind.PATCHES, Kind.FLATS} if lossless else set())
-    if extra != sorted(set(extra)) or not apart.isdisjoint(extra):
+    misplaced = {Kind.Z, Kind.Y, Kind.LOSSLESS} | ({Kind.PATCHES, Kind.FLATS} if lossless else set())
+    if extra != sorted(set(extra)) or not misplaced.isdisjoint(extra):
         raise BadFile("the chunks are out of order")
     if lossless and any(header.model):
         raise BadFile("a lossless file names a model")

@@ -53,8 +53,9 @@ class Flats:
         def whole(planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
             return planes.repeat(side, 0).repeat(side, 1)[area.within(near.times(side))]
 
-        colours = self.colours.astype(pixels.dtype) * pixels.dtype.type(np.iinfo(pixels.dtype).max // 255)
-        np.copyto(pixels, whole(colours[self._numbers[cells]]), where=whole(flat)[:, :, None])
+        scale = pixels.dtype.type(np.iinfo(pixels.dtype).max // 255)
+        colours = self.colours[self._numbers[cells]].astype(pixels.dtype) * scale
+        np.copyto(pixels, whole(colours), where=whole(flat)[:, :, None])
 
 
 def found(pixels: Pixels) -> Flats | None:

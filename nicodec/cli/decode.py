@@ -127,6 +127,11 @@ def decode(
     for target in () if quality_out is None else {job.target for job in plan.jobs}:
         if not writer.has_quality(format, None if target == "-" else target):
             raise typer.BadParameter("--quality-out is for JPEG, WebP and AVIF")
+    if depth == 16 and (background is not None or preview):
+        raise typer.BadParameter("--depth 16 excludes --background and --preview")
+    for target in {job.target for job in plan.jobs} if depth == 16 else ():
+        if not writer.holds_deep(format, None if target == "-" else target):
+            raise typer.BadParameter("--depth 16 is for PNG, TIFF and npy")
     work = jobs.Decode(
         model,
         1 if plan.many else threads,

@@ -42,10 +42,10 @@ def info(
             continue
         rows = [("file", label(path, "stdin"))] if len(paths) > 1 else []
         rows += [
-            ("size", f"{found.width}x{found.height} {found.mode}"),
+            ("size", f"{found.width}x{found.height} {found.mode}" + ", 16 bits" * (found.depth == 16)),
             ("bytes", f"{found.size:,} ({found.bpp:.3f} bpp)"),
-            ("quality", f"{found.quality:g}"),
-            ("model", f"{found.model or 'not installed'} ({found.model_id})"),
+            ("quality", "lossless" if found.lossless else f"{found.quality:g}"),
+            ("model", "none needed" if found.lossless else f"{found.model or 'not installed'} ({found.model_id})"),
             ("format", found.version),
             ("tiles", f"{found.tiles[0]}x{found.tiles[1]}"),
             ("chunks", ", ".join(f"{kind} {size:,}" for kind, size in found.chunks)),

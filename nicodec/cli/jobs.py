@@ -134,7 +134,7 @@ class Decode:
         data = store_of(job.source).read(job.source)
         file = container.unpack(data)
         codec, path = codec_for(file, self.model, self.threads), None if job.target == "-" else job.target
-        deep = (self.depth or file.header.depth) == 16 and self.background is None
+        deep = (self.depth or file.header.depth) == 16 and self.background is None and self.options["scale"] == 1
         if deep and writer.holds_deep(self.format, path):
             samples = codec.decode(file, dtype=np.uint16, **self.options)
             (height, width), view = samples.shape[:2], painting.view(file.header, **self.options)

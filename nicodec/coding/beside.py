@@ -37,11 +37,13 @@ def chunks(picture: Picture, mended: Patches | None, flat: Flats | None) -> list
     return sent
 
 
-def metadata(file: File, wanted: View | None = None) -> Beside:
+def metadata(file: File, wanted: View | None = None, *, bare: bool = False) -> Beside:
     """What a file holds beside the samples; for a view that is not the whole, made to fit it.
 
-    Warns of what cannot be made to fit and is left out. Raises BadFile or LimitExceeded.
+    bare: nothing is wanted. Warns of what cannot be made to fit and is left out. Raises BadFile or LimitExceeded.
     """
+    if bare:
+        return Beside()
     found = Beside(**{name: file.metadata(kind) for kind, name in METADATA.items()})
     if wanted is None or wanted.area == (0, 0, file.header.height, file.header.width):
         return found

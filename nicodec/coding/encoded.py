@@ -25,8 +25,8 @@ class Encoded(bytes):
     """The bytes of a .nic file, and facts about them.
 
     width, height: in pixels. quality: 0..100. lossless: whether all samples come back as they were. worst_cell: the
-    worst cell of 16 x 16 pixels that the encoder looked at; None if no cell was strange. psnr: in dB, over all samples
-    that are not under alpha 0; None without `check`.
+    worst cell of 16 x 16 pixels that the encoder looked at; None if no cell was strange. psnr: in dB, in 8
+    bits, over all samples that are not under alpha 0; infinite for a lossless file, else None without `check`.
     """
 
     width: int

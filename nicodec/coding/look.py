@@ -89,8 +89,8 @@ class Look:
 
     picture: samples under alpha 0 do not count. q: quality in hundredths. everywhere: look at all cells, not only at
     strange ones. errors: mean squared error of each cell of 16, float64 (rows, columns), NaN where nothing was
-    compared. known: symbols of the tiles that hold strange cells, by number of the tile. flats: the flat cells, or None
-    where they cost more than they are worth.
+    compared. known: symbols of the tiles that hold strange cells, by number of the tile. flats: the flat cells; None
+    at depth 16, or where they cost more than they are worth.
     """
 
     def __init__(self, picture: Picture, q: int, familiar: Familiar, *, everywhere: bool = False) -> None:

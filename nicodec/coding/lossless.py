@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from nicodec.bitstream import container, tiles
-from nicodec.bitstream.container import CELL, Chunk, File, Header, Kind
+from nicodec.bitstream import alpha, container, tiles
+from nicodec.bitstream.container import CELL, MAX_QUALITY, Chunk, File, Header, Kind
 from nicodec.bitstream.tiles import Box
 from nicodec.coding import beside, quantize
 from nicodec.coding.encoded import Coded
@@ -22,70 +25,74 @@ from nicodec.picture import Picture, Samples, depth_of, eight, vp8l, writer
 
 # Width and height of a tile in cells. Empty pictures that would be too large for their bytes get the smaller tiles.
 TILE, SMALL_TILE = (16, 16), (4, 4)
-# The quality in the header, in hundredths. Nothing depends on it.
-BEST = 10_000
-# A lossless file may be this many times as large as the lossy one, for the error of that one to be measured.
+# A lossless file that is more than this many times as large as the lossy one is not taken, and the error of the lossy
+# one is then not measured.
 WORTH = 2.0
-# The samples that are deflated to tell about how large the file will be, in bytes; parts of the picture they come from.
-SAMPLE, BANDS = 2**15, 8
-# The file of a photograph is so many times as large as these samples tell, that of a drawing smaller still.
-TOLD = 0.77
+# Bytes of samples that are deflated to estimate the size of the lossless file; the parts of the picture that they come
+# from, and the rows of each.
+SAMPLE, PARTS, ROWS = 2**15, 8, 4
+# The size of a photograph's lossless file, as a share of what these samples predict. That of a drawing is less.
+VP8L_SHARE = 0.77
 # A picture with a larger share of pixels that equal their left neighbour is drawn, and always worth the trial.
 DRAWN = 0.5
 # The bytes of the length before the high bytes of a deep tile.
 _LENGTH = 4
 
 
-def coded(picture: Picture, threads: int) -> Coded:
-    """The lossless file of a picture."""
-    for size in (TILE, SMALL_TILE):
-        file = _file(picture, size, threads)
-        try:
-            container.check_expansion(file.header.width, file.header.height, file.size, lossless=True)
-            break
-        except LimitExceeded:
-            continue
-    return Coded(file, None)
+@dataclass(frozen=True, eq=False)
+class Lossless:
+    """The lossless file of one picture, made when it is first asked for. threads: those that code its tiles."""
+
+    picture: Picture
+    threads: int
+
+    @cached_property
+    def coded(self) -> Coded:
+        """The file."""
+        for size in (TILE, SMALL_TILE):
+            file = _file(self.picture, size, self.threads)
+            header = file.header
+            with suppress(LimitExceeded):
+                container.check_expansion(header.width, header.height, file.size, lossless=header.depth)
+                break
+        return Coded(file, None)
+
+    def cheaper(self, lossy: Coded, psnr: Callable[[File], float], most: float | None) -> Coded:
+        """This file if it costs less than a lossy one, in bits + lambda * squared error; else the lossy one.
+
+        A file that is more than WORTH times as large is never taken, nor one over `most` bytes. psnr: of a file, in dB.
+        """
+        size, pixels = lossy.file.size, self.picture.pixels
+        if _estimated_size(pixels) > WORTH * size:
+            return lossy
+        whole = self.coded.file.size
+        if whole > WORTH * size or (most is not None and whole > most):
+            return lossy
+        height, width, _ = pixels.shape
+        weight = quantize.lambda_of(lossy.file.header.quality) * height * width * 255**2
+        pays = whole <= size or 8 * (whole - size) < weight * 10 ** (-psnr(lossy.file) / 10)
+        return self.coded if pays else lossy
 
 
-def cheaper(
-    pixels: Samples, lossy: Coded, psnr: Callable[[File], float], exact: Callable[[], Coded], *, most: float | None
-) -> Coded:
-    """The lossless file if it costs less than the lossy one, in bits + lambda * squared error; else the lossy one.
+def _estimated_size(pixels: Samples) -> float:
+    """About the bytes of the lossless file of a photograph; 0 for a small picture, or one that is drawn.
 
-    psnr: of a file, in dB. exact: makes the lossless file. most: the bytes that the file may have.
-    """
-    if lossy.seen is None:
-        return lossy  # it is lossless already
-    size = lossy.file.size
-    if _told(pixels) > WORTH * size:
-        return lossy
-    made = exact()
-    if made.file.size > (min(WORTH * size, most) if most else WORTH * size):
-        return lossy
-    if made.file.size <= size:
-        return made
-    height, width, _ = pixels.shape
-    error = quantize.lambda_of(lossy.file.header.quality) * height * width * 255**2 * 10 ** (-psnr(lossy.file) / 10)
-    return made if 8 * made.file.size < 8 * size + error else lossy
-
-
-def _told(pixels: Samples) -> float:
-    """About how many bytes the lossless file of a photograph takes; 0 for a small picture, or one that is drawn.
-
-    A few bands of rows are deflated, as they are and as differences to the row above or the sample before.
+    A few parts of the picture are deflated, as they are and as differences to the row above or the sample before.
     """
     height, width, channels = pixels.shape
-    rows = max(1, min(height, SAMPLE // (width * channels * pixels.itemsize)))
-    count = 1 if rows == height else min(BANDS, max(1, rows // 4))
+    pixel = channels * pixels.itemsize
+    columns = min(width, SAMPLE // (PARTS * ROWS * pixel))
+    rows = min(height, SAMPLE // (columns * pixel))
+    count = 1 if rows == height else max(1, min(PARTS, rows // ROWS))
     each = rows // count
-    bands = np.stack([pixels[top : top + each] for top in np.linspace(0, height - each, count).astype(int)])
-    if bands.size == pixels.size or np.mean((bands[:, :, 1:] == bands[:, :, :-1]).all(-1)) > DRAWN:
+    tops, lefts = (np.linspace(0, n, count).astype(int) for n in (height - each, width - columns))
+    corners = zip(tops, lefts, strict=True)
+    parts = np.stack([pixels[top : top + each, left : left + columns] for top, left in corners])
+    if parts.size == pixels.size or np.mean((parts[:, :, 1:] == parts[:, :, :-1]).all(-1)) > DRAWN:
         return 0.0
-    ways = (bands, np.diff(bands, axis=1), np.diff(bands, axis=2))
-    shortest = min(len(zlib.compress(way.tobytes(), 1)) for way in ways)
-    ratio: float = pixels.size / bands.size
-    return TOLD * shortest * ratio
+    ways = [way for way in (parts, np.diff(parts, axis=1), np.diff(parts, axis=2)) if way.size]
+    share = min(len(zlib.compress(way.tobytes(), 1)) / way.size for way in ways)
+    return VP8L_SHARE * share * pixels.size
 
 
 def _file(picture: Picture, size: tuple[int, int], threads: int) -> File:
@@ -99,7 +106,7 @@ def _file(picture: Picture, size: tuple[int, int], threads: int) -> File:
     for part, payload in in_order(packed, parts, threads):
         crc = zlib.crc32(_little(part), crc)
         chunks.append(Chunk(Kind.LOSSLESS, payload))
-    header = Header(width, height, channels, depth_of(picture.pixels), BEST, size, bytes(8), crc)
+    header = Header(width, height, channels, depth_of(picture.pixels), MAX_QUALITY, size, bytes(8), crc)
     return File(header, [*chunks, *beside.chunks(picture, None, None)])
 
 
@@ -108,7 +115,8 @@ def paint(file: File, wanted: View, *, check: bool) -> Iterator[tuple[Box, Sampl
 
     check: hold the samples of the whole picture against their checksum. Raises BadFile or ChecksumMismatch.
     """
-    header, crc = file.header, 0
+    header, crc, sent = file.header, 0, file.extra(Kind.ALPHA)
+    clear = None if sent is None or wanted.shrink == 1 else eight(alpha.decode(sent, header.width, header.height))
     area = wanted.area.times(wanted.shrink)  # of a preview it may reach over the edge
     for chunk, box in zip(file.chunks, _boxes(header.width, header.height, header.tile), strict=False):
         part = box.cut(area)
@@ -118,8 +126,12 @@ def paint(file: File, wanted: View, *, check: bool) -> Iterator[tuple[Box, Sampl
         if check:
             crc = zlib.crc32(_little(samples), crc)
         if wanted.shrink > 1:
-            planes = [writer.reduced(eight(samples[:, :, c]), wanted.shrink) for c in range(header.channels)]
-            yield box.over(wanted.shrink), np.stack(planes, axis=2)
+            shown = (
+                eight(samples)
+                if clear is None
+                else np.dstack([eight(samples), clear[box.top : box.bottom, box.left : box.right]])
+            )
+            yield box.over(wanted.shrink), writer.reduced(shown, wanted.shrink)[:, :, : header.channels]
         else:
             yield part, np.ascontiguousarray(samples[part.within(box)])
     if check and crc != header.symbols_crc:

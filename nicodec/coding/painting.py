@@ -72,7 +72,7 @@ def view(header: Header, region: Region = None, scale: float = 1) -> View:
 def depth(dtype: npt.DTypeLike) -> Depth:
     """The type of samples that a caller asks for. Raises NicError unless it is np.uint8 or np.uint16."""
     for known in (np.uint8, np.uint16):
-        if dtype == known:
+        if dtype in (known, np.dtype(known), known.__name__):
             return known
     raise NicError(f"dtype must be numpy.uint8 or numpy.uint16, not {dtype!r}")
 

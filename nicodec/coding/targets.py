@@ -10,12 +10,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nicodec.bitstream.container import File
+import numpy as np
+
+from nicodec.bitstream.container import MAX_QUALITY, File
 from nicodec.coding import quantize
 from nicodec.coding.encoded import Coded
+from nicodec.coding.lossless import Lossless
 from nicodec.errors import NicError, TargetMissed, warn
 
-BEST = 10_000  # quality in hundredths
 # Typical values of a photograph at quality 0, and their growth for each hundredth of quality: a search begins there.
 TYPICAL_BPP, LOG_BPP_STEP = 0.1, 3.3e-4
 TYPICAL_PSNR, PSNR_STEP = 26.0, 1.65e-3
@@ -23,6 +25,8 @@ TYPICAL_PSNR, PSNR_STEP = 26.0, 1.65e-3
 TYPICAL_RISE = 4.0
 # A file may be under its target by this share, for bytes and for bpp. A picture may be over it by these dB.
 SIZE_TOLERANCE, BPP_TOLERANCE, PSNR_TOLERANCE = 0.02, 0.01, 0.1
+# The range of a target that can be calculated with.
+LEAST, MOST = 1e-9, 1e15
 # Stands for infinite dB, with which a search cannot calculate.
 NO_LOSS = 1000.0
 # Secant steps converge in about three. A search that has not after six is not smooth, so its range is halved.
@@ -34,8 +38,8 @@ class Target:
     """A range low..high for the measure of a trial, which is about linear in quality.
 
     size: True for ln(bytes), which must not exceed `high`; False for PSNR in dB, which must reach `low`. first: the
-    quality to try first, in hundredths. step: the growth of the measure for a hundredth of quality. bpp: the size was
-    given in bits for each pixel.
+    quality to try first, in hundredths. step: the growth of the measure for a hundredth of quality. most: the bytes
+    that `high` stands for. bpp: the size was given in bits for each pixel.
     """
 
     size: bool
@@ -43,6 +47,7 @@ class Target:
     high: float
     first: float
     step: float
+    most: float | None = None
     bpp: bool = False
 
 
@@ -69,15 +74,12 @@ class Wish:
         if quality is not None and wanted is not None:
             raise NicError("quality and a target exclude each other")
         exact = quality == "lossless"
-        if (exact and lossless is False) or (lossless and wanted is not None):
-            raise NicError("lossless=True excludes a target, as quality='lossless' excludes lossless=False")
+        if exact and lossless is False:
+            raise NicError("quality='lossless' and lossless=False exclude each other")
+        if lossless and (wanted is not None or quality not in (None, "lossless")):
+            raise NicError(f"lossless=True and a {'quality' if wanted is None else 'target'} exclude each other")
         number = 50 if quality is None or exact else quality
         return cls(quantize.quality_index(number), wanted, True if exact else lossless)
-
-    @property
-    def most(self) -> float | None:
-        """The most bytes of the file, if they are limited."""
-        return math.exp(self.target.high) if self.target is not None and self.target.size else None
 
 
 def target(
@@ -94,17 +96,19 @@ def target(
     if len(given) > 1:
         raise NicError("only one of target_bytes, target_bpp and target_psnr can be given")
     (value,) = given
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not number or not LEAST <= value <= MOST:  # negated, so that NaN is refused too
         raise NicError(f"a target must be a number above 0, not {value!r}")
+    value = float(value)
     if psnr is not None:
-        return Target(False, psnr, psnr + PSNR_TOLERANCE, (psnr - TYPICAL_PSNR) / PSNR_STEP, PSNR_STEP)
-    most, tolerance = (size, SIZE_TOLERANCE) if bpp is None else (bpp * pixels / 8, BPP_TOLERANCE)
-    assert most is not None
+        return Target(False, value, value + PSNR_TOLERANCE, (value - TYPICAL_PSNR) / PSNR_STEP, PSNR_STEP)
+    most, tolerance = (value, SIZE_TOLERANCE) if bpp is None else (value * pixels / 8, BPP_TOLERANCE)
     first = math.log(8 * most / pixels / TYPICAL_BPP) / LOG_BPP_STEP
-    return Target(True, math.log(most * (1 - tolerance)), math.log(most), first, LOG_BPP_STEP, bpp is not None)
+    low, high = math.log(most * (1 - tolerance)), math.log(most)
+    return Target(True, low, high, first, LOG_BPP_STEP, most, bpp is not None)
 
 
-def search(trial: Callable[[int], float], wanted: Target, highest: int = BEST) -> tuple[int, bool]:
+def search(trial: Callable[[int], float], wanted: Target, highest: int = MAX_QUALITY) -> tuple[int, bool]:
     """A whole number 0..highest whose trial is in the wanted range, and True; or else the nearest number, and False.
 
     trial: a number -> a measure that grows with it; called at most once for each number. The nearest number is the
@@ -145,17 +149,20 @@ def crossing(value: Callable[[int], float], at: float, highest: int, *, reach: b
 
 
 def meet(
-    wish: Wish, code: Callable[[int], Coded], psnr: Callable[[File], float], pixels: int, exact: Callable[[], Coded]
+    wish: Wish, code: Callable[[int], Coded], psnr: Callable[[File], float], pixels: int, exact: Lossless
 ) -> Coded:
-    """The trial at the wanted quality, or at the one that meets a target.
+    """The trial at the wanted quality, or at the one that meets a target; or the lossless file where that is better.
 
-    If none does, it is the nearest that keeps to the target, with a warning. code: quality in hundredths -> a trial.
-    psnr: of a file, in dB. pixels: those of the picture. exact: makes the lossless file, which may keep to a size where
-    no quality does. Raises TargetMissed if nothing keeps to the target.
+    If no trial meets the target, it is the nearest that keeps to it, with a warning. code: quality in hundredths -> a
+    trial. psnr: of a file, in dB. pixels: those of the picture. Raises TargetMissed if nothing keeps to the target.
     """
     wanted = wish.target
+
+    def better(made: Coded, most: float | None = None) -> Coded:
+        return exact.cheaper(made, psnr, most) if wish.lossless is None else made
+
     if wanted is None:
-        return code(wish.q)
+        return better(code(wish.q))
     trials: dict[int, tuple[Coded, float]] = {}
 
     def trial(q: int) -> float:
@@ -166,18 +173,23 @@ def meet(
     q, hit = search(trial, wanted)
     made, value = trials[q]
     if hit:
-        return made
+        return better(made, wanted.most)
     if wanted.size:
         text, kept = f"{value:,.0f} bytes ({8 * value / pixels:.4f} bpp)", math.log(value) <= wanted.high
     else:
         text, kept = f"{value:.2f} dB", value >= wanted.low
     text += f", at quality {q / 100:g}"
     if not kept:
-        if wish.most is not None and wish.lossless is None and (whole := exact()).file.size <= wish.most:
+        whole = exact.coded if wish.lossless is None else None
+        if whole is not None and (wanted.most is None or whole.file.size <= wanted.most):
             return whole
-        raise TargetMissed(f"no quality keeps to the target; the nearest is {text}")
-    if wanted.size and q == BEST:
-        most = math.exp(wanted.high)
+        if whole is not None and whole.file.size < made.file.size:
+            text = f"{whole.file.size:,} bytes, without loss"
+        raise TargetMissed(f"nothing keeps to the target; the nearest is {text}")
+    if (chosen := better(made, wanted.most)) is not made:
+        return chosen
+    if wanted.size and q == MAX_QUALITY:
+        most = wanted.most or 0.0
         sizes = (
             f"{8 * value / pixels:.4f} of {8 * most / pixels:.4f} bpp"
             if wanted.bpp

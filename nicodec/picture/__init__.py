@@ -64,6 +64,11 @@ class Picture:
     notes: tuple[str, ...] = ()
 
     @property
+    def depth(self) -> int:
+        """The bits of each sample: 8 or 16."""
+        return depth_of(self.pixels)
+
+    @property
     def eight(self) -> Picture:
         """The same picture in 8 bits."""
         alpha = self.alpha if self.alpha is None else eight(self.alpha)

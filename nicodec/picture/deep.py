@@ -16,15 +16,17 @@ import tifffile
 from PIL import Image
 
 from nicodec.picture import Picture, Samples
+from nicodec.picture.beside import text
 
 # Channels -> the colour type of PNG.
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _UP = 2  # the filter of PNG that takes the row above
+_PIECE = 2**20  # bytes that are inflated, or deflated, at a time
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def planes(image: Image.Image, file: BinaryIO | None) -> tuple[Samples, Samples | None] | None:
-    """Pixels uint16 (H, W, 1 or 3), as they lie in the file, and alpha (H, W) or None; None if this room cannot tell.
+    """Pixels uint16 (H, W, 1 or 3), as they lie in the file, and alpha (H, W) or None; else None.
 
     image: loaded. file: what it was read from. Raises whatever the libraries raise for a damaged file.
     """
@@ -49,8 +51,24 @@ def _keyed(pixels: Samples, key: object) -> Samples | None:
     return np.where((pixels == np.asarray(key)).all(-1), 0, 65535).astype(np.uint16)
 
 
+def _check_samples(data: bytes, most: int) -> None:
+    """Raise ValueError if the samples of a PNG file inflate to more bytes, which pypng would not notice."""
+    engine, left, at = zlib.decompressobj(), most, len(_SIGNATURE)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        part = data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+        while part and left > 0:
+            left -= len(engine.decompress(part, min(left, _PIECE)))
+            part = engine.unconsumed_tail
+        if left <= 0:
+            raise ValueError("more samples than its size has")
+        at += 12 + length
+
+
 def _png(file: BinaryIO, image: Image.Image) -> Samples | None:
-    reader = png.Reader(file=file)
+    data = file.read()
+    _check_samples(data, 2 * 8 * image.width * image.height + 2 * image.height + 64)
+    reader = png.Reader(bytes=data)
     width, height, rows, info = reader.read()
     if info["bitdepth"] != 16:
         return None
@@ -80,28 +98,50 @@ def _tiff(file: BinaryIO) -> Samples | None:
     return np.ascontiguousarray(samples.reshape(*samples.shape[:2], -1), np.uint16)
 
 
-def encoded(picture: Picture, plain: bytes, kind: str) -> bytes:
-    """A picture of 16 bits as a file.
-
-    kind: "PNG" or "TIFF". plain: the PNG of one pixel with the metadata of the picture, from the writer of PNG files.
-    """
+def png_of(picture: Picture, plain: bytes) -> bytes:
+    """A picture of 16 bits as a PNG file. plain: one of a single pixel, with the metadata of the picture."""
     pixels = picture.pixels
-    if kind == "TIFF" and picture.alpha is not None and pixels.shape[2] == 1:
-        pixels = pixels.repeat(3, axis=2)  # as Pillow does, which reads no TIFF of gray with alpha
-    samples = pixels if picture.alpha is None else np.dstack([pixels, picture.alpha])
-    return _with_samples(plain, samples) if kind == "PNG" else _tiff_of(picture, samples)
+    return _with_samples(plain, pixels if picture.alpha is None else np.dstack([pixels, picture.alpha]))
+
+
+def tiff_of(picture: Picture) -> bytes:
+    """A picture of 16 bits as a TIFF file, with its colour profile and resolution."""
+    samples, gray = picture.pixels, picture.pixels.shape[2] == 1 and picture.alpha is None
+    if picture.alpha is not None:
+        # Pillow reads no TIFF of gray with alpha, so it becomes RGB.
+        samples = np.dstack([*[samples] * (3 if samples.shape[2] == 1 else 1), picture.alpha])
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        samples[:, :, 0] if gray else samples,
+        photometric="minisblack" if gray else "rgb",
+        planarconfig=None if gray else "contig",
+        extrasamples=None if picture.alpha is None else ["unassalpha"],
+        compression="zlib",
+        resolution=text.unpack_density(picture.beside.density),
+        resolutionunit="inch" if picture.beside.density else None,
+        iccprofile=picture.beside.icc,
+        metadata=None,
+        software=False,
+    )
+    return buffer.getvalue()
 
 
 def _with_samples(plain: bytes, samples: Samples) -> bytes:
     """A PNG file with other samples, (H, W, 1 to 4), and so another header."""
     height, width, channels = samples.shape
-    rows = samples.astype(">u2").view(np.uint8).reshape(height, -1)
-    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
-    filtered[:, 0], filtered[0, 1:] = _UP, rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    engine, above, packed = zlib.compressobj(6), np.zeros((1, 2 * width * channels), np.uint8), []
+    strip = max(1, _PIECE // above.size)
+    for top in range(0, height, strip):
+        rows = samples[top : top + strip].astype(">u2").view(np.uint8).reshape(-1, above.size)
+        filtered = np.empty((len(rows), 1 + above.size), np.uint8)
+        filtered[:, 0] = _UP
+        np.subtract(rows, np.concatenate([above, rows[:-1]]), out=filtered[:, 1:])
+        packed.append(engine.compress(filtered.tobytes()))
+        above = rows[-1:]
     new = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[channels], 0, 0, 0),
-        b"IDAT": zlib.compress(filtered.tobytes(), 6),
+        b"IDAT": b"".join([*packed, engine.flush()]),
     }
     made, at = [_SIGNATURE], len(_SIGNATURE)
     while at < len(plain):
@@ -110,19 +150,3 @@ def _with_samples(plain: bytes, samples: Samples) -> bytes:
         made += [struct.pack(">I4s", len(data), kind), data, struct.pack(">I", zlib.crc32(kind + data))]
         at += 12 + length
     return b"".join(made)
-
-
-def _tiff_of(picture: Picture, samples: Samples) -> bytes:
-    buffer, gray = io.BytesIO(), samples.shape[2] == 1
-    tifffile.imwrite(
-        buffer,
-        samples[:, :, 0] if samples.shape[2] == 1 else samples,
-        photometric="minisblack" if gray else "rgb",
-        planarconfig="contig" if samples.shape[2] > 1 else None,
-        extrasamples=None if picture.alpha is None else ["unassalpha"],
-        compression="zlib",
-        iccprofile=picture.beside.icc,
-        metadata=None,
-        software=False,
-    )
-    return buffer.getvalue()

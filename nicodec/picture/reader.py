@@ -68,7 +68,10 @@ def _read(source: Source, strip: bool, deep: bool) -> Picture:
             return _from_file(io.BytesIO(source), name, strip, deep)
         if hasattr(source, "read"):
             return _from_file(io.BytesIO(_read_all(source, name)), name, strip, deep)
-    raise BadImage(f"not an image but a {type(source).__name__}: give a path, a Pillow image or a uint8 array")
+    raise BadImage(
+        f"not an image but a {type(source).__name__}: give a path, bytes, a stream, a Pillow image,"
+        " or a uint8 or uint16 array"
+    )
 
 
 def taken(source: Source | Picture, *, strip: bool = False, strip_gps: bool = False) -> Picture:
@@ -123,14 +126,16 @@ def _read_all(stream: BinaryIO, name: str) -> bytearray:
 def _from_array(array: npt.NDArray[Any], deep: bool) -> Picture:
     array = np.asarray(array)
     shape = array.shape
-    if array.dtype not in (np.uint8, np.uint16) or not (len(shape) == 2 or (len(shape) == 3 and 1 <= shape[2] <= 4)):
+    if array.dtype.newbyteorder("=") not in (np.uint8, np.uint16) or not (
+        len(shape) == 2 or (len(shape) == 3 and 1 <= shape[2] <= 4)
+    ):
         raise BadImage(f"an array must be uint8 or uint16 of shape (H, W) or (H, W, 1 to 4), not {array.dtype} {shape}")
     if array.size == 0:
         raise BadImage(f"an array of shape {shape} has no pixels")
-    samples = array.reshape(*shape[:2], -1)
+    samples = array.astype(array.dtype.newbyteorder("="), copy=False).reshape(*shape[:2], -1)
     if not deep:
         samples = eight(samples)
-    notes = () if samples.dtype == array.dtype else (REDUCED,)
+    notes = () if samples.itemsize == array.itemsize else (REDUCED,)
     if samples.shape[2] in (2, 4):
         pixels, alpha = np.ascontiguousarray(samples[:, :, :-1]), np.ascontiguousarray(samples[:, :, -1])
         return Picture(pixels, alpha, notes=notes)
@@ -200,9 +205,9 @@ def _deep_planes(
     image: Image.Image, file: BinaryIO | None, turn: object, *, inverted: bool
 ) -> tuple[Samples, Samples | None] | None:
     """As `deep.planes`, turned as Pillow turned the image. inverted: in a gray picture 0 is white."""
-    from nicodec.picture import deep as room  # only here: its libraries take a while to load
+    from nicodec.picture import deep  # only here: its libraries take a while to load
 
-    found = room.planes(image, file)
+    found = deep.planes(image, file)
     if found is None:
         return None
     pixels, alpha = found

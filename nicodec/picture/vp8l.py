@@ -24,8 +24,7 @@ _EFFORT, _ALL, _SMALL = {"method": 4, "quality": 80}, {"method": 6, "quality": 1
 
 def encode(samples: Array) -> bytes:
     """uint8 (H, W, 1) or (H, W, 3), sides at most 16383 -> a VP8L stream; gray is coded as three equal channels."""
-    if not features.check("webp"):
-        raise NicError("lossless coding needs WebP, and this Pillow was built without it")
+    _need_webp()
     image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples).convert("RGB")
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", lossless=True, **(_ALL if image.width * image.height <= _SMALL else _EFFORT))
@@ -40,6 +39,7 @@ def decode(stream: bytes, width: int, height: int, channels: int) -> Array:
 
     The size in the stream is checked first, so its memory is bounded by the wanted size.
     """
+    _need_webp()
     sides = int.from_bytes(stream[1:5], "little")
     found = (sides % 2**_SIDE + 1, (sides >> _SIDE) % 2**_SIDE + 1)
     if len(stream) < 5 or stream[0] != _MARK or found != (width, height):
@@ -52,3 +52,8 @@ def decode(stream: bytes, width: int, height: int, channels: int) -> Array:
     except Exception as error:  # libwebp's, through Pillow, of several classes
         raise BadFile(f"a lossless tile is damaged ({one_line(error)})") from None
     return whole(samples[:, :, 1:2] if channels == 1 else samples)
+
+
+def _need_webp() -> None:
+    if not features.check("webp"):
+        raise NicError("lossless files need WebP, and this Pillow was built without it")

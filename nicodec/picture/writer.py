@@ -5,6 +5,7 @@ After `coding.painting`. It knows the formats of files; `holding` knows what eac
 
 import io
 import os
+import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import BinaryIO
@@ -64,9 +65,15 @@ def canvas(width: int, height: int, channels: int, dtype: Depth | None) -> Canva
     return Canvas(width, height, channels) if dtype is None else Plain(width, height, channels, dtype)
 
 
-def reduced(plane: Array, by: int) -> Array:
-    """uint8 (H, W) -> the means of its squares of `by` x `by`; a square cut off at an edge counts."""
-    return np.asarray(Image.fromarray(plane).reduce(by))
+def reduced(samples: Array, by: int) -> Array:
+    """uint8 (H, W) or (H, W, 1 to 4) -> the means of its squares of `by` x `by`; a square cut off at an edge counts.
+
+    Of two or four channels the last is alpha, and colours count as far as they are seen.
+    """
+    plain = samples[:, :, 0] if samples.ndim == 3 and samples.shape[2] == 1 else samples
+    return np.asarray(Image.fromarray(plain).reduce(by)).reshape(
+        *np.asarray(plain.shape[:2]) // -by * -1, *samples.shape[2:]
+    )
 
 
 def resized(pixels: Array, width: int, height: int) -> Array:
@@ -178,8 +185,7 @@ def encoded(
         image = backgrounds.opaque(image, name, kind)
     if kind == "NPY":
         buffer = io.BytesIO()
-        if image.info.get("icc_profile"):
-            warn("the colour profile of the samples was left out, because an array holds none")
+        _miss_profile(image.info.get("icc_profile"))
         np.save(buffer, np.asarray(image), allow_pickle=False)
         return buffer.getvalue()
     return _saved(image, kind, name, quality)
@@ -192,18 +198,32 @@ def holds_deep(format: str | None, path: str | os.PathLike[str] | None) -> bool:
 
 def encoded_deep(picture: Picture, format: str | None = None, path: str | os.PathLike[str] | None = None) -> bytes:
     """As `encoded`, of a picture of 16 bits, in a format that holds them."""
-    kind = _format("the output" if path is None else shown(path), format, path)
+    name = "the output" if path is None else shown(path)
+    kind, beside = _format(name, format, path), picture.beside
     if kind == "NPY":
         (height, width, channels), buffer = picture.pixels.shape, io.BytesIO()
         plain = Plain(width, height, channels, np.uint16)
         plain.paste(picture.pixels, 0, 0)
-        np.save(buffer, plain.finish(picture.alpha, picture.beside), allow_pickle=False)
+        _miss_profile(beside.icc)
+        np.save(buffer, plain.finish(picture.alpha, beside), allow_pickle=False)
         return buffer.getvalue()
     from nicodec.picture import deep  # only here: its libraries take a while to load
 
-    clear = None if picture.alpha is None else picture.alpha[:1, :1]
-    one = replace(picture, pixels=picture.pixels[:1, :1], alpha=clear)
-    return holding.finished(kind, deep.encoded(picture, encoded(to_pil(one), "png"), kind), picture.beside)
+    try:
+        if kind == "PNG":
+            clear = None if picture.alpha is None else picture.alpha[:1, :1]
+            one = replace(picture, pixels=picture.pixels[:1, :1], alpha=clear)
+            return deep.png_of(picture, encoded(to_pil(one), "png"))
+        for note in holding.options(kind, beside)[1]:
+            warn(note)
+        return holding.finished(kind, deep.tiff_of(picture), beside)
+    except (ValueError, OverflowError, struct.error) as error:
+        raise BadImage(f"{name}: cannot be written as {kind}: {one_line(error)}") from error
+
+
+def _miss_profile(profile: object) -> None:
+    if profile:
+        warn("the colour profile of the samples was left out, because an array holds none")
 
 
 def _saved(image: Image.Image, kind: str, name: str, quality: int | None) -> bytes:

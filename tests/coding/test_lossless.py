@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -185,8 +186,49 @@ def test_what_cannot_stand_in_a_lossless_file_is_refused(codec: Codec) -> None:
         container.unpack(container.pack(huge, file.chunks))
 
 
+def test_a_wide_photograph_is_not_tried_either(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vp8l, "encode", lambda samples: pytest.fail("a photograph was coded twice"))
+    for height, width in ((40, 6000), (6000, 40), (3, 20_000)):
+        noise = random((height, width, 3), np.uint8)
+        assert 0.6 * noise.size < lossless._estimated_size(noise) < 0.9 * noise.size
+    assert not codec.encode(photograph(64, 6000), quality=60).lossless
+
+
+def test_a_preview_of_what_is_transparent_shows_no_hidden_colour(codec: Codec) -> None:
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[..., 1] = 255  # green, under alpha 0
+    pixels[:, :20] = 255, 0, 0, 255
+    small = np.asarray(codec.decode(codec.encode(pixels, lossless=True), scale=1 / 8))
+    assert small[0, 2].tolist() == [255, 0, 0, 128]
+    assert small[0, 0].tolist() == [255, 0, 0, 255]
+
+
+def test_a_psnr_that_no_quality_reaches_is_met_without_loss(codec: Codec) -> None:
+    pixels = random((64, 80, 3), np.uint16)
+    assert codec.encode(pixels, target_psnr=90).lossless
+    with pytest.raises(TargetMissed):
+        codec.encode(pixels, target_psnr=90, lossless=False)
+    with pytest.raises(TargetMissed, match="bytes, without loss"):
+        codec.encode(drawing(64, 64), target_bytes=60)
+
+
+def test_a_lossless_file_has_no_warning_of_a_trial_that_is_not_taken(codec: Codec) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert codec.encode(drawing(64, 64), target_psnr=45).lossless
+        assert codec.encode(drawing(64, 64), target_bytes=1_000_000).lossless
+
+
+@pytest.mark.parametrize("target", [10**400, 1e-320, float("nan"), -1, 0, True, "9"])
+def test_a_target_that_cannot_be_calculated_with_is_refused(codec: Codec, target: Any) -> None:
+    for name in ("target_bytes", "target_bpp", "target_psnr"):
+        with pytest.raises(NicError, match="above 0"):
+            codec.encode(drawing(8, 8), **{name: target})
+    assert codec.encode(drawing(8, 8), target_psnr=np.int64(30))
+
+
 def test_the_estimate_is_below_what_a_drawing_takes_and_about_what_a_photograph_takes() -> None:
     pixels = photograph()
-    size = lossless.coded(Picture(pixels), 1).file.size
-    assert 0.5 * size < lossless._told(pixels) < 1.6 * size
-    assert lossless._told(drawing(400, 400)) == 0
+    size = lossless.Lossless(Picture(pixels), 1).coded.file.size
+    assert 0.5 * size < lossless._estimated_size(pixels) < 1.6 * size
+    assert lossless._estimated_size(drawing(400, 400)) == 0

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 import nicodec
+from nicodec.bitstream.container import MAX_QUALITY
 from nicodec.coding import targets
 from nicodec.picture import metrics
 
 
 def counting(measure: Callable[[int], float], tried: list[int]) -> Callable[[int], float]:
     def trial(q: int) -> float:
-        assert 0 <= q <= targets.BEST
+        assert 0 <= q <= MAX_QUALITY
         assert q not in tried
         tried.append(q)
         return measure(q)
@@ -36,7 +37,7 @@ def test_a_smooth_curve_takes_few_trials(scale: float, slope: float, wanted: flo
     tried: list[int] = []
     q, hit = targets.search(counting(size, tried), goal)
     bytes_at = math.exp(size(q))
-    reachable = math.exp(size(0)) <= wanted * 125_000 <= math.exp(size(targets.BEST))
+    reachable = math.exp(size(0)) <= wanted * 125_000 <= math.exp(size(MAX_QUALITY))
     assert hit == reachable
     if hit:
         assert 0.99 * wanted * 125_000 <= bytes_at <= wanted * 125_000
@@ -57,7 +58,7 @@ def test_steps_and_noise_end_on_the_safe_side() -> None:
 
 @pytest.mark.parametrize("size", [True, False])
 def test_what_cannot_be_reached_ends_at_the_end(size: bool) -> None:
-    for value, end in ((-5.0, targets.BEST), (5.0, 0)):
+    for value, end in ((-5.0, MAX_QUALITY), (5.0, 0)):
         tried: list[int] = []
 
         def flat(q: int, value: float = value) -> float:
@@ -107,11 +108,11 @@ def test_metadata_counts(picture: Any) -> None:
 
 
 def test_what_no_quality_gives_is_an_error_that_names_the_nearest(picture: Any) -> None:
-    least = len(nicodec.encode(picture, quality=0))
+    least = len(nicodec.encode(picture, quality=0, lossless=False))
     with pytest.raises(nicodec.TargetMissed, match=f"{least} bytes .* at quality 0$"):
-        nicodec.encode(picture, target_bytes=least - 1)
+        nicodec.encode(picture, target_bytes=least - 1, lossless=False)
     with pytest.raises(nicodec.TargetMissed, match="dB, at quality 100"):
-        nicodec.encode(picture, target_psnr=70)
+        nicodec.encode(picture, target_psnr=70, lossless=False)
 
 
 def test_more_than_the_best_is_the_best_and_a_warning(picture: Any) -> None:

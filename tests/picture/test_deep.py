@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
+import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,9 @@ from PIL import Image
 
 import nicodec
 from nicodec.codec import Codec
-from nicodec.errors import NicError
-from nicodec.picture import Picture, at_depth, reader, writer
+from nicodec.errors import BadImage, NicError
+from nicodec.picture import Beside, Picture, at_depth, reader, writer
+from nicodec.picture.beside import text
 
 Deep = npt.NDArray[np.uint16]
 SHAPES = [(9, 7, 1), (9, 7, 2), (9, 7, 3), (9, 7, 4)]
@@ -157,3 +161,38 @@ def test_the_command_writes_the_depth_of_the_source(
     assert found.dtype == dtype
     if dtype == np.uint16:
         assert np.array_equal(found, pixels)
+
+
+def test_resolution_and_notes_are_those_of_the_format(tmp_path: Path) -> None:
+    beside = Beside(density=text.pack_density(300, 150), text=text.pack([("Thing", "a word")]))
+    picture = Picture(samples((9, 7, 3)), beside=beside)
+    with pytest.warns(UserWarning, match="TIFF cannot hold the text Thing"):
+        data = writer.encoded_deep(picture, ".tif")
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.info["dpi"] == pytest.approx((300, 150))
+    assert text.unpack_density(reader.read(writer.encoded_deep(picture, ".png")).beside.density) == pytest.approx(
+        (300, 150), abs=0.1
+    )
+    with pytest.warns(UserWarning, match="an array holds none"):
+        writer.encoded_deep(replace(picture, beside=Beside(icc=b"a profile")), ".npy")
+
+
+def test_a_png_that_inflates_without_end_is_refused() -> None:
+    small = png_of(samples((16, 16, 3)))
+    at = small.index(b"IDAT") - 4
+    bomb = zlib.compress(bytes(10**8), 9)
+    chunk = len(bomb).to_bytes(4, "big") + b"IDAT" + bomb + zlib.crc32(b"IDAT" + bomb).to_bytes(4, "big")
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadImage):
+            reader.read(small[:at] + chunk + small[small.index(b"IEND") - 4 :], deep=True)
+        assert tracemalloc.get_traced_memory()[1] < 2 * 10**7
+    finally:
+        tracemalloc.stop()
+
+
+def test_arrays_of_another_byte_order_are_taken() -> None:
+    pixels = samples((9, 7, 3))
+    assert np.array_equal(reader.read(pixels.astype(">u2"), deep=True).pixels, pixels)
+    codec = Codec("photo-fast", threads=1)
+    assert np.array_equal(codec.decode(codec.encode(pixels.astype(">u2"), lossless=True), dtype="uint16"), pixels)

@@ -47,7 +47,7 @@ _LOCATION = (
 # How a JPEG and a PNG begin in base64.
 _PICTURES = re.compile(rb"/9j/|iVBORw0KGgo")
 _GPS = re.compile(rb"GPS[A-Z]")
-_PLACES = re.compile("gps|latitude|longitude", re.IGNORECASE)
+_PLACES = re.compile("gps|latitude|longitude|location|city|country|province|state$|^geo", re.IGNORECASE)
 
 
 def turned_in_loading(image: Image.Image) -> bool:

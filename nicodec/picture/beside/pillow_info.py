@@ -114,8 +114,9 @@ def _iptc(image: Image.Image) -> bytes | None:
     if found := tiff.iptc_of(image):
         return found
     resources = image.info.get("photoshop")
-    found = resources.get(iptc.RESOURCE) if isinstance(resources, dict) else None
-    return _bytes(found)
+    if isinstance(resources, bytes):
+        return iptc.of_resources(resources)
+    return _bytes(resources.get(iptc.RESOURCE)) if isinstance(resources, dict) else None
 
 
 def _density(image: Image.Image, notes: list[str]) -> bytes | None:
