@@ -33,8 +33,8 @@ CELL = 64
 # A file may claim FREE_PIXELS, and PIXELS_PER_BYTE more for each of its bytes, unless the user sets a limit.
 # The emptiest pictures have about 1000 pixels for each byte.
 FREE_PIXELS, PIXELS_PER_BYTE = 2**20, 2560
-# A lossless file may claim so many samples of 8 bits, or half as many of 16: empty paper takes next to nothing.
-FREE_LOSSLESS = 2**24
+# A lossless file may claim so many, by its depth: empty paper takes next to nothing.
+FREE_LOSSLESS = {8: 2**24, 16: 2**22}
 
 
 class Kind(IntEnum):
@@ -153,7 +153,7 @@ def check_expansion(width: int, height: int, size: int, *, lossless: int = 0) ->
     lossless: the depth of a lossless file, else 0. A limit in NICODEC_MAX_PIXELS turns this check off.
     """
     padded = math.prod(cell_counts(width, height)) * CELL**2
-    free = FREE_LOSSLESS * 8 // lossless if lossless else FREE_PIXELS
+    free = FREE_LOSSLESS[lossless] if lossless else FREE_PIXELS
     if not os.environ.get("NICODEC_MAX_PIXELS") and padded > free + PIXELS_PER_BYTE * size:
         raise LimitExceeded(
             f"{size:,} bytes that claim to be a picture of {width}x{height}; if you trust them, set"

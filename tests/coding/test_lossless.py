@@ -150,7 +150,7 @@ def test_impossible_wishes_are_refused(codec: Codec) -> None:
 
 
 def test_empty_paper_of_any_size_decodes_without_another_limit(codec: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(container, "FREE_LOSSLESS", 2**18)
+    monkeypatch.setattr(container, "FREE_LOSSLESS", {8: 2**18})
     monkeypatch.setattr(container, "PIXELS_PER_BYTE", 3000)
     paper = np.full((1500, 1500), 255, np.uint8)
     data = codec.encode(paper, lossless=True)
