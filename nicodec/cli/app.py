@@ -1,4 +1,4 @@
-"""The program: its commands, and what becomes of an error.
+"""The program: its commands, and the exit code of each error.
 
 First in every call from a shell; `encode`, `decode` and the other commands come next.
 """
@@ -31,7 +31,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point: runs the app and turns every NicError into one line on stderr and its exit code."""
-    # As Ctrl-C does, so that what was begun is removed; whoever had it ignored keeps it so.
+    # SIGTERM ends the program as Ctrl-C does: half-written files are removed. If ignored, it stays so.
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -43,7 +43,7 @@ def main() -> None:
         say("nicodec: not enough memory for this picture")
         sys.exit(NicError.exit_code)
     except ImportError as error:
-        # A signal while a library of compiled code is loading comes out as the failure of its import.
+        # A signal during the import of a compiled library becomes an ImportError.
         if isinstance(error.__cause__, KeyboardInterrupt):
             sys.exit(128 + signal.SIGINT)
         if isinstance(error.__cause__, SystemExit):

@@ -58,8 +58,7 @@ def encode(
         bool | None,
         typer.Option(
             "--lossless/--no-lossless",
-            help="Keep all samples as they are. Without a choice that is done where it costs less: for line art,"
-            " screenshots, icons.",
+            help="Keep all samples as they are. Default: where that costs less, as for line art, screenshots, icons.",
             show_default=False,
         ),
     ] = None,

@@ -1,4 +1,4 @@
-"""One job: the file that it names -> the one that it makes, and what to say of it.
+"""One job: its source file -> its target file, and a `Done` that describes it.
 
 Between `run` and `codec`. Jobs can be pickled, so that they work in any process.
 """
@@ -17,17 +17,17 @@ from nicodec.storage import files, store_of
 if TYPE_CHECKING:
     from nicodec.codec import Codec
 
-# A picture of this number of pixels or more has a bar of its own.
+# A picture with at least this number of pixels has a progress bar of its own.
 LARGE = 2_000_000
 
 
 @dataclass(frozen=True)
 class Writing:
-    """How a job writes its file. force: in place of one that is there. folders: make those that it needs.
+    """How a job writes its file. force: replace an existing file. folders: make those that it needs.
 
-    again: nothing stood there when the work was handed out, and a file that does now may be the job's own, of a
-    machine that was lost before it could tell. The same bytes are left, others replaced. preserve: the file gets the
-    time and the permissions of its source, both on this machine.
+    again: a file that is there now may be the job's own, written by a machine that was lost before it answered. The
+    same bytes are left, others replaced. preserve: the file gets the time and the permissions of its source; both
+    are on this machine.
     """
 
     force: bool = False
@@ -94,7 +94,7 @@ class Encode:
 
 
 def _trials(advance: progress.Advance, several: bool) -> Callable[[float, float], None]:
-    """The `progress` of `Codec.encode` that moves a bar. several: there are trials, each of which begins anew."""
+    """A `progress` for `Codec.encode` that moves a bar. several: there are trials; each starts at zero."""
     trial, last = 1, 0.0
 
     def step(done: float, cost: float) -> None:

@@ -19,9 +19,8 @@ Engine = Annotated[
     Literal["local", "ray"],
     typer.Option(
         "--engine",
-        help="Where to work: local, on this machine, or ray, on a Ray cluster (extra \\[ray]), that of"
-        " RAY_ADDRESS or one begun here. Its machines have to see the files under the same names: a shared"
-        " folder, or URLs.",
+        help="Where to work. local: on this machine. ray: on the Ray cluster of RAY_ADDRESS, or one begun here"
+        " (extra \\[ray]); its machines have to see the files under the same names: a shared folder, or URLs.",
     ),
 ]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing OUT.")]
@@ -31,7 +30,7 @@ Out = Annotated[
 SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Leave files that have their OUT, whatever its date.")
 ]
-Update = Annotated[bool, typer.Option("--update", help="Leave files whose OUT is not older than they are.")]
+Update = Annotated[bool, typer.Option("--update", help="Leave files whose OUT is as new or newer.")]
 Preserve = Annotated[bool, typer.Option("--preserve", help="Give OUT the time and the permissions of IN.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for each of many files, skipped ones too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]

@@ -1,4 +1,4 @@
-"""What the names of a command mean: one job for each file to read, each with the file to make of it.
+"""The names of a command -> its jobs: each a file to read, and the file to make of it.
 
 Between the commands and `run`. One rule says which name is OUT, the same for every command.
 """
@@ -15,7 +15,7 @@ from nicodec.errors import BadFile, NicError
 from nicodec.storage import is_nic, path_of, store_of
 from nicodec.storage.files import shown
 
-# This number of kinds of files is named at most where files are left.
+# The most kinds of files that the line about files left out names.
 KINDS = 6
 
 
@@ -52,8 +52,8 @@ class Plan:
 def split(names: list[str], out: str | None, reads: Callable[[str], bool]) -> tuple[list[str], str | None]:
     """IN... and OUT. The last of several names is OUT, unless it is an existing file that the command reads.
 
-    names: files, folders, patterns, URLs, or -. out: OUT, if an option said it. reads: whether a name is that of a
-    file of the kind that the command reads.
+    names: files, folders, patterns, URLs, or -. out: OUT, if an option said it. reads: whether the command reads
+    files of this name.
     """
     sources = [path_of(name) for name in names]
     if out is not None:
@@ -83,8 +83,8 @@ def plan(
 ) -> Plan:
     """The jobs of IN... [OUT], as `split` takes them apart.
 
-    suffixes: those that results may have; the first is that of results without a name. is_input: whether a name
-    is that of a file to take from a folder. by_suffix: the suffix of OUT says the format, so no other will do.
+    suffixes: those that results may have; the first is the default. is_input: whether a file of this name is taken
+    from a folder. by_suffix: the suffix of OUT says the format, so it must be one of `suffixes`.
 
     One file goes to OUT itself, or into it if it is a folder. Everything else goes into the folder OUT, with the
     tree below each folder or pattern. Without OUT each result lies beside its source. A file that is named twice is
@@ -143,7 +143,7 @@ class Others:
 
 
 def _apart(jobs: list[Job], suffix: str) -> list[Job]:
-    """The same jobs; those that would write one name, from sources of several suffixes, write names of their own."""
+    """The same jobs. If sources of several suffixes have one target, each target keeps the suffix of its source."""
     by_target: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         by_target[store_of(job.target).place(job.target)].append(job)
@@ -198,7 +198,7 @@ def nic_files(names: list[str]) -> list[str]:
 
 
 def clashes(jobs: list[Job]) -> dict[str, Job]:
-    """Sources whose target another job, that comes first, writes as well -> that job."""
+    """Each source whose target an earlier job writes -> that job."""
     first: dict[str, Job] = {}
     later: dict[str, Job] = {}
     for job in jobs:
@@ -218,7 +218,7 @@ def check_source(job: Job, reads_nic: bool) -> None:
 
 
 def check_target(job: Job, force: bool, folders: bool) -> None:
-    """Refuses before the work what the write would refuse after it. folders: as for `Store.write`. Raises NicError."""
+    """Refuses a target that the write would refuse, before the work. folders: as for `Store.write`. Raises NicError."""
     target, store = job.target, store_of(job.target)
     if store.exists(target):
         if store.is_folder(target):

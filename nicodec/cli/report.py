@@ -1,4 +1,4 @@
-"""What commands say: a line for one file; failures and a summary for many; the same as JSON.
+"""The messages of commands: a line for one file; failures and a summary for many; the same as JSON.
 
 Under `run` and the commands. What is for people goes to stderr.
 """
@@ -24,7 +24,7 @@ SOME_FAILED, INTERRUPTED = 5, 130
 
 @dataclass(frozen=True)
 class Done:
-    """What a job made. said: of one file, for a person; facts: the same for programs."""
+    """The result of a job. said: a line for a person; facts: the same for programs."""
 
     width: int
     height: int
@@ -36,7 +36,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One of done and error; neither if the target was there and was to be left."""
+    """A job with its result or its error; with neither if it was skipped."""
 
     job: Job
     done: Done | None = None
@@ -123,7 +123,7 @@ def label(path: str, stream: str) -> str:
 
 
 class Notes(threading.local):
-    """The lines that warnings in this thread became since the last `take`."""
+    """The warnings of this thread since the last `take`, one line each."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -152,9 +152,9 @@ def notes() -> Iterator[Notes]:
 
 @contextmanager
 def about(source: str, quiet: bool, target: str = "") -> Iterator[Notes]:
-    """Names the input in every NicError, and says every warning in one line, once all is well; yields the lines.
+    """Names the input in every NicError; yields the warnings. Says them, one line each, if no error was raised.
 
-    A file that could not be written is named by itself.
+    An error that already names `target` stays as it is.
     """
     with notes() as found:
         with naming(source, target):
@@ -165,7 +165,7 @@ def about(source: str, quiet: bool, target: str = "") -> Iterator[Notes]:
 
 @contextmanager
 def naming(source: str, target: str) -> Iterator[None]:
-    """Names the input in every NicError that does not begin with a name."""
+    """Names the input in every NicError that does not begin with the name of source or target."""
     name, made = label(source, "stdin"), label(target, "stdout")
     try:
         yield

@@ -1,6 +1,6 @@
-"""Runs the jobs of a command: one here, many on an engine, each to its end whatever becomes of the others.
+"""Runs the jobs of a command: one here, many on an engine. A job that fails does not stop the others.
 
-Between the commands, which know the options, and `parallel`. `report` says what came of them.
+Between the commands, which know the options, and `parallel`. `report` prints the results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from nicodec.progress import say
 from nicodec.storage import is_nic, store_of
 from nicodec.storage.files import Files, shown
 
-# This number of targets is looked for at a time before the work begins: those in buckets take a while.
+# Targets that are looked for at a time, before the work begins: buckets take a while to answer.
 LOOKING = 16
 
 
@@ -66,9 +66,9 @@ def planned(
     reads: Callable[[str], bool],
     by_suffix: bool = False,
 ) -> Plan:
-    """What to do, as `plan.plan` finds it. Refuses before anything heavy is loaded what is sure to fail.
+    """The plan of `plan.plan`. Refuses a job that is sure to fail before anything heavy is loaded.
 
-    Raises NicError.
+    Raises NicError, and BadParameter for options that exclude each other.
     """
     ways = {"-f": manner.force, "--skip-existing": manner.skip_existing, "--update": manner.update}
     given = [option for option, is_given in ways.items() if is_given]
@@ -101,10 +101,9 @@ def planned(
 
 
 def run(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner) -> int:
-    """Do all jobs; returns the exit code of many files. Of one, raises its NicError.
+    """Do all jobs; returns the exit code. A plan of one file raises its NicError.
 
-    work: does one job; of many, on the engine of `manner`, to which it is pickled. verb: what was done to the
-    files, for the summary.
+    work: does one job; for many it is pickled for the engine of `manner`. verb: for the summary, such as "encoded".
     """
     return _many(plan, work, verb, manner) if plan.many else _one(plan, work, manner)
 

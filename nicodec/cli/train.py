@@ -45,7 +45,7 @@ def train(
     network: Annotated[
         Literal["full", "fast"] | None,
         typer.Option(
-            help="full: the smallest files; fast: encodes four and decodes two times as fast.",
+            help="full: the smallest files; fast: encodes 4 times and decodes 2 times as fast.",
             show_default="that of --from or --resume, else full",
         ),
     ] = None,

@@ -1,8 +1,7 @@
 """What the networks are made of: shuffles, straight-through rounding, blocks, layers of whole numbers.
 
-Under `model`. All tensors are NHWC, so that a 1x1 convolution is a matrix product over the last axis. The
-block follows DCVC-RT (arXiv 2502.20762); scales that depend on integers alone Ballé et al. 2019 (Integer
-Networks).
+Under `model`. All tensors are NHWC, so that a 1x1 convolution is a matrix product over the last axis. `Block`
+follows DCVC-RT (arXiv 2502.20762). `IntegerLayer` follows Ballé et al. 2019 (Integer Networks).
 """
 
 from __future__ import annotations
@@ -113,14 +112,14 @@ def bounded(x: Tensor, low: float | Tensor, high: float | Tensor) -> Tensor:
     return result
 
 
-# What a limit is until it is measured: far above what a branch gives, whose numbers are near one.
+# The limit before it is measured: far above the output of a branch, whose values are near one.
 FIRST_LIMIT = 64.0
 
 
 class Cap(nn.Module):
-    """Cuts each channel off at plus and minus its limit, which training pictures hardly reach (`limits`).
+    """Clips each channel to plus and minus its limit, which training pictures hardly reach (`limits`).
 
-    A network without normalisation multiplies what it has never met. Nothing that is capped can run away.
+    A network without normalisation amplifies inputs that it has never met. A capped branch cannot run away.
     """
 
     limit: Tensor
@@ -157,7 +156,7 @@ class Block(nn.Module):
 
 
 def still_blocks(c: int, count: int) -> nn.ModuleList:
-    """Blocks that change nothing until they are trained: the last layers before their sums begin at zero."""
+    """Blocks that change nothing until they are trained: the last layer before each sum begins at zero."""
     blocks = nn.ModuleList(Block(c) for _ in range(count))
     for name, parameter in blocks.named_parameters():
         if "mix_out" in name or "project" in name:
@@ -166,7 +165,7 @@ def still_blocks(c: int, count: int) -> nn.ModuleList:
 
 
 class Modulation(nn.Module):
-    """A scale and a shift for each channel that depend on quality, interpolated between the anchors."""
+    """A scale and a shift for each channel. They depend on quality, and are interpolated between the anchors."""
 
     def __init__(self, c: int) -> None:
         super().__init__()
@@ -179,7 +178,7 @@ class Modulation(nn.Module):
 
 
 class IntegerLayer(nn.Module):
-    """A 1x1 or 3x3 layer of h_sigma, trained with the very integers that will be shipped.
+    """A 1x1 or 3x3 layer of h_sigma, trained with the same integers that the model file holds.
 
     Weights are w_int * 2^-e with |w_int| <= 127 and one e for each output channel; the bias depends on
     quality through integer hats; the result is floor(acc * 2^-s + 1/2), clipped to 0..`top`.
@@ -224,7 +223,7 @@ class IntegerLayer(nn.Module):
 
 
 def bf16_pays(device: torch.device) -> bool:
-    """bf16 products need hardware for them: any recent GPU, or a CPU with avx512_bf16 or amx."""
+    """Whether the device has hardware for bf16: a recent GPU, or a CPU with avx512_bf16 or amx."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_avx512_bf16_supported()) or bool(torch.cpu._is_amx_tile_supported())

@@ -1,4 +1,4 @@
-"""The densities that training assumes of symbols -> bits and their gradients: Gaussians of y, logistics of z.
+"""Symbols -> their bits and gradients, under the densities of training: Gaussians for y, logistics for z.
 
 Under `model`. The tables that are shipped begin as these Gaussians (`tables`).
 """
@@ -20,11 +20,11 @@ SCALES = 64
 SCALE_MIN, SCALE_MAX = 0.11, 160.0
 SCALE_STEP = math.log(SCALE_MAX / SCALE_MIN) / (SCALES - 1)
 
-# The least probability that bits tells from nothing.
+# The least probability that `bits` tells from 0.
 LEAST = 2.0**-60
 
-# What bits are worth where linear channels are rounded: so many move the threshold by one step. Outliers are
-# never as rare as a Gaussian has it, hence a most, which also leaves a one that is chosen a one.
+# Where linear channels are rounded, this number of bits moves the threshold by one step. The bits count up to
+# `DEAREST`, because outliers are less rare than a Gaussian says. The threshold is then at most 1: a one stays.
 BITS_A_STEP, DEAREST = 24.0, 12.0
 
 
@@ -43,7 +43,7 @@ def bits(likelihood: Tensor) -> Tensor:
 class _GaussianBits(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v: Tensor, index: Tensor) -> Tensor:
-        # One sample at a time on a CPU: what a dozen passes leave between them then stays in its cache.
+        # One sample at a time on a CPU: then the results between a dozen passes stay in its cache.
         size = 1 if v.device.type == "cpu" else len(v)
         parts = zip(torch.split(v, size), torch.split(index, size), strict=True)
         total, *slopes = zip(*(_bits_and_slopes(*part, *ctx.needs_input_grad) for part in parts), strict=True)
@@ -59,7 +59,7 @@ class _GaussianBits(torch.autograd.Function):
 def _bits_and_slopes(
     v: Tensor, index: Tensor, of_v: bool, of_index: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Bits (B,), and their derivatives by v and by index (B, h, w, L), each only where it is asked for."""
+    """Bits (B,), and their derivatives by v and by index (B, h, w, L); None for one that is not asked for."""
     inverse = torch.exp(index * -SCALE_STEP - math.log(SCALE_MIN * math.sqrt(2)))
     size = v.abs()
     near, far = (size - 0.5).mul_(inverse), (size + 0.5).mul_(inverse)
@@ -74,9 +74,10 @@ def _bits_and_slopes(
 
 
 def gaussian_bits(v: Tensor, index: Tensor) -> Tensor:
-    """Bits of each sample (B,): its symbols, or what lies between two, under the Gaussians of the scales.
+    """Bits of each sample (B,) under the Gaussians of the scales.
 
-    v, index: (B, h, w, L). The same as `bits(gaussian_likelihood(v, sigma))` in a third of the time.
+    v: symbols, or numbers between two symbols. index: their scales, 0..63. Both (B, h, w, L), float. The same
+    as the sum of `bits(gaussian_likelihood(v, sigma))`, in a third of the time.
     """
     total: Tensor = _GaussianBits.apply(v, index)  # type: ignore[no-untyped-call]
     return total
@@ -85,8 +86,8 @@ def gaussian_bits(v: Tensor, index: Tensor) -> Tensor:
 def thresholds() -> Tensor:
     """The magnitude under which a symbol of a linear channel becomes zero, for each scale (SCALES,).
 
-    Half a step, and more the more bits a one costs than a zero: the deep branches learn by themselves to
-    leave out what is not worth its bits, linear ones cannot.
+    It is half a step where a one costs no more bits than a zero, and larger where it costs more. The deep
+    branches learn to leave out what is not worth its bits; linear ones cannot.
     """
     sigma = torch.exp(math.log(SCALE_MIN) + SCALE_STEP * torch.arange(SCALES))
     zero, one = (bits(gaussian_likelihood(torch.full((SCALES,), n), sigma)) for n in (0.0, 1.0))

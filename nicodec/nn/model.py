@@ -1,13 +1,13 @@
 """The network as torch modules: RGB -> y, z -> rates and RGB again, the differentiable twin of the runtime.
 
-Made of `transforms`; `likelihood` counts the bits. The trainer weighs the output of `forward`, and freezes the
-parts as a model file.
+Made of `transforms`; `likelihood` counts the bits. The trainer minimises a loss of the output of `forward`;
+`export` writes the parts into a model file.
 
 All tensors are NHWC, so that a 1x1 convolution is a matrix product over the last axis. Pixels lie in
 [-1/2, 1/2]. Names are the field's: g_a, g_s (transforms), h_a, h_s (hyperprior; here split into h_sigma
 and h_mu), y (latent, /16), z (hyper latent, /64), after Ballé et al. 2018 (arXiv 1802.01436) and Minnen
-et al. 2018 (arXiv 1809.02736). The linear shortcuts follow AuxT (Li et al. 2025); scales that depend on
-integers alone JPEG AI.
+et al. 2018 (arXiv 1809.02736). The linear shortcuts follow AuxT (Li et al. 2025). Scales from integers alone
+follow JPEG AI.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from nicodec.nn.layers import bounded, full, hats, integer_hats, round_ste
 from nicodec.nn.likelihood import SCALE_MIN, SCALE_STEP, ZPrior, bits, gaussian_bits, thresholds
 from nicodec.nn.transforms import Analysis, Context, HyperAnalysis, HyperMean, HyperScale, Synthesis
 
-# What `familiar` is until it is measured: about what photographs come to.
+# `familiar` before it is measured: about the value of photographs.
 FAMILIAR = 30.0
 
 
 @dataclass
 class Output:
-    """What one pass returns: pixels (B, H, W, 3), bits of y and z for each sample (B,), and what is coded.
+    """What one pass returns: pixels (B, H, W, 3), bits of y and of z (B,), and the symbols.
 
     z (B, h/4, w/4, Z) and r (B, h, w, L) are the rounded symbols, index (B, h, w, L) the table of each r,
     y_hat (B, h, w, L) the decoded latent in quantiser steps.
@@ -53,7 +53,7 @@ class Model(nn.Module):
     spread: Tensor
     familiar: Tensor
     thresholds: Tensor
-    # Where the noise of training comes from; None: from torch's own generator.
+    # The generator of the noise of training; None: that of torch.
     noise: torch.Generator | None = None
 
     def __init__(self, config: ModelConfig) -> None:
@@ -70,7 +70,7 @@ class Model(nn.Module):
         # Standard deviation of each latent channel at the start: it gives the deep branches, which work
         # best on numbers near one, the scale of the orthonormal shortcut beside them.
         self.register_buffer("spread", torch.ones(config.latent))
-        # How strange a latent may be before an encoder looks at what comes of it (`limits`).
+        # An encoder checks the decoded cells whose latents are stranger than this (`limits`).
         self.register_buffer("familiar", torch.full((1,), FAMILIAR))
         self.register_buffer("thresholds", thresholds(), persistent=False)
 
@@ -112,7 +112,7 @@ class Model(nn.Module):
         return torch.exp(hat @ self.log_gain)[:, None, None, :]
 
     def latents(self, x: Tensor, hat: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels (B, H, W, 3) -> y in quantiser steps and z, neither rounded; z within what tables hold."""
+        """Pixels (B, H, W, 3) -> y in quantiser steps, and z in -Z_MAX..Z_MAX; neither is rounded."""
         y = self.g_a(x, hat, self.spread) * gain
         return y, bounded(self.h_a(y, hat), -Z_MAX, Z_MAX)
 
@@ -120,7 +120,7 @@ class Model(nn.Module):
         """Pixels (B, H, W, 3), sides multiples of 64; quality (B,) in hundredths, 0..10000.
 
         In training the bits see additive noise and everything else sees rounded values, with straight-through
-        gradients ("mixed" quantisation, Minnen and Singh 2020, arXiv 2007.08739); else all is rounded.
+        gradients ("mixed" quantisation, Minnen and Singh 2020, arXiv 2007.08739). In evaluation all is rounded.
         """
         hat, ihat = hats(q.float() / 100), integer_hats(q)
         gain = self.gain(hat)
@@ -134,7 +134,7 @@ class Model(nn.Module):
         unit = (gain * self.spread)[..., :deep]
         start, rare = torch.split(y, parts, dim=-1)
         mu0 = full(self.context.mean0(features)) * unit
-        # The deep channels learn from plain rounding; an encoder leaves out a little more.
+        # The deep channels learn from plain rounding; an encoder sets a few more symbols to zero.
         left = 0 if self.training else LEFT
         r0 = self.symbols(start - mu0, index[..., :deep], left)
         mu = self.context.mean(mu0, start + (r0 + mu0 - start).detach(), features, unit)
@@ -165,12 +165,12 @@ class Model(nn.Module):
     def symbols(self, r: Tensor, index: Tensor, share: float) -> Tensor:
         """r rounded, or zero in the dead zone: the twin of `quantize.symbols`.
 
-        index: the table of each. share: of a threshold, the part that counts beyond one half.
+        index: the table of each. share: how much of each threshold beyond 1/2 counts, 0..1.
         """
         rounded = torch.floor(r + 0.5)
         if share == 0:
             return rounded
-        # A network that has run away has no index; its loss is not finite either way, which training notices.
+        # A network that has run away gives nan as index. Training notices it by the loss, which is not finite.
         threshold = self.thresholds[index.nan_to_num(0, 0, 0).long()]
         return rounded.masked_fill_(r.abs() < 0.5 + share * (threshold - 0.5), 0)
 

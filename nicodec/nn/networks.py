@@ -1,8 +1,7 @@
 """The networks through torch: `model.backends.Networks` on a GPU, or in torch on the CPU.
 
-For machines where torch is installed. The same weights from the same model file; symbols are as exact as those of
-ONNX Runtime, because h_sigma is computed in whole numbers here too. Calls of several threads that wait for the
-device become one batch if they are of one size.
+For machines where torch is installed. The weights are those of the model file. h_sigma is computed in whole numbers,
+so scales are as exact as with ONNX Runtime. Waiting calls of one network, size and quality become one batch.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from nicodec.model.checkpoint import Checkpoint
 from nicodec.nn.layers import IntegerLayer, depth_to_space, hats
 from nicodec.nn.thaw import model_of
 
-# The most planes in a batch: a bound on the memory of a device, far above what keeps it busy.
+# The most calls in a batch: it bounds the memory, and keeps any device busy.
 BATCH = 16
 
 
 @dataclass(eq=False)
 class _Call:
-    """What one thread wants computed, and what came of it."""
+    """The inputs of one thread, and its results or its error."""
 
     key: Hashable
     planes: tuple[npt.NDArray[Any], ...]
@@ -39,10 +38,10 @@ class _Call:
 
 
 class Together:
-    """Makes one computation of the calls that wait while another runs, as far as their keys are equal.
+    """Joins calls that wait while another runs into one computation, if their keys are equal.
 
-    Whichever thread comes next computes for all that want the same as it does (flat combining, Hendler et
-    al. 2010); the others find their results when their turn comes.
+    The next thread computes for all waiting calls of its key (flat combining, Hendler et al. 2010). The others
+    find their results when their turn comes.
     """
 
     def __init__(self) -> None:
@@ -57,8 +56,8 @@ class Together:
     ) -> list[Planes]:
         """Results of `compute`, which takes and gives arrays whose first dimension is the batch.
 
-        key: whatever makes calls equal but for the numbers in their planes. What `compute` raises is raised
-        in each of the calls.
+        key: calls of one key differ in the values of their planes only. An error of `compute` is raised in each
+        call of the batch.
         """
         mine = _Call(key, planes)
         with self._lock:
@@ -107,7 +106,7 @@ class TorchNetworks:
         return self._run("h_a", quality, lambda y: [self._model.h_a(y, self._hat(quality))], y)[0]
 
     def h_sigma(self, z: Hyper, hats: Planes) -> npt.NDArray[np.uint8]:
-        """In float64 and rounded after each product: whole numbers, whatever algorithm a device chooses."""
+        """In float64, rounded after each product: whole numbers with any algorithm of the device."""
 
         def index(z: Tensor) -> list[Tensor]:
             a = z.permute(0, 3, 1, 2).double()
@@ -157,7 +156,7 @@ class TorchNetworks:
         return hats(torch.tensor([quality], device=self._device))
 
     def _unit(self, quality: float) -> Tensor:
-        """Quantiser steps in the spread of each deep channel."""
+        """The spread of each deep channel in quantiser steps (1, 1, 1, D)."""
         unit = self._model.gain(self._hat(quality)) * self._model.spread
         return unit[..., : self._model.config.deep]
 
@@ -167,11 +166,11 @@ class TorchNetworks:
     def _run(
         self, name: str, quality: Hashable, compute: Callable[..., list[Tensor]], *planes: npt.NDArray[Any]
     ) -> list[Planes]:
-        """`compute` from and to (batch, rows, columns, channels), together with its like in other threads."""
+        """Runs `compute`, from and to NHWC, in one batch with equal calls of other threads. planes: NCHW."""
 
         def on_device(planes: Sequence[npt.NDArray[Any]]) -> list[Planes]:
             inputs = [self._tensor(p).permute(0, 2, 3, 1) for p in planes]
-            # Convolutions in float32 proper, not in the shorter numbers that a GPU takes by default.
+            # Convolutions in full float32, not in TF32, the default of a GPU.
             with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
                 outputs = compute(*inputs)
             return [o.permute(0, 3, 1, 2).float().cpu().numpy() for o in outputs]

@@ -1,6 +1,6 @@
 """Effort: the latent of one picture, refined by gradient for its own rate and distortion before it is coded.
 
-Between the analysis of `windows` and the symbols, where torch is installed; the decoder knows nothing of it.
+Between the analysis of `windows` and the symbols; needs torch. The decoder stays the same.
 
 Stochastic Gumbel annealing (Yang, Bamler, Mandt 2020, arXiv 2006.04240) with the logits of SGA+
 (Perugachi-Diaz, Gansekoele, Bhulai 2024, arXiv 2401.17789), but nothing is annealed: in place of each symbol
@@ -29,19 +29,19 @@ from nicodec.nn.thaw import model_of
 from nicodec.nn.transforms import phase0
 from nicodec.picture import Picture
 
-# By effort; the first is the plain forward pass.
+# Steps by effort. Effort 1 is the plain forward pass.
 STEPS = {1: 0, 2: 10, 3: 20, 4: 40, 5: 80, 6: 160, 7: 320, 8: 640, 9: 1280}
-# Of Adam, in quantiser steps.
+# The learning rate of Adam, in quantiser steps.
 RATE = 0.02
-# The slope of a symbol's logit in that of its fraction, and the scale of the logistic noise beside it.
+# The logit of a symbol is SLOPE times that of its fraction, plus NOISE times logistic noise.
 SLOPE, NOISE = 4.0, 1.25
-# How near to an integer a fraction counts.
+# Fractions nearer than this to 0 or 1 count as this near.
 EDGE = 1e-3
-# Steps from one look at what rounding makes of the latent to the next.
+# Steps between two measurements of the rounded latent.
 LOOK = 10
 # Most cells of 64 pixels in a window.
 WINDOW = 64
-# What a symbol outside its table takes, about, beside its mark.
+# About the bits of a symbol outside its table, without its escape mark.
 ESCAPE_BITS = 16
 
 
@@ -58,7 +58,7 @@ class Refiner:
         self.model = model_of(checkpoint, device).requires_grad_(False)
         self.device = self.model.spread.device
         self.amp = bf16_pays(self.device)
-        # A frequency of 0 is one of 2^16, that of a symbol without a choice.
+        # A frequency of 0 stands for 2^16: the only symbol of its table.
         frequencies = np.where(tables.frequencies == 0, 2**FREQUENCY_BITS, tables.frequencies.astype(np.int64))
         self.bits = self.tensor((FREQUENCY_BITS - np.log2(frequencies)).astype(np.float32))
         self.settled = self.tensor(tables.settled)
@@ -72,14 +72,14 @@ class Refiner:
     def picture(
         self, picture: Picture, q: int, effort: int, progress: Callable[[float, float], None] | None
     ) -> Refinement:
-        """What refines one picture. q: quality in hundredths. progress: as for `Codec.encode`."""
+        """The `Refinement` of one picture. q: quality in hundredths. progress: as for `Codec.encode`."""
         return Refinement(self, picture, q, STEPS[effort], progress or (lambda done, cost: None))
 
 
 class Refinement:
-    """One picture on its way: its bands are given to it as the analysis makes them.
+    """Refines one picture, band by band, as the analysis makes them.
 
-    hat, gain: of its quality. weight: bits that a squared error of one is worth, samples in a range of one.
+    hat, gain: of its quality. weight: the bits that a squared error of 1 is worth, for samples of range 1.
     """
 
     def __init__(
@@ -96,18 +96,18 @@ class Refinement:
         self._done, self._before, self._after = 0, 0.0, 0.0
 
     def __call__(self, band: Box, y: Rows, z: npt.NDArray[np.int8]) -> None:
-        """Refine the latent of a band of cells, in place. z (1, Z, R, S): known one cell further."""
+        """Refine the latent of a band of cells, in place. z (1, Z, R, S): known one cell beyond it."""
         for window in tiles.windows(band, WINDOW):
             self._refine(window, y, z)
 
     def cost(self, size: int, psnr: float) -> float:
-        """What a file of this picture costs, in bits: its size in bytes and its error, as PSNR in dB."""
+        """Rate plus weighted distortion of a file, in bits. size: in bytes. psnr: in dB."""
         height, width, _ = self.pixels.shape
         visible = height * width if self.alpha is None else np.count_nonzero(self.alpha)
         return 8 * size + self.weight * visible * float(10 ** (-psnr / 10))
 
     def _refine(self, window: Box, y: Rows, z: npt.NDArray[np.int8]) -> None:
-        """Refine a window of cells. The best that is seen is kept, and that may be what was there."""
+        """Refine a window of cells. The best latent is kept; it may be the first."""
         device, amp = self.refiner.device, self.refiner.amp
         task, cells = Window(self, window, y, z), window.rows * window.columns
         latent = task.start.clone().requires_grad_()
@@ -137,10 +137,10 @@ class Refinement:
 
 
 class Window:
-    """A window of cells under refinement. What lies around it, and decides its means, counts but stays.
+    """A window of cells under refinement, with the surroundings that its means depend on.
 
-    start: its deep channels in quantiser steps (1, h, w, D), that of its surroundings included. The others,
-    few of whose symbols are not zero, are coded as they would be without refinement.
+    Surroundings count in the cost, but stay as they are. start: the deep channels of both, in quantiser steps
+    (1, h, w, D). Linear channels are not refined: few of their symbols are not zero.
     """
 
     def __init__(self, picture: Refinement, window: Box, y: Rows, z: npt.NDArray[np.int8]) -> None:
@@ -173,14 +173,14 @@ class Window:
         rows, columns = window.times(Y_CELL).within(seen)
         self._inside[:, rows, columns] = True
         top, left, bottom, right = seen.times(STRIDE)
-        # Cut off where the picture ends: what is decoded beyond it is of no account.
+        # Cut off where the picture ends: decoded samples beyond it do not count.
         self._x = refiner.tensor(picture.pixels[top:bottom, left:right]).float() / 255 - 0.5
-        # Nobody sees what stands under alpha 0.
+        # Nobody sees samples under alpha 0.
         alpha = picture.alpha
         self._visible = 1 if alpha is None else refiner.tensor(alpha[top:bottom, left:right] > 0)
 
     def cost(self, latent: Tensor, rounded: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """Rate and weighted distortion in bits, and the decoded latent. rounded: what makes symbols of r."""
+        """Rate plus weighted distortion in bits, and the decoded latent. rounded: maps r to symbols."""
 
         def symbols(r: Tensor) -> Tensor:
             free = torch.where(self._inside, rounded(r), nearest(r.detach()))
@@ -201,7 +201,7 @@ class Window:
         return rate + p.weight * error, decoded
 
     def _rate(self, r: Tensor) -> Tensor:
-        """Bits of each symbol, or of what stands between two."""
+        """Bits of each symbol; linear between two."""
         low = torch.floor(r.detach())
         bits, more = (self._bits(n.long()) for n in (low, low + 1))
         return bits + (more - bits) * (r - low)
@@ -214,8 +214,7 @@ class Window:
     def keep(self, latent: Tensor) -> None:
         """Make this the latent of the window.
 
-        It is what is decoded: so the symbols come out as they were found, though means differ in their last
-        bits between here and the coder.
+        It is the decoded latent. So the coder finds the same symbols, though its means differ in the last bits.
         """
         kept = torch.where(self._inside, latent, self.start)
         self._view[...] = kept.permute(0, 3, 1, 2).cpu().numpy()
@@ -226,7 +225,7 @@ def nearest(r: Tensor) -> Tensor:
 
 
 def drawn(r: Tensor, generator: torch.Generator) -> Tensor:
-    """A random number between the two nearest integers, near to one of them, more often to the nearer."""
+    """A random number between the two nearest integers: close to one of them, more often to the nearer."""
     low = torch.floor(r.detach())
     uniform = torch.rand(r.shape, generator=generator, device=r.device)
     # The difference of two Gumbel draws is logistic.

@@ -36,7 +36,7 @@ def model_of(checkpoint: Checkpoint, device: str) -> Model:
 
 
 def thaw(tensors: dict[str, npt.NDArray[Any]], config: ModelConfig) -> dict[str, Tensor]:
-    """The inverse of `export.freeze`: the state dict that a model file was made from, to its precision."""
+    """The inverse of `export.freeze`: the state dict of a model file, float32, at the precision of the file."""
     model = Model(config)
     state = {
         name: torch.from_numpy(tensors[name].astype(np.float32)).reshape(value.shape)

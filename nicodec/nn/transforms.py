@@ -124,7 +124,7 @@ class HyperScale(nn.Module):
 class HyperMean(nn.Module):
     """h_mu: integers z (B, h/4, w/4, Z) -> features (B, h, w, context) for both phases of the mean.
 
-    Each layer is capped: a z beside those of training once made features 200 times as large.
+    Each layer is capped: a z unlike those of training once made features 200 times as large.
     """
 
     def __init__(self, c: ModelConfig) -> None:
@@ -170,8 +170,8 @@ class Context(nn.Module):
     def mean(self, mu0: Tensor, y0: Tensor, features: Tensor, unit: Tensor) -> Tensor:
         """The mean of both phases in quantiser steps: the twin of `coding.prior.mean`.
 
-        mu0: that of phase 0. y0: the latent that phase 0 decoded; its positions of phase 1 do not count. unit:
-        quantiser steps in the spread of each channel.
+        mu0: the mean of phase 0. y0: the latent that phase 0 decoded; its positions of phase 1 do not count.
+        unit: the spread of each channel in quantiser steps.
         """
         even = phase0(mu0)
         mu1 = self.phase1(torch.where(even, y0, 0) / unit, features) * unit

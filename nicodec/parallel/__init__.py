@@ -1,6 +1,6 @@
 """One function over many items: in processes of this machine, or on a Ray cluster; one interface for both.
 
-Under the command line. Threads, which share a picture's windows, are beside them.
+Under the command line. `threads` is for the windows of one picture.
 """
 
 from __future__ import annotations

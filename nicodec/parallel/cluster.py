@@ -23,16 +23,16 @@ from nicodec.storage.files import shown
 
 Rows: TypeAlias = Generator[dict[str, Any], None, None]
 
-# How the threads of Ray Data are called, and the most seconds to wait for one.
+# The beginnings of the names of Ray Data's threads, and the most seconds to wait for one.
 WORKING = ("StreamingExecutor", "iter_threaded", "ray-data-")
 PATIENCE = 60
 
 
 class _Actor:
-    """Does the work in a process of its own, as `processes` does here: an item that kills it fails alone.
+    """Does the work in a further process, as `processes` does here: an item that kills that process fails alone.
 
-    So an actor is lost with its machine only, and Ray may try again for ever what it was at. Names of files
-    and settings mean what they mean to the first process.
+    So an actor is lost only with its machine, and Ray may repeat its item without limit. Names of files and
+    settings mean the same as in the first process.
     """
 
     def __init__(self, work: bytes, folder: str, settings: dict[str, str]) -> None:
@@ -49,9 +49,9 @@ class _Actor:
 class Cluster:
     """`parallel.Engine` of a Ray cluster: that of RAY_ADDRESS, or one on this machine, or one that begins here.
 
-    workers: actors; None means one for each core of the cluster. What a lost machine was at is done again by
-    another, so work may even come to its end twice; it has to come to the same. Raises MissingExtra without Ray,
-    NicError if the cluster cannot be reached.
+    workers: actors; None means one for each core of the cluster. Another machine repeats the items of a lost one,
+    so an item may be finished twice; its result has to be the same. Raises MissingExtra without Ray, NicError if the
+    cluster cannot be reached.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -77,8 +77,8 @@ def _answers(ray: Any, work: bytes, items: list[bytes], workers: int | None) -> 
     cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
     settings = {name: value for name, value in os.environ.items() if name.startswith("NICODEC_")}
     rows = [{"n": n, "item": item} for n, item in enumerate(items)]
-    # A block is what is sent, told of and done again: one item. Ray Data restarts actors, and does again what
-    # they were at, as often as it takes.
+    # A block is one item, so each is sent, answered and repeated alone. Ray Data restarts actors, and repeats their
+    # items, as often as it takes.
     answers = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
         _Actor,
         fn_constructor_args=(work, os.getcwd(), settings),
@@ -90,10 +90,9 @@ def _answers(ray: Any, work: bytes, items: list[bytes], workers: int | None) -> 
 
 @contextmanager
 def _ended(rows: Rows) -> Iterator[None]:
-    """Waits until Ray Data works no more on rows, all taken or not.
+    """Waits, after the block, until Ray Data has stopped to work on rows, all taken or not.
 
-    A thread of its that asks Ray for anything after `ray.shutdown` ends the whole process: status 1, and not
-    a word.
+    If one of its threads asks Ray for anything after `ray.shutdown`, the whole process ends: status 1, no message.
     """
     try:
         yield
@@ -106,7 +105,7 @@ def _ended(rows: Rows) -> Iterator[None]:
 
 @contextmanager
 def _unwarned() -> Iterator[None]:
-    """What Ray warns of is about its own settings. What pictures lose is warned of elsewhere."""
+    """Hides the warnings of Ray, which are about its settings. Warnings about pictures come with the answers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -114,7 +113,7 @@ def _unwarned() -> Iterator[None]:
 
 @contextmanager
 def _cluster() -> Iterator[Any]:
-    """Ray, connected and quiet: what it logs it keeps in files, what it prints is no result of ours."""
+    """Ray, connected and quiet: its logs stay in files, and its prints do not reach our stdout."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
@@ -155,7 +154,7 @@ def _reach(address: str) -> None:
 
 @contextmanager
 def _unheard() -> Iterator[None]:
-    """What the C++ half of Ray writes to stderr goes nowhere. Its errors are raised as well."""
+    """Hides what the C++ half of Ray writes to stderr; its errors are raised too."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

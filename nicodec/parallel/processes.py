@@ -1,7 +1,7 @@
 """One function over many items, in processes of this machine: results in order, bounded memory.
 
 Under `many` and the command line, above `threads`. Threads share a picture's windows, processes whole pictures:
-what NumPy and the range coder do between the networks holds the interpreter's lock (docs/SPEED.md).
+NumPy and the range coder hold the interpreter's lock between the networks (docs/SPEED.md).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import Any, Generic
 from nicodec.errors import NicError, warn
 from nicodec.parallel.threads import Item, Result, cores, in_order
 
-# Seconds in which a stopped process may remove what is half written.
+# Seconds in which a stopped process may remove half-written files.
 GRACE = 0.5
 
 
 @dataclass(frozen=True)
 class Answer(Generic[Result]):
-    """What work came to in another process: its result, or what it raised and where; what it warned of."""
+    """The answer of another process: a result, or an error with its trace; and the warnings (told)."""
 
     result: Result | None = None
     error: Exception | None = None
@@ -38,7 +38,7 @@ class Answer(Generic[Result]):
 
     @classmethod
     def of(cls, work: Callable[[Item], Result], item: Item) -> Answer[Result]:
-        """Does the work, in that process. NicError is the input's fault, anything else has a trace."""
+        """Does the work, in that process. A NicError is the input's fault; any other error has a trace."""
         result = trace = None
         error: Exception | None = None
         with warnings.catch_warnings(record=True) as caught:
@@ -52,7 +52,7 @@ class Answer(Generic[Result]):
         return cls(result, error, trace, tuple((w.category, str(w.message)) for w in caught))
 
     def get(self) -> Result:
-        """The result, in this process: raised and warned of is here what was so there."""
+        """The result, in this process. Warns and raises here as the work did there."""
         for category, message in self.told:
             warn(message, category)
         if self.error is not None:
@@ -64,11 +64,11 @@ class Answer(Generic[Result]):
 class Apart(Generic[Item, Result]):
     """A function that does its work in a process of its own for each thread that calls it.
 
-    work: and its items and results, have to be picklable. What it raises is raised here, what it warns of is
-    warned of here; if its process is killed, that is a NicError, and the next call begins a new one.
+    work, items and results have to be picklable. Errors and warnings of the work appear here. If its process is
+    killed, the call raises NicError, and the next call begins a new process.
 
     Unlike those of `multiprocessing`, these processes never import the program that started them: it needs
-    no `if __name__ == "__main__"`, and may as well be a notebook or come from stdin.
+    no `if __name__ == "__main__"`, and may be a notebook or come from stdin.
     """
 
     def __init__(self, work: Callable[[Item], Result]) -> None:
@@ -92,7 +92,7 @@ class Apart(Generic[Item, Result]):
         return answer
 
     def stop(self) -> None:
-        """End all processes at once, in the middle of their work; they remove what is half written."""
+        """End all processes at once, in the middle of their work; they remove half-written files."""
         self._stopped = True
         for process in self._all:
             process.terminate()
@@ -147,7 +147,7 @@ class _Process:
 
     def __init__(self, work: bytes) -> None:
         code = f"import sys; sys.path[:] = {sys.path!r}; from nicodec.parallel.processes import serve; serve()"
-        # Nothing of it is buffered but what `pickle` writes at once, so that no answer is ever stuck.
+        # The default buffers are safe: each question is flushed, so no answer is ever stuck.
         self._process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -170,7 +170,7 @@ class _Process:
         except (OSError, EOFError, pickle.UnpicklingError):
             self.end()
             raise NicError(f"its worker process {_how(self._process.returncode)}") from None
-        except BaseException:  # the half of a question is left in the pipe
+        except BaseException:  # half a question may be left in the pipe
             self.end()
             raise
 
@@ -178,14 +178,14 @@ class _Process:
         self._process.terminate()
 
     def kill_after(self, seconds: float) -> None:
-        """What computes for longer than this does not hear a signal before it is done."""
+        """Kill it after this time: compiled code that runs longer does not notice a signal before its end."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         self._process.kill()
 
     def end(self) -> None:
         for pipe in (self._ask, self._answer):
-            with suppress(OSError):  # what was buffered cannot be told any more
+            with suppress(OSError):  # buffered bytes cannot be sent any more
                 pipe.close()
         self._process.wait()
 
@@ -198,22 +198,22 @@ def _how(status: int) -> str:
 
 
 def _leave(*_: object) -> None:
-    """End this process, once: the signal may come from outside and from `Apart.stop`, and the end takes a while."""
+    """End this process, once: the signal may come again, from `Apart.stop`, while the process ends."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # Where Python cannot raise, as in the callback of a weak reference, it would print a traceback and go on. Then
-    # the end of the questions ends this process.
+    # Where Python cannot raise, as in a callback of a weak reference, it would print a traceback and go on. The
+    # process then ends with its questions.
     sys.unraisablehook = lambda _: None
     sys.exit(128 + signal.SIGTERM)
 
 
 def serve() -> None:
     """The life of such a process: takes the function, then items, and answers each. For `Apart` alone."""
-    # Ctrl-C goes to every process of the terminal. It is for the first to say what becomes of the work.
+    # Ctrl-C goes to every process of the terminal. The first process decides about the work.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else is printed is no answer
     work = pickle.load(questions)
-    # Not before: what it is loading cannot be interrupted from Python, and nothing has to be tidied up yet.
+    # Not before: an import cannot be interrupted safely, and nothing has to be tidied up yet.
     signal.signal(signal.SIGTERM, _leave)
     while True:
         try:

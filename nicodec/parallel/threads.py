@@ -73,10 +73,10 @@ def in_order(
     ahead: int | None = None,
     stop: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
-    """work(item) for each, in threads, in the order of the items; what `work` raises is raised in its place.
+    """work(item) for each, in threads, in the order of the items; an error of `work` is raised in its place.
 
-    At most one item for each worker and `ahead` more (None: as many) are taken and not yet given back. When the
-    caller stops, nothing more is begun; `stop` may end work that has begun, else it is finished.
+    At most `workers + ahead` items (None: twice the workers) are in work or wait to be yielded. When the caller
+    stops, no more work begins; `stop` may end work that has begun, else it is finished.
     """
     most = workers + (workers if ahead is None else ahead)
     pending: deque[Future[Result]] = deque()

@@ -37,10 +37,10 @@ class Store(Protocol):
         """The same for two ways to write one name; two names of one file differ."""
 
     def changed(self, name: str) -> int | None:
-        """When a file was last written, in nanoseconds; None if nobody knows."""
+        """When a file was last written, in nanoseconds; None if unknown."""
 
     def start(self, name: str) -> bytes:
-        """The first bytes of a file, as far as they are known without much work."""
+        """The first bytes of a file, at most `files.START`; none if they take much work."""
 
     def check(self, name: str, *, folders: bool = False) -> None:
         """Refuse a name that cannot be written to, as far as that is known before. folders: as for `write`."""

@@ -18,7 +18,7 @@ from nicodec.storage import tree
 
 # A file larger than this is not read into memory.
 MAX_BYTES = 2**30
-# Whatever holds the bytes of a .nic file.
+# A source of the bytes of a .nic file.
 Data: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO
 # The first bytes of a file, which tell a .nic file from others.
 START = 16
@@ -84,7 +84,7 @@ def atomic_write(path: str | os.PathLike[str], data: bytes, *, overwrite: bool) 
         else:
             _replace(os.path.realpath(path), data, overwrite)
     except BrokenPipeError:
-        raise  # whoever read has enough
+        raise  # the reader has closed the pipe
     except FileExistsError as error:
         raise NicError(f"{shown(path)}: exists already and was left as it is") from error
     except (OSError, ValueError) as error:

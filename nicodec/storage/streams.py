@@ -69,6 +69,6 @@ class Streams:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except BrokenPipeError:
-            raise  # whoever read has enough
+            raise  # the reader has closed the pipe
         except OSError as error:
             raise NicError(f"stdout: cannot be written: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""A whole step of training as one CUDA graph: what it launches is recorded once and then replayed.
+"""A whole step of training as one CUDA graph: its kernels are recorded once and then replayed.
 
 Between `trainer` and a GPU. A step of a small network is hundreds of small kernels, and starting them one by
 one takes a processor five times as long as the GPU needs for their work (docs/TRAINING.md).
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Calls that run as they are, while compilers and libraries choose their kernels.
+# Calls before the recording, in which compilers and libraries choose their kernels.
 WARM = 3
 
 
@@ -27,8 +27,8 @@ class _Recording:
 class Captured:
     """A function of tensors on the current CUDA stream, recorded for each shape that it meets.
 
-    All else that the function reads has to stay where it is and may change in value only. The stream must
-    not be the default one.
+    Other tensors that the function reads must keep their memory; their values may change. The stream must not
+    be the default one.
     """
 
     def __init__(self, function: Callable[..., Tensor]) -> None:

@@ -1,6 +1,6 @@
-"""Pictures through the finished network at the anchor qualities: what is counted, fitted and measured on.
+"""Pictures through the trained network at the anchor qualities.
 
-Between `model` and the three that look at what comes out before `export`: `limits`, `tables` and `preview`.
+Between `nn.model` and the three that measure its output before `export`: `limits`, `tables` and `preview`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nicodec.nn.model import Model, Output
 def each(
     model: Model, pictures: Tensor, anchors: Iterable[int] = range(ANCHORS), *, amp: bool = False
 ) -> Iterator[tuple[int, Output]]:
-    """(anchor, what the network makes of a picture at its quality), picture by picture.
+    """(anchor, output of the network at its quality), picture by picture.
 
     pictures: uint8 (N, H, W, 3), sides multiples of 64. amp: in bf16.
     """
@@ -36,7 +36,7 @@ def each(
 
 @torch.no_grad()
 def hyper(model: Model, pictures: Iterable[Tensor], *, amp: bool = False) -> Iterator[npt.NDArray[np.int8]]:
-    """z (ANCHORS, Z, H/64, W/64) of each picture, at all anchor qualities, without what follows from it.
+    """z (ANCHORS, Z, H/64, W/64) of each picture, at all anchor qualities; nothing after z is computed.
 
     pictures: uint8 (H, W, 3), sides multiples of 64. amp: in bf16.
     """

@@ -29,9 +29,9 @@ HOLD_OUT = 32
 # Side of the cells over which detail is summed, to find busy patches without looking at their pixels.
 CELL = 8
 TRIES = 4
-# Side of the smallest picture that is of use: one cell of the hyper latent.
+# The least side of a picture: one cell of the hyper latent.
 SMALLEST = container.CELL
-# Of pictures that are held out the central squares are kept, with sides of at most so many pixels.
+# The most pixels of a side of the central squares that are held out.
 HELD_SIDE = 384
 
 
@@ -58,9 +58,9 @@ def running_detail(pixels: Pixels) -> npt.NDArray[np.float32]:
 class Patches:
     """All pictures as one uint8 tensor, and patches of them by (seed, step), the same on every run.
 
-    Each training picture is stored twice, as it is and reduced to 0.5 to 0.75 of its size, so that
-    patches show fine and coarse detail; each patch is the busiest of `TRIES` random places, in one of the
-    eight ways that a square can lie. A few patches are drawn instead (`patterns`).
+    Each training picture is stored twice, as it is and reduced to 0.5 to 0.75 of its size: patches show fine
+    and coarse detail. Each patch is the busiest of `TRIES` random places, in one of the eight orientations of a
+    square. A share `drawn` of the patches gets a drawing (`patterns`).
     """
 
     def __init__(
@@ -84,9 +84,9 @@ class Patches:
         self.entries: list[Entry] = []
         self.validation: list[Pixels] = []
         self.small: list[str] = []
-        # Photographs to train on and their pixels, each counted once though it is stored twice.
+        # The number of photographs to train on, and of their pixels. Each counts once, though it is stored twice.
         self.photographs = self.pixels = 0
-        # Training pictures that are left out, since they are held out.
+        # The number of training pictures that are left out because they are held out.
         self.kept_apart = 0
         self._left, self._progress, self._held = Left(), progress, set[bytes]()
         if validation:
@@ -133,11 +133,11 @@ class Patches:
             self._held.add(hashlib.sha256(data).digest())
         if not self.validation:
             raise BadImage("no picture with sides of 64 pixels or more was found to hold out")
-        # What is named again to train on is no repetition: it is kept apart by its bytes.
+        # A held-out file that is named again for training is no repetition: its bytes tell it.
         self._left.seen.clear()
 
     def _read(self, paths: list[Path], store: Store, *, split: bool) -> list[npt.NDArray[np.float32]]:
-        """Fills the store; running sums of detail. split: hold out one picture in `HOLD_OUT`."""
+        """Fills the store; returns running sums of detail. split: hold out one picture in `HOLD_OUT`."""
         details: list[npt.NDArray[np.float32]] = []
         first: Pixels | None = None
         for name, data, pixels in self._pictures(paths):
@@ -157,7 +157,7 @@ class Patches:
                     details.append(running_detail(version))
         if first is None:
             raise BadImage("no picture with sides of 64 pixels or more was found to train on")
-        # Of a handful of pictures: better to validate on one of them than on none.
+        # Of a few pictures none may be held out. Validation then takes one that is trained on.
         self.borrowed = not self.validation
         if self.borrowed:
             self.validation.append(first)
@@ -172,8 +172,7 @@ class Patches:
         chosen = usable[rng.integers(len(usable), size=count)]
         offset, width = chosen.T[[0, 2]]
         y, x = self._busiest(rng, chosen, side)
-        # The first pixel, and the way to the next row and column: a square that lies in another way is read
-        # in another order.
+        # The first sample, and the steps to the next row and column: another orientation is another order.
         start, down, right = offset + (y * width + x) * 3, 3 * width, np.full(count, 3)
         for turned in (rng.random(count) < 0.5, rng.random(count) < 0.5):
             start = np.where(turned, start + down * (side - 1), start)
@@ -194,7 +193,7 @@ class Patches:
         return patches, numbers[3].to(self.device)
 
     def _busiest(self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int64]:
-        """The corner (2, N) of the busiest of some places in each picture, given their rows of the table."""
+        """Corners (2, N), y and x: the busiest of `TRIES` places in each picture. chosen: rows of the table."""
         _, height, width, start = chosen.T[:, :, None]
         room = np.stack([height, width]) - side + 1
         corners = rng.integers(room, size=(2, len(chosen), TRIES))
@@ -252,12 +251,12 @@ class Patches:
 
 
 def _spread(entries: list[Entry], count: int) -> list[Entry]:
-    """So many of them at most, from one end to the other."""
+    """At most `count` of them, evenly spaced."""
     return entries[:: max(1, len(entries) // count)][:count]
 
 
 def centre(picture: Pixels, side: int) -> Pixels:
-    """The central square, its side the largest multiple of 64 that fits, at most `side`."""
+    """The central square. Its side is `side`, or in a smaller picture the largest multiple of 64 that fits."""
     side = min(side, min(picture.shape[:2]) // SMALLEST * SMALLEST)
     y, x = ((n - side) // 2 for n in picture.shape[:2])
     return np.ascontiguousarray(picture[y : y + side, x : x + side])

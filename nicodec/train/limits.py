@@ -1,6 +1,6 @@
-"""How large branches and latents become on real pictures, and what holds them there on all others.
+"""The limits of the caps and of familiar latents, measured on training pictures.
 
-Called by `trainer` while a network is trained, and so before `export`.
+Called by `trainer` in the middle of the schedule, and so before `export`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from nicodec.nn.layers import Cap, hats
 from nicodec.nn.model import Model
 from nicodec.train import coded
 
-# A limit is what this share of pictures and qualities stays under, times the room above it. The share leaves
-# out those that run away. The room is for pictures that were not measured: it is about the largest value of
-# photographs.
+# A limit is ROOM times the peak that this share of pictures and qualities stays under. The share leaves out those
+# that run away. The room is for other pictures: the limit is about the largest value of photographs.
 SHARE, ROOM = 0.9, 1.5
-# An encoder looks at cells whose latents are stranger than those of so many cells of training pictures.
+# An encoder checks cells whose latents are stranger than those of this share of training cells.
 FAMILIAR = 0.995
-# The smallest limit: that of float16 before it loses digits. Layers are computed in shares of their limits.
+# The least limit: the smallest float16 of full precision. The graphs divide weights by limits.
 LEAST_LIMIT = 2**-14
 
 
@@ -28,7 +27,7 @@ def measure(model: Model, photographs: Tensor, drawings: Tensor, *, amp: bool = 
     """Set the limits of all caps, channel by channel, and `familiar`, at every other anchor quality.
 
     The pictures are measured through the caps as they are, so that none can run away without end.
-    photographs, drawings: uint8 (N, H, W, 3), sides multiples of 64; familiar are photographs alone.
+    photographs, drawings: uint8 (N, H, W, 3), sides multiples of 64. `familiar` is of photographs alone.
     """
     caps = [module for module in model.modules() if isinstance(module, Cap)]
     peaks: dict[nn.Module, list[Tensor]] = {cap: [] for cap in caps}
@@ -54,9 +53,9 @@ def measure(model: Model, photographs: Tensor, drawings: Tensor, *, amp: bool = 
 
 
 def _strangest(model: Model, anchor: int, y: Tensor) -> Tensor:
-    """For each cell of 64 pixels the largest mean square of deep channels at a position, in their spread.
+    """The strangeness of each cell of 64x64 pixels (cells,): its largest mean square of deep channels.
 
-    y: decoded latent in quantiser steps (1, h, w, L).
+    The mean at each position is over channels, in units of spread. y: decoded latent (1, h, w, L) in steps.
     """
     unit = model.gain(hats(torch.tensor([10.0 * anchor], device=y.device))) * model.spread
     energy = (y / unit)[..., : model.config.deep].square().mean(-1)

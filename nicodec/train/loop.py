@@ -23,9 +23,9 @@ from nicodec.train.watch import Diverged, Watch
 
 # Seconds between two lines of the log.
 LOG_EVERY = 10.0
-# At this share of the schedule the limits of the caps are measured.
+# The share of the schedule at which the limits of the caps are measured.
 MEASURED = 0.5
-# Seconds between two reports: reading a number off a GPU waits for all it has to do.
+# Seconds between two reports: to read a number from a GPU is to wait for all its work.
 REPORT_EVERY = 0.2
 
 
@@ -88,7 +88,7 @@ def run(trainer: Trainer, out: Path, report: Callable[[Step], None]) -> None:
                 kept = f"the state of step {saved_step} is kept, and --resume goes on from it"
             raise Diverged(f"{error}, at step {trainer.step}; {kept}; a smaller --rate may help") from None
         except BaseException:
-            # What stops a run takes nothing of it, unless it is the disk or what was learnt last.
+            # An error loses no work, unless the disk is the error or the last steps went astray.
             if watch.well():
                 with suppress(NicError):
                     trainer.save(file)
@@ -97,7 +97,7 @@ def run(trainer: Trainer, out: Path, report: Callable[[Step], None]) -> None:
 
 @contextmanager
 def _interrupted() -> Iterator[list[bool]]:
-    """A list that is not empty after Ctrl-C. Only the main thread may ask for it."""
+    """A list that is not empty after Ctrl-C; in other threads than the main one it stays empty."""
     stopped: list[bool] = []
     if threading.current_thread() is not threading.main_thread():
         yield stopped

@@ -16,7 +16,7 @@ from nicodec.nn.model import Output
 
 # Weighs all rates alike: near its optimum the loss bpp + lambda * MSE grows about as lambda^0.45.
 BALANCE = 0.45
-# Beyond this the loss of a patch grows as its logarithm: one that runs away is heard, and does not outshout
+# Above this the loss of a patch grows as a logarithm: a patch that runs away counts, but does not outweigh
 # all others. Photographs lie between 1 and 20.
 RUNAWAY = 32.0
 
@@ -28,7 +28,7 @@ def lambda_of(q: Tensor) -> Tensor:
 
 @dataclass
 class Loss:
-    """The number to minimise, and per sample (B,): y and z bits per pixel, squared error of 255."""
+    """The number to minimise; for each sample (B,): bpp of y and z, bpp of z, MSE of samples 0..255."""
 
     total: Tensor
     bpp: Tensor
@@ -39,7 +39,7 @@ class Loss:
 def rate_distortion(x: Tensor, q: Tensor, output: Output) -> Loss:
     """(bpp + lambda 255² MSE) / lambda^0.45, mean over the batch. x: pixels (B, H, W, 3) in [-1/2, 1/2].
 
-    What is over `RUNAWAY` counts as its logarithm, with the same slope there.
+    A term above `RUNAWAY` grows as a logarithm; the slope is continuous.
     """
     area = x.shape[1] * x.shape[2]
     mse = (output.pixels - x).square().mean((1, 2, 3)) * 255**2

@@ -1,4 +1,4 @@
-"""How to train: the options, their defaults, what they may be, and which of them a state brings along.
+"""The options of training: defaults, ranges, and those that a resumed run takes from its state.
 
 Under all of training; it loads neither torch nor numpy.
 """
@@ -50,7 +50,7 @@ class Options:
     model: ModelConfig = NETWORKS["full"]
 
 
-# What a person says, and so what a state is asked for when a run goes on.
+# The options of the command line; where a run goes on, those not given come from the state.
 SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "seed", "threads", "device")
 _LEAST = {"steps": 1, "batch": 1, "patch": CELL, "seed": 0, "threads": 1}
 _MOST = {"seed": 2**63 - 1, "threads": 4096}
@@ -107,7 +107,7 @@ def check_there(paths: Sequence[Path]) -> None:
 
 
 def resumed(options: Options, said: Collection[str], saved: object, where: str) -> tuple[Options, list[str]]:
-    """The options of a state, but those that were said, and a line for each that then differs.
+    """The options of a resumed run, and a line for each that differs from the state. said: names that were given.
 
     saved: the options in the state, which `where` names. Raises BadFile if they are no options.
     """
@@ -143,7 +143,7 @@ def command(images: Sequence[Path], out: Path, said: Mapping[str, Any]) -> list[
 
 
 def plain(value: Any) -> Any:
-    """The same for JSON, which knows neither infinity nor nan: None is in their place."""
+    """The value for JSON, with None for infinity and nan, which JSON lacks."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

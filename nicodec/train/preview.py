@@ -1,7 +1,7 @@
 """The preview: one small matrix from a decoded latent to the picture at an eighth of its size.
 
-Called by `run` for `export`, which puts it into the model file. It is the best linear fit, place by place, to
-the means of 8x8 pixels of what g_s makes: a preview needs neither g_s nor a full-size picture.
+Called by `run` for `export`, which puts it into the model file. It is the best linear fit, position by position,
+to the output of g_s averaged over 8x8 pixels: a preview needs neither g_s nor a full-size picture.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nicodec.train import coded
 
 Array: TypeAlias = npt.NDArray[Any]
 
-# Keeps channels that are nearly always zero from large weights; a share of the mean power of a channel.
+# A share of the mean power of a channel. It keeps channels that are nearly always zero from large weights.
 RIDGE = 1e-4
 
 
@@ -28,9 +28,8 @@ RIDGE = 1e-4
 def fit(model: Model, pictures: Tensor, *, amp: bool = False) -> dict[str, Array]:
     """Least squares over uint8 pictures (N, H, W, 3), sides multiples of 64, at every other anchor quality.
 
-    Returns `preview.weight` (12, deep, 1, 1) and `preview.bias` (12), float32: from the deep channels of y at
-    one place, in units of gain and spread, to its 2x2 samples of RGB in the order (row, column, channel), in
-    [-1/2, 1/2].
+    Returns `preview.weight` (12, deep, 1, 1) and `preview.bias` (12,), float32. They map the deep channels of y at
+    one position, in units of spread, to 2x2 RGB samples in [-1/2, 1/2], in the order (row, column, channel).
     """
     size = model.config.deep + 1
     device = model.spread.device

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nicodec.nn.model import Model
 
-# Patches for each replica, at least: with fewer, what every product costs at all is most of it.
+# The least number of patches for each replica: with fewer, the fixed cost of each product prevails.
 SHARE = 4
 
 # (model, patches (n, H, W, 3) uint8, q (n,)) -> the mean loss, and bpp and squared error of each patch (n,).
@@ -41,7 +41,7 @@ class Replicas:
         self._pool = ThreadPoolExecutor(count, "replica", torch.set_num_threads, (threads // count,))
 
     def gradients(self, patches: Tensor, q: Tensor, seeds: np.random.SeedSequence) -> tuple[Tensor, Tensor, Tensor]:
-        """Leaves the gradients of the mean loss in the model, and returns what `loss` does, in any order.
+        """Leaves the gradients of the mean loss in the model. Returns what `loss` does, patches in another order.
 
         The same arguments give the same bits for the same number of replicas.
         """

@@ -33,13 +33,13 @@ from nicodec.train.state import read_meta
 from nicodec.train.store import Pixels
 from nicodec.train.trainer import Trainer, pick_device
 
-# Training pictures whose symbols are counted for the tables.
+# The number of training pictures whose symbols are counted for the tables.
 COUNTED = 96
 # The same for z, which has hundreds of times fewer symbols.
 COUNTED_Z = 256
-# Training pictures on which the preview is fitted.
+# The number of training pictures on which the preview is fitted.
 FITTED = 48
-# Central squares of held-out pictures on which the finished codec is measured.
+# The most central squares of held-out pictures on which the finished codec is measured.
 MEASURED = 24
 
 
@@ -59,10 +59,10 @@ def train(
 ) -> None:
     """Train as `options` say and write `out`; the run's state, log and report lie in the folder `out`.run.
 
-    resume: go on from the state there; again: but under a new schedule. start: a model to start from.
+    resume: go on from the state there. again: with a new schedule. start: a model to start from.
     network: one of `model.config.NETWORKS`; None: that of the state or the model, else that of the options.
-    validation: pictures to hold out. said: what was asked for, by the names of `nicodec.train.train`; where a run goes
-    on, all else is as the state says. report: called with every report of the loop.
+    validation: pictures to hold out. said: the arguments that were given, by the names of `nicodec.train.train`; a
+    resumed run takes all others from its state. report: called with every report of the loop.
     Raises NicError for unusable options, pictures, states and models, and if something would be overwritten.
     """
     console, said = Console(stderr=True, soft_wrap=True, highlight=False), said or {}
@@ -144,7 +144,7 @@ def train(
 
 @contextmanager
 def _refusals(out: Path) -> Iterator[None]:
-    """Makes one line of a disk or a memory that is full, wherever it shows."""
+    """Turns an error of the disk or of memory into a NicError of one line."""
     try:
         yield
     except OSError as error:
@@ -157,7 +157,7 @@ def _refusals(out: Path) -> Iterator[None]:
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """torch with so many threads, and afterwards with as many as before."""
+    """torch with `count` threads (None: as before) for the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

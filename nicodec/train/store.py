@@ -40,8 +40,8 @@ def free_memory() -> int | None:
 class Store:
     """Samples of pictures, one after the other.
 
-    limit: bytes; more than these lie in a file without a name in `folder`, which is gone when the process ends.
-    None: half of the free memory.
+    limit: bytes; None: half of the free memory. More samples lie in a file without a name in `folder`, which is gone
+    when the process ends.
     """
 
     def __init__(self, folder: Path | None = None, limit: int | None = None) -> None:
@@ -57,7 +57,7 @@ class Store:
         return self._file is not None
 
     def add(self, pixels: Pixels) -> int:
-        """Append a picture; its first sample. Raises NicError if neither memory nor the disk has room for it."""
+        """Append a picture; returns the offset of its first sample. Raises NicError if the disk has no room."""
         offset = self.size
         self._chunks.append(pixels.reshape(-1))
         self.size += pixels.size
@@ -80,7 +80,7 @@ class Store:
         return offset
 
     def tensor(self, device: torch.device) -> Tensor:
-        """All samples, uint8 (size,), on the device if there is room, else where they are. Ends the store."""
+        """All samples, uint8 (size,), on the device if it has room and they are in memory. Ends the store."""
         if self._file is not None:
             mapped = np.memmap(self._file, np.uint8, "r+", shape=(self.size,))
             self._file.close()  # what is mapped stays

@@ -1,6 +1,6 @@
-"""Frequency tables: what the trained densities say, corrected by counting real symbols.
+"""Frequency tables: the trained densities, corrected by counts of real symbols.
 
-Called by `export`. Tables are data: they are made once, here, shipped with the model and never recomputed.
+Called by `run`, which counts, and `export`. Tables are data: made once, here, shipped, and never recomputed.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from nicodec.train import coded
 
 Array: TypeAlias = npt.NDArray[Any]
 
-# Symbols of y that are counted, and that tables can reach.
+# The largest magnitude of a symbol of y in counts and tables.
 WIDTH = 1500
-# Tables reach to where less than this mass is left on a side; beyond it an escape is cheaper.
+# Tables end where less than this mass is left on a side; beyond that an escape is cheaper.
 TAIL = 2.0**-17
-# Where fewer symbols than this share are not zero, none is: what they cost in bits is about what they save in
-# error, and a quarter to three quarters of all symbols then need no coder (docs/LOG.md).
+# If a smaller share of the symbols of a scale is not zero, all become zero. They cost about as many bits as they
+# save in error, and a quarter to three quarters of all symbols then need no coder (docs/LOG.md).
 SETTLED = 2.0**-11
-# How many symbols the trained density is worth beside the counted ones, and all of z beside those of one kind
-# of neighbourhood. The counts of y are in the millions; those of z are few for each channel and quality.
+# The weight of the trained density, in symbols, beside the counts of y and of z; and of the table of all z beside
+# the counts of one set. The counts of y are in the millions; those of z are few for each channel and quality.
 Y_FAITH, Z_FAITH, SET_FAITH = 1000.0, 200.0, 20.0
 # Where neighbourhoods of z are told apart, in standard deviations of their means.
 BOUNDS = np.linspace(-1.6, 1.6, 8)
@@ -53,8 +53,8 @@ class Counts:
 def count(model: Model, pictures: Tensor, many: Iterable[Tensor], *, amp: bool = False) -> Counts:
     """Symbols of uint8 pictures (N, H, W, 3), sides multiples of 64, at every anchor quality.
 
-    many: more of them (H, W, 3) for z, which has few symbols in each. The Gaussians of training fit residuals
-    only roughly, whose tails are heavier (docs/LOG.md).
+    many: more pictures (H, W, 3) for z, which has few symbols in each. Residuals have heavier tails than the
+    Gaussians of training (docs/LOG.md).
     """
     y = np.zeros((SCALES, 2 * WIDTH + 1))
     for _, out in coded.each(model, pictures, amp=amp):
@@ -65,7 +65,7 @@ def count(model: Model, pictures: Tensor, many: Iterable[Tensor], *, amp: bool =
 
 
 def _count_z(found: list[npt.NDArray[np.int8]]) -> tuple[Array, Array]:
-    """Counts and bounds of z as in `Counts`, from what pictures have of it (ANCHORS * Z, R, S)."""
+    """Counts and bounds of z as in `Counts`. found: z (ANCHORS * Z, R, S) of each picture."""
     first: list[Array] = []
     later: list[Array] = []
     means: list[Array] = []
@@ -124,9 +124,9 @@ def y_tables(counts: Counts) -> dict[str, Array]:
 
 
 def z_tables(model: Model, counts: Counts) -> dict[str, Array]:
-    """One table for each anchor quality and channel, over the values that hold nearly all of the mass.
+    """One table for each set, anchor quality and channel, over the values with nearly all of the mass.
 
-    So many for each set of neighbourhoods, and what tells these apart.
+    The first tables are of all z. `tables.z.bounds` tells the sets apart.
     """
     values = torch.arange(-Z_MAX, Z_MAX + 1, dtype=torch.float64)
     grid = values[None, None, :, None].expand(ANCHORS, 1, -1, model.config.z)

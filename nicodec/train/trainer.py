@@ -30,18 +30,18 @@ from nicodec.train.replicas import Replicas
 from nicodec.train.state import MOMENTS, STATE_VERSION, read_state, write_state
 from nicodec.train.watch import Diverged
 
-# Gains at the two ends of the quality scale follow sqrt(lambda); for an orthonormal basis.
+# Gains at the two ends of the quality scale. They follow sqrt(lambda), for an orthonormal basis.
 GAINS = (1.57, 44.0)
 PCA_PATCHES = 40_000
-# The caps are measured on this number of photographs, and of drawings.
+# The number of photographs, and of drawings, on which the caps are measured.
 LIMITED = 24
 WARM_UP, EMA, CLIP = 300, 0.999, 1.0
-# A step whose loss is so many times its usual one is not taken. The usual one follows over about fifty steps.
+# A step whose loss is over JUMP times the usual loss is not taken. The usual loss is a mean of about fifty steps.
 JUMP, FOLLOW = 4.0, 0.02
 # The shortcuts start near their optimum, and every pixel passes through them: with a quarter of the
 # learning rate their jitter alone held PSNR under 37 dB (docs/LOG.md).
 SHORTCUT_RATE = 0.02
-# The last part of the schedule sees patches of twice the side, where z has a neighbourhood, up to 256.
+# After this share of the schedule patches have twice the side, up to 256: there z has a neighbourhood.
 FINISH, LARGEST = 0.8, 256
 
 
@@ -131,10 +131,10 @@ class Trainer:
         return total.detach(), bpp, mse
 
     def _one_update(self, patches: Tensor, q: Tensor) -> Tensor:
-        """Gradients and what they change, with the rates that are set: loss, mean bpp, mean PSNR (3,)."""
+        """One step of the optimiser and of the average: loss, mean bpp, mean PSNR (3,)."""
         total, bpp, mse = self._gradients(patches, q)
         finite = torch.isfinite(torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP))
-        # What torch's gradient scaler tells a fused optimiser: not to take this step.
+        # A fused optimiser does not take a step with found_inf, which torch's gradient scaler sets too.
         self.optimiser.found_inf = (~finite | self._jumps(total)).float()  # type: ignore[attr-defined]
         self.optimiser.step()
         change = torch._foreach_sub([p.detach() for p in self.model.parameters()], self.ema)
@@ -143,7 +143,7 @@ class Trainer:
         return torch.stack([total, bpp.mean(), (10 * torch.log10(255**2 / mse)).mean()])
 
     def _jumps(self, total: Tensor) -> Tensor:
-        """Whether a loss is far above the usual one, which it then moves by no more than one just not so."""
+        """Whether a loss is over JUMP times the usual one; it moves the usual one as JUMP times would."""
         usual, known = self._usual, self._usual > 0
         near = torch.where(known, torch.fmin(total, JUMP * usual), total.nan_to_num(0))
         usual.copy_(torch.where(known, usual.lerp(near, FOLLOW), near))

@@ -1,6 +1,6 @@
 """Means of the last steps of training, and whether it has gone astray.
 
-Under `loop`. A single step that jumps or is not finite is the trainer's own affair: it is not taken.
+Under `loop`. A single step that jumps or is not finite does not matter: the trainer does not take it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from nicodec.train.losses import RUNAWAY
 
 # The means follow over about fifty steps.
 FOLLOW = 0.02
-# So many steps in a row whose loss is not finite are no accident: weights stay as they are meanwhile.
+# This number of steps in a row without a finite loss is no accident. They change no weights.
 ASTRAY = 20
-# Losses of photographs lie between 1 and 20, and fall. A mean loss of so many times its best is what networks
-# have that run away: beyond 32 the loss grows as a logarithm.
+# Losses of photographs lie between 1 and 20, and fall. A network that runs away has a mean loss of this many
+# times its best: above 32 the loss grows as a logarithm.
 TIMES = 4.0
-# For so many steps in a row. A level to which the loss jumps becomes the usual one in about a hundred.
+# For this number of steps in a row. A level to which the loss jumps is usual after about a hundred.
 LONG = 500
-# The best is that of means of so many steps. A few patches alone can be far below all others.
+# The best counts only after this number of steps: a few patches can be far below all others.
 SETTLED = 100
 
 
@@ -45,7 +45,7 @@ class Watch:
         self._steps += 1
         finite = torch.isfinite(values)
         self._lost = torch.where(finite[0], 0, self._lost + 1)
-        # A single step that jumps moves the means no further than one that is just large.
+        # A step that jumps moves a mean as a value of TIMES the mean would.
         near = torch.fmin(values, TIMES * self._mean)
         followed = torch.where(torch.isnan(self._mean), values, self._mean.lerp(near, FOLLOW))
         self._mean = torch.where(finite, followed, self._mean)

@@ -104,7 +104,7 @@ class Graph:
         t = self.leaky(self.linear(x, f"{name}.mix_in"))
         t = self.conv3(t, f"{name}.depthwise", groups=channels)
         x = self.op("Add", x, self.capped(t, f"{name}.mix_out", f"{name}.mix_cap"))
-        # Split are the weights, once when they are loaded, and not what comes of them.
+        # The weights are split, once when they are loaded, and not the output.
         weights, biases = (
             self.op("Split", self.weight(f"{name}.expand.{part}"), outputs=2, axis=0) for part in ("weight", "bias")
         )
@@ -112,11 +112,10 @@ class Graph:
         return self.op("Add", x, self.capped(self.op("Add", *halves), f"{name}.project", f"{name}.project_cap"))
 
     def capped(self, x: str, name: str, cap: str) -> str:
-        """The output of a linear layer, capped. It is computed in shares of the limit, which are then multiplied by it.
+        """A linear layer, capped. It is computed in shares of the limit, clipped, and multiplied by the limit.
 
-        ONNX Runtime clips inside a convolution if the limit is one number. Limits for each channel took passes of
-        their own, and changes of order around them: a fifth of the time of g_a. The last multiplication takes in the
-        sum behind it.
+        ONNX Runtime clips inside a convolution if the limit is one number. A Clip by channel took a fifth of the
+        time of g_a. The last multiplication takes in the sum after it.
         """
         limit = self.weight(f"{cap}.limit")
         column = self.op("Reshape", limit, self.shape(-1, 1, 1, 1))
@@ -133,8 +132,8 @@ class Graph:
     def stay(self, x: str) -> str:
         """The same numbers, in the layout of convolutions, which only they, pools and their sums know.
 
-        ONNX Runtime then keeps to it through all the blocks that follow, and computes each sum in the
-        convolution before it. Without this every sum is taken in plain order, between two changes of order.
+        ONNX Runtime keeps that layout through all following blocks, and computes each sum in the convolution
+        before it. Otherwise every sum needs two changes of layout.
         """
         return self.op("MaxPool", x, kernel_shape=[1, 1])
 
@@ -164,14 +163,14 @@ class Graph:
         return self.per_channel(self.op("Exp", self.op("MatMul", hat, self.weight("log_gain"))))
 
     def deep(self, x: str, c: ModelConfig, axis: int = 0) -> tuple[str, str]:
-        """Of something for each channel: the part of those the deep branches work on, and of the others."""
+        """Splits values by channel: those of the deep channels, and those of the linear ones."""
         if not c.linear:
             return x, ""
         first = self.op("Split", x, self.shape(c.deep, c.linear), outputs=2, axis=axis)
         return first, f"{first}_1"
 
     def unit(self, hat: str, c: ModelConfig) -> str:
-        """Quantiser steps in the spread of each deep channel."""
+        """The spread of each deep channel in quantiser steps."""
         spread, gain = self.deep(self.weight("spread"), c)[0], self.deep(self.gain(hat), c, axis=1)[0]
         return self.op("Mul", gain, self.per_channel(spread))
 
@@ -184,8 +183,7 @@ class Graph:
 
 def g_a(g: Graph, c: ModelConfig) -> None:
     x, hat = g.input("x", 1, 3, "16h", "16w"), g.hats()
-    # Whatever each channel is multiplied with is put into weights where it can be: nothing is left to do for
-    # each position.
+    # Factors of channels go into the weights where possible: then no position needs a multiplication.
     spread, gain_rare = g.deep(g.weight("spread"), c)[0], g.deep(g.gain(hat), c, axis=1)[1]
     weights, biases = (g.deep(g.weight(f"g_a.shortcut.{part}"), c) for part in ("weight", "bias"))
     patches = g.down(x, 16)
@@ -226,8 +224,7 @@ def h_sigma(g: Graph, c: ModelConfig) -> None:
             a = g.op("Concat", *shifted, axis=1)
         bias = g.op("Mul", g.op("MatMul", hat, g.weight(f"{name}.bias")), g.constant(1 / HAT_ONE))
         bias = g.op("Floor", g.op("Add", bias, half))
-        # The scale is a power of two, 1/2 at most: times it, weights and bias are still whole numbers of some
-        # power of two, as is the half that is added. The sums stay exact, and two passes are saved.
+        # The scale is a power of two, 1/2 at most. So scaled sums stay exact, and two passes are saved.
         scale = g.weight(f"{name}.scale")
         weight = g.op("Mul", g.weight(f"{name}.weight"), g.op("Reshape", scale, g.shape(-1, 1, 1, 1)))
         bias = g.op("Reshape", g.op("Add", g.op("Mul", bias, scale), half), g.constant([-1], np.int64))

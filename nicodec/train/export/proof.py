@@ -1,4 +1,4 @@
-"""What is proven of a model before it is kept: its integer path is exact, and ONNX computes what torch does.
+"""Proof before a model is written: its integer path is exact, and ONNX computes what torch computes.
 
 Under `freeze`.
 """
@@ -35,12 +35,12 @@ EXACT = 2**24
 # Largest difference allowed between ONNX Runtime and torch: latents in quantiser steps, relative to the
 # larger of 1 and the value; pixels in 1/255.
 LATENT_TOLERANCE, PIXEL_TOLERANCE = 1e-3, 1e-2
-# What a smaller halo may change of a window, in 1/255. Decoders may differ by 1, for all reasons together.
+# The most that a smaller halo may change a sample, in 1/255. Decoders may differ by 1, for all reasons together.
 HALO_TOLERANCE = 0.1
 
 
 def prove_exact(tensors: dict[str, Array]) -> list[int]:
-    """The largest magnitude that any partial sum of each layer of h_sigma can reach.
+    """A bound for each layer of h_sigma: the largest magnitude of any partial sum.
 
     Products are w * a with |a| <= the largest activation; of the integer hats at most two are not zero,
     and they sum to at most 16 + 1; half a step is added before the floor.
@@ -65,10 +65,10 @@ def _double(module: Any) -> Any:
 
 
 def measure_halos(trial: checkpoint.Checkpoint) -> Array:
-    """Halos of g_a and of g_s, in latent positions, with which a piece comes out as it does in the whole.
+    """int32 (2,): the halos of g_a and g_s, in latent positions, with which a piece equals the whole.
 
-    The smallest that keep to the tolerances at the lowest, a middle and the highest quality on noise of all
-    sizes at once, louder than any photograph: it takes a wider halo than they do.
+    They are the smallest within the tolerances at qualities 0, 50 and 100. The picture is noise of all sizes at
+    once, louder than any photograph: it needs a wider halo than they do.
     """
     networks = OnnxNetworks(trial, threads=1)
     reach_a, reach_s = trial.config.reach_a, trial.config.reach_s
@@ -106,7 +106,7 @@ def measure_halos(trial: checkpoint.Checkpoint) -> Array:
 
 @torch.no_grad()
 def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
-    """Largest differences between the torch model and ONNX Runtime on random pictures of odd sizes.
+    """Largest differences between the torch model and ONNX Runtime on random pictures of four sizes.
 
     Latents in steps (relative above 1), pixels in 1/255; scale indices are compared in float64, exactly.
     Raises BadModel past the tolerances.
@@ -129,7 +129,7 @@ def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
         start = y[..., : model.config.deep]
         y0 = torch.round(start - mu0) + mu0
         mean = reference.context.mean(mu0, y0, features, unit)
-        # What a decoder paints: a latent that no encoder makes may drive g_s out of all bounds.
+        # A decoded latent: one that no encoder makes may drive g_s out of all bounds.
         mu = F.pad(mean, (0, model.config.linear))
         y_hat = torch.round(y - mu) + mu
         pixels = reference.g_s(y_hat / gain, hat, reference.spread)
