@@ -28,9 +28,10 @@ def read_meta(path: Path) -> dict[str, Any]:
         with safe_open(path, "pt") as f:
             meta: dict[str, Any] = json.loads((f.metadata() or {})["nicodec"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise BadFile(f"{path}: not a training state ({error})") from None
-    if meta.get("version") != STATE_VERSION:
-        raise BadFile(f"{path}: a training state of version {meta.get('version')}, not {STATE_VERSION}")
+        raise BadFile(f"{shown(path)}: not a training state ({error})") from None
+    version = meta.get("version") if isinstance(meta, dict) else None
+    if version != STATE_VERSION:
+        raise BadFile(f"{shown(path)}: a training state of version {version}, not {STATE_VERSION}")
     return meta
 
 
@@ -41,7 +42,7 @@ def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, "pt") as f:
             return meta, {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
-        raise BadFile(f"{path}: not a training state ({error})") from None
+        raise BadFile(f"{shown(path)}: not a training state ({error})") from None
 
 
 def write_state(path: Path, meta: dict[str, Any], tensors: dict[str, Tensor]) -> None:

@@ -42,9 +42,10 @@ def test_what_describes_no_state_is_refused_too(tmp_path: Path, content: bytes) 
         read_meta(tmp_path / "state")
 
 
-def test_a_state_of_another_version_is_refused(tmp_path: Path) -> None:
-    safetensors.save_file({}, tmp_path / "state", metadata={"nicodec": '{"version": 99}'})
-    with pytest.raises(BadFile, match="version 99"):
+@pytest.mark.parametrize(("meta", "version"), [('{"version": 99}', "99"), ("[1]", "None"), ("7", "None")])
+def test_a_state_of_another_version_is_refused(tmp_path: Path, meta: str, version: str) -> None:
+    safetensors.save_file({}, tmp_path / "state", metadata={"nicodec": meta})
+    with pytest.raises(BadFile, match=f"version {version}"):
         read_state(tmp_path / "state")
 
 
