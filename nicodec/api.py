@@ -92,8 +92,6 @@ def encode(
         target_psnr=target_psnr,
         effort=effort,
         lossless=lossless,
-        strip=strip,
-        strip_gps=strip_gps,
         check=check,
         max_pixels=max_pixels,
         progress=progress,

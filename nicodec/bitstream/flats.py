@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.bitstream import container
+from nicodec.bitstream import container, marks
 from nicodec.bitstream.tiles import Box
 from nicodec.errors import BadFile
 
@@ -35,8 +35,7 @@ class Flats:
     @cached_property
     def _numbers(self) -> npt.NDArray[np.integer[Any]]:
         """The number of the colour of each flat cell, (R, S)."""
-        numbers: npt.NDArray[np.integer[Any]] = np.cumsum(self.where, dtype=np.int32).reshape(self.where.shape) - 1
-        return numbers
+        return marks.numbers(self.where)
 
     def lay(self, pixels: npt.NDArray[Any], area: Box, shrink: int = 1) -> None:
         """Lay the flat cells over the samples (H, W, C) of an area, in place; in 16 bits they are 257 times as large.
@@ -53,8 +52,7 @@ class Flats:
         def whole(planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
             return planes.repeat(side, 0).repeat(side, 1)[area.within(near.times(side))]
 
-        scale = pixels.dtype.type(np.iinfo(pixels.dtype).max // 255)
-        colours = self.colours[self._numbers[cells]].astype(pixels.dtype) * scale
+        colours = marks.in_depth(self.colours[self._numbers[cells]], pixels.dtype)
         np.copyto(pixels, whole(colours), where=whole(flat)[:, :, None])
 
 
@@ -90,14 +88,12 @@ def decode(payload: bytes, width: int, height: int, channels: int) -> Flats:
     Raises LimitExceeded for a stream that inflates to more than all cells take.
     """
     rows, columns = -(-height // SIDE), -(-width // SIDE)
-    bitmap = -(-rows * columns // 8)
+    bitmap = marks.size(rows, columns)
     data = container.inflate(payload, bitmap + rows * columns * channels)
-    bits = np.unpackbits(np.frombuffer(data[:bitmap], np.uint8))
-    if len(bits) < rows * columns or bits[rows * columns :].any() or not bits.any():
-        raise BadFile("the flat cells do not fit the picture")
-    count = int(bits.sum(dtype=np.int64))
+    where = marks.decode(data[:bitmap], rows, columns, "flat cells")
+    count = np.count_nonzero(where)
     if len(data) != bitmap + count * channels:
         raise BadFile("the flat cells have the wrong size")
     steps = np.frombuffer(data, np.uint8, offset=bitmap).reshape(count, channels)
     colours = np.add.accumulate(steps, axis=0, dtype=np.uint8)
-    return Flats(bits[: rows * columns].reshape(rows, columns).astype(np.bool_), colours)
+    return Flats(where, colours)

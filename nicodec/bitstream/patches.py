@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.bitstream import container
+from nicodec.bitstream import container, marks
 from nicodec.bitstream.tiles import Box
 from nicodec.errors import BadFile
 
@@ -37,8 +37,7 @@ class Patches:
     @cached_property
     def _numbers(self) -> npt.NDArray[np.integer[Any]]:
         """The number of the patch of each cell that is sent, (R, S)."""
-        numbers: npt.NDArray[np.integer[Any]] = np.cumsum(self.where).reshape(self.where.shape) - 1
-        return numbers
+        return marks.numbers(self.where)
 
     def lay(self, pixels: npt.NDArray[Any], area: Box, shrink: int = 1) -> None:
         """Lay the patches over the samples (H, W, C) of an area, in place; in 16 bits they are 257 times as large.
@@ -53,10 +52,9 @@ class Patches:
             if shrink > 1:
                 small = patch.reshape(side, shrink, side, shrink, -1).mean((1, 3))
                 patch = np.rint(small).astype(np.uint8)
-            deep = np.iinfo(pixels.dtype).max // 255
             box = Box(side * row, side * column, side * (row + 1), side * (column + 1))
             part = box.cut(area)
-            pixels[part.within(area)] = patch[part.within(box)].astype(pixels.dtype) * pixels.dtype.type(deep)
+            pixels[part.within(area)] = marks.in_depth(patch[part.within(box)], pixels.dtype)
 
 
 def cut(pixels: Pixels, where: npt.NDArray[np.bool_], steps: int) -> Patches:
@@ -114,17 +112,15 @@ def decode(payload: bytes, width: int, height: int, channels: int) -> Patches:
     Raises LimitExceeded for a stream that inflates to more than patches for all cells take.
     """
     rows, columns = -(-height // SIDE), -(-width // SIDE)
-    bitmap = -(-rows * columns // 8)
+    bitmap = marks.size(rows, columns)
     size = channels * SIDE * SIDE
     data = container.inflate(payload, 1 + bitmap + rows * columns * size)
-    bits = np.unpackbits(np.frombuffer(data[1 : 1 + bitmap], np.uint8))
-    if len(bits) < rows * columns or bits[rows * columns :].any() or not bits.any():
-        raise BadFile("the patches do not fit the picture")
-    count = int(bits.sum(dtype=np.int64))
+    where = marks.decode(data[1 : 1 + bitmap], rows, columns, "patches")
+    count = np.count_nonzero(where)
     if not data[0] or len(data) != 1 + bitmap + count * size:
         raise BadFile("the patches have the wrong size")
     steps = np.frombuffer(data, np.uint8, offset=1 + bitmap).reshape(count, channels, SIDE, SIDE)
     levels = steps.copy()
     np.add.accumulate(levels[..., 0, :], axis=-1, dtype=np.uint8, out=levels[..., 0, :])
     np.add.accumulate(levels, axis=-2, dtype=np.uint8, out=levels)
-    return Patches(data[0], bits[: rows * columns].reshape(rows, columns).astype(np.bool_), levels)
+    return Patches(data[0], where, levels)

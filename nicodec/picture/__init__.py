@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
@@ -68,7 +69,7 @@ class Picture:
         """The bits of each sample: 8 or 16."""
         return depth_of(self.pixels)
 
-    @property
+    @cached_property
     def eight(self) -> Picture:
         """The same picture in 8 bits."""
         alpha = self.alpha if self.alpha is None else eight(self.alpha)

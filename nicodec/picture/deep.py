@@ -17,12 +17,12 @@ from PIL import Image
 
 from nicodec.picture import Picture, Samples
 from nicodec.picture.beside import text
+from nicodec.picture.beside.png import MAGIC, chunks
 
 # Channels -> the colour type of PNG.
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
 _UP = 2  # the filter of PNG that takes the row above
 _PIECE = 2**20  # bytes that are inflated, or deflated, at a time
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def planes(image: Image.Image, file: BinaryIO | None) -> tuple[Samples, Samples | None] | None:
@@ -53,16 +53,14 @@ def _keyed(pixels: Samples, key: object) -> Samples | None:
 
 def _check_samples(data: bytes, most: int) -> None:
     """Raise ValueError if the samples of a PNG file inflate to more bytes, which pypng would not notice."""
-    engine, left, at = zlib.decompressobj(), most, len(_SIGNATURE)
-    while at + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        part = data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
+    engine, left = zlib.decompressobj(), most
+    for kind, body in chunks(io.BytesIO(data)):
+        part = data[body.start : body.stop] if kind == b"IDAT" else b""
         while part and left > 0:
             left -= len(engine.decompress(part, min(left, _PIECE)))
             part = engine.unconsumed_tail
         if left <= 0:
             raise ValueError("more samples than its size has")
-        at += 12 + length
 
 
 def _png(file: BinaryIO, image: Image.Image) -> Samples | None:
@@ -143,10 +141,8 @@ def _with_samples(plain: bytes, samples: Samples) -> bytes:
         b"IHDR": struct.pack(">IIBBBBB", width, height, 16, _COLOUR_TYPES[channels], 0, 0, 0),
         b"IDAT": b"".join([*packed, engine.flush()]),
     }
-    made, at = [_SIGNATURE], len(_SIGNATURE)
-    while at < len(plain):
-        length, kind = struct.unpack_from(">I4s", plain, at)
-        data = new.get(kind, plain[at + 8 : at + 8 + length])
+    made = [MAGIC]
+    for kind, body in chunks(io.BytesIO(plain)):
+        data = new.get(kind, plain[body.start : body.stop])
         made += [struct.pack(">I4s", len(data), kind), data, struct.pack(">I", zlib.crc32(kind + data))]
-        at += 12 + length
     return b"".join(made)

@@ -168,9 +168,9 @@ def _from_pil(
     if 0 in image.size:
         raise BadImage(f"{name}: has no pixels")
     # Known only before the image is loaded, as is the turn that Pillow makes of a TIFF.
-    deep, turn = _has_deep_samples(image), metadata.turn(image)
+    deep = _has_deep_samples(image)
     gray_read_as_rgb = _raw_mode(image).startswith("LA;16")
-    turned, block = metadata.turned_in_loading(image), tiff.exif_of(image)
+    turn, block = metadata.turn_in_loading(image), tiff.exif_of(image)
     stated = declared(image, name, notes)
     manner = tiffs.samples(getattr(image, "tag_v2", None), name)
     damage.seen(image, name, notes)
@@ -194,7 +194,7 @@ def _from_pil(
         said.extend(aside.notes)
     beside = pillow_info.of(image, said, aside and aside.texts, block)
     beside = replace(beside, icc=profiles.incoming(image, stated, pixels.shape[2], said))
-    pixels, alpha, beside = metadata.upright(image, turned, pixels, alpha, beside, said)
+    pixels, alpha, beside = metadata.upright(image, turn, pixels, alpha, beside, said)
     if not strip:
         notes.extend(dict.fromkeys(said))
     alpha = alpha if alpha is None else np.ascontiguousarray(alpha)

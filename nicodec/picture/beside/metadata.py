@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from nicodec.picture import Beside, Samples
 from nicodec.picture.beside import exif, iptc, text, xmp
@@ -50,19 +50,15 @@ _GPS = re.compile(rb"GPS[A-Z]")
 _PLACES = re.compile("gps|latitude|longitude|location|city|country|province|state$|^geo", re.IGNORECASE)
 
 
-def turned_in_loading(image: Image.Image) -> bool:
-    """Whether the reader of this format turns the image, which is not loaded yet, upright by itself."""
+def turn_in_loading(image: Image.Image) -> object:
+    """The orientation that Pillow applies, and then forgets, when it loads the image; None if it turns nothing."""
     if image.format != "TIFF" or not getattr(image, "tile", None):
-        return False
+        return None
     try:
-        return image.getexif().get(exif.ORIENTATION) in _UPRIGHT
+        stated: object = image.getexif().get(exif.ORIENTATION)
     except Exception:  # then Pillow cannot turn it either
-        return False
-
-
-def turn(image: Image.Image) -> object:
-    """The orientation that Pillow applies to a TIFF when it loads it, and then forgets."""
-    return image.tag_v2.get(exif.ORIENTATION) if isinstance(image, TiffImagePlugin.TiffImageFile) else 1
+        return None
+    return stated if stated in _UPRIGHT else None
 
 
 def turned(plane: Samples, orientation: object) -> Samples:
@@ -71,11 +67,11 @@ def turned(plane: Samples, orientation: object) -> Samples:
 
 
 def upright(
-    image: Image.Image, turned: bool, pixels: Samples, alpha: Samples | None, beside: Beside, notes: list[str]
+    image: Image.Image, loaded: object, pixels: Samples, alpha: Samples | None, beside: Beside, notes: list[str]
 ) -> tuple[Samples, Samples | None, Beside]:
     """Pixels (H, W, C) and alpha (H, W), upright, and what travels beside them, which says the same.
 
-    turned: what `turned_in_loading` told. The orientation is that of EXIF, without an entry there that of XMP. It is
+    loaded: what `turn_in_loading` told. The orientation is that of EXIF, without an entry there that of XMP. It is
     set to 1 only where the picture was turned. A line is added to `notes` for what is left out.
     """
     block = _block(beside.exif)
@@ -84,19 +80,18 @@ def upright(
     stated = block and block.orientation
     if stated is None and beside.xmp:
         stated = xmp.orientation(beside.xmp)
-    turn = _UPRIGHT.get(stated)
-    if turn is not None and image.format not in _TURNED_IN_LOADING:
-        pixels, alpha = turn(pixels), alpha if alpha is None else turn(alpha)
-    turned = turned or (turn is not None and image.format != "TIFF")
+    if image.format not in _TURNED_IN_LOADING:
+        pixels, alpha = turned(pixels, stated), alpha if alpha is None else turned(alpha, stated)
+    is_turned = loaded is not None or (stated in _UPRIGHT and image.format != "TIFF")
     packet = beside.xmp
-    if turned:
+    if is_turned:
         packet = packet and xmp.set_upright(packet)
         if block:
             block.set_upright()
     height, width = pixels.shape[:2]
     if block:
         block.set_size(width, height)
-    packet = _true_xmp(packet, width, height, _OF_THE_WHOLE if turned else (), notes)
+    packet = _true_xmp(packet, width, height, _OF_THE_WHOLE if is_turned else (), notes)
     return pixels, alpha, replace(beside, exif=bytes(block.data) if block else None, xmp=packet)
 
 

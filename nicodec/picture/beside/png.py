@@ -8,41 +8,48 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from nicodec.picture import LIMIT, Beside
 from nicodec.picture.beside.apart import Apart, without
 from nicodec.picture.beside.text import MAX_TEXTS, decoded
 
-_MAGIC = b"\x89PNG\r\n\x1a\n"
+MAGIC = b"\x89PNG\r\n\x1a\n"
 _TAKEN = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
 _XMP = b"XML:com.adobe.xmp"
 
 
 def apart(file: BinaryIO) -> tuple[BinaryIO, Apart | None]:
     """A file that can seek, at its start -> a file for Pillow, and what was taken out of it; None if it is no PNG."""
-    if file.read(len(_MAGIC)) != _MAGIC:
+    if file.read(len(MAGIC)) != MAGIC:
         file.seek(0)
         return file, None
     found, holes = _Found(), list[range]()
-    end = file.seek(0, io.SEEK_END)
-    place = len(_MAGIC)
+    for kind, body in chunks(file):
+        if kind == b"IEND":
+            break
+        if kind in _TAKEN:
+            holes.append(range(body.start - 8, body.stop + 4))
+            if len(body) > LIMIT:
+                found.too_long(kind)
+            else:
+                file.seek(body.start)
+                data = file.read(len(body))
+                found.take(kind, data, zlib.crc32(kind + data) == int.from_bytes(file.read(4), "big"))
+    aside = Apart(Beside(found.icc, xmp=found.xmp), tuple(found.texts), tuple(dict.fromkeys(found.notes)))
+    return without(file, holes), aside
+
+
+def chunks(file: BinaryIO) -> Iterator[tuple[bytes, range]]:
+    """The kind of each chunk of a PNG file that can seek, and the place of its contents; none that is cut off."""
+    end, place = file.seek(0, io.SEEK_END), len(MAGIC)
     while place + 12 <= end:
         file.seek(place)
         length, kind = struct.unpack(">I4s", file.read(8))
-        after = place + 12 + length
-        if after > end or kind == b"IEND":
-            break
-        if kind in _TAKEN:
-            holes.append(range(place, after))
-            if length > LIMIT:
-                found.too_long(kind)
-            else:
-                body = file.read(length)
-                found.take(kind, body, zlib.crc32(kind + body) == int.from_bytes(file.read(4), "big"))
-        place = after
-    aside = Apart(Beside(found.icc, xmp=found.xmp), tuple(found.texts), tuple(dict.fromkeys(found.notes)))
-    return without(file, holes), aside
+        place += 12 + length
+        if place <= end:
+            yield kind, range(place - 4 - length, place - 4)
 
 
 class _Found:
