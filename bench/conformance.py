@@ -26,7 +26,7 @@ from nicodec.bitstream.crc import SymbolsCrc
 from nicodec.codec import Codec
 from nicodec.coding import beside, painting, prior
 from nicodec.errors import NicError
-from nicodec.model import checkpoint
+from nicodec.model import checkpoint, shelf
 from nicodec.picture import Beside, Picture, reader, writer
 from nicodec.picture.beside import text
 from nicodec.storage.files import atomic_write, shown
@@ -276,7 +276,7 @@ _DENSITY = text.pack_density(300, 150.5)
 def main() -> None:
     """Make the vectors of every released model that has none."""
     folder, checkpoints = Path("tests/vectors"), Path("checkpoints")
-    for _, path in checkpoint.released(checkpoints):
+    for _, path in shelf.stock(checkpoints).models:
         if not any(folder.glob(f"{checkpoint.load(path).identity[:8]}-*")):
             for made in write(folder, path):
                 print(made)

@@ -46,7 +46,7 @@ def release(model: Path, name: str, results: Path, folder: Path, vector_folder: 
     network = Model(made.config)
     network.load_state_dict(thaw(made.tensors, network.config))
     metadata, _ = modelfile.parse(model.read_bytes(), str(model))
-    file = f"{name}-{made.identity[:8]}{checkpoint.SUFFIX}"
+    file = f"{name}-{made.identity[:8]}{modelfile.SUFFIX}"
     entry = {
         "name": name,
         "file": file,

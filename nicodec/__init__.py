@@ -25,6 +25,7 @@ from nicodec.errors import (
 
 if TYPE_CHECKING:
     from nicodec.api import Info, decode, encode, info
+    from nicodec.choice import Choice
     from nicodec.codec import Codec
     from nicodec.pillow import open
 
@@ -35,6 +36,7 @@ __all__ = [
     "BadImage",
     "BadModel",
     "ChecksumMismatch",
+    "Choice",
     "Codec",
     "Info",
     "LimitExceeded",
@@ -50,7 +52,12 @@ __all__ = [
     "open",
 ]
 
-_MODULE_OF = {**dict.fromkeys(("Info", "decode", "encode", "info"), "api"), "Codec": "codec", "open": "pillow"}
+_MODULE_OF = {
+    **dict.fromkeys(("Info", "decode", "encode", "info"), "api"),
+    "Choice": "choice",
+    "Codec": "codec",
+    "open": "pillow",
+}
 
 
 if not TYPE_CHECKING:  # it would make a type checker accept every name

@@ -6,21 +6,22 @@ Above `codec`; below the command line, the benchmark and the Pillow plugin.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import overload
+from typing import TypeAlias, overload
 
 from numpy.typing import DTypeLike
 
 from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import File, Kind
+from nicodec.choice import Choice
 from nicodec.codec import Codec
 from nicodec.coding.beside import METADATA
 from nicodec.coding.encoded import Encoded
 from nicodec.coding.painting import Region
 from nicodec.model import checkpoint
-from nicodec.picture import Picture, PilImage, Samples, Source, reader
+from nicodec.picture import Picture, PilImage, Samples, Source
 from nicodec.storage.files import Data, data_of
 
 
@@ -29,8 +30,8 @@ class Info:
     """The facts that a file states about itself.
 
     width, height: pixels. mode: L, LA, RGB or RGBA. depth: bits of each sample of the source, 8 or 16. quality: 0..100.
-    lossless: whether all samples come back as they were. model: name of the installed model that decodes the file, or
-    None. model_id: first 8 bytes of the model's id, hexadecimal. size: bytes of the file. bpp: bits of
+    lossless: whether all samples come back as they were. model: name of the model that decodes the file, or None if it
+    is not found. model_id: first 8 bytes of the model's id, hexadecimal. size: bytes of the file. bpp: bits of
     the file for each pixel. version: of the format. tiles: numbers of columns and rows. chunks: kind of each, and bytes
     of its payload, in order. metadata: the kinds of metadata in the file.
     """
@@ -51,19 +52,35 @@ class Info:
     metadata: tuple[str, ...]
 
 
+# One model by name, id or path, or several to choose from.
+Models: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
 # A checkpoint stays one object while its file stays the same, so its codec is kept too.
 _shared = lru_cache(maxsize=4)(Codec)
 
 
-def codec_for(file: File, model: str | os.PathLike[str] | None = None, threads: int | None = None) -> Codec:
-    """The codec to decode a file with: that of `model`, or of the installed model that the file names.
+def codec_for(
+    file: File,
+    model: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    near: str | os.PathLike[str] | None = None,
+) -> Codec:
+    """The codec to decode a file with: that of `model` if the file was made with it, else of the model that is found.
 
-    A lossless file names no model, and any codec decodes it. model, threads: as for `Codec`. The codec is kept for the
-    next call. Raises as `Codec`.
+    A lossless file names no model, and any codec decodes it. model, threads: as for `Codec`. near: the path of the
+    file, if it has one: a model may lie beside it (`shelf.shelves`). The codec is kept for the next call. Raises as
+    `Codec`.
     """
-    model = "photo" if model is None and file.lossless else model
-    path = checkpoint.find_id(file.header.model) if model is None else checkpoint.find(model)
-    return _shared(checkpoint.load(path), threads=threads)
+    if model is not None or file.lossless:
+        given = checkpoint.load(checkpoint.find(model or "photo"))
+        if file.lossless or given.id == file.header.model:
+            return _shared(given, threads=threads)
+    return _shared(checkpoint.load(checkpoint.find_id(file.header.model, near)), threads=threads)
+
+
+def _encoder(model: Models) -> Choice:
+    names = [model] if isinstance(model, str | os.PathLike) else model
+    return Choice(*(_shared(checkpoint.load(checkpoint.find(name)), threads=None) for name in names))
 
 
 def encode(
@@ -75,23 +92,27 @@ def encode(
     target_psnr: float | None = None,
     effort: int = 1,
     lossless: bool | None = None,
-    model: str | os.PathLike[str] = "photo",
+    model: Models = "photo",
     strip: bool = False,
     strip_gps: bool = False,
     check: bool = False,
     max_pixels: int | None = None,
     progress: Callable[[float, float], None] | None = None,
 ) -> Encoded:
-    """A picture -> the bytes of a .nic file. Arguments and errors are those of `Codec.encode` and `Codec`."""
-    codec = _shared(checkpoint.load(checkpoint.find(model)), threads=None)
-    return codec.encode(
-        reader.taken(source, strip=strip, strip_gps=strip_gps),
+    """A picture -> the bytes of a .nic file. Arguments and errors are those of `Codec.encode` and `Codec`.
+
+    model: the name, id or path of a model. Of several, the one that suits the picture best is kept (`Choice`).
+    """
+    return _encoder(model).encode(
+        source,
         quality=quality,
         target_bytes=target_bytes,
         target_bpp=target_bpp,
         target_psnr=target_psnr,
         effort=effort,
         lossless=lossless,
+        strip=strip,
+        strip_gps=strip_gps,
         check=check,
         max_pixels=max_pixels,
         progress=progress,
@@ -129,23 +150,24 @@ def decode(
     """A .nic file -> a Pillow image. Arguments and errors are those of `Codec.decode` and `Codec`.
 
     dtype: np.uint8 or np.uint16, for an array in place of an image. region: (x, y, width, height) in pixels, the only
-    part to decode. scale: 1, or 1/8 for a preview. model: the name, id or path of a model. None takes the installed
-    model that the file names, or raises ModelNotFound.
+    part to decode. scale: 1, or 1/8 for a preview. model: the name, id or path of a model to try first. The model
+    that the file names is looked for among those that are installed, and beside `data` if that is a path. Raises
+    ModelNotFound, which names the places, if it is nowhere.
     """
     file = container.unpack(data_of(data), max_pixels)
-    return codec_for(file, model).decode(file, dtype=dtype, region=region, scale=scale)
+    return codec_for(file, model, near=_path(data)).decode(file, dtype=dtype, region=region, scale=scale)
 
 
 def info(data: Data, *, max_pixels: int | None = None) -> Info:
     """The facts that a file states about itself, without decoding it.
 
-    data: as for `decode`. Raises as `files.data_of` and `container.unpack`, and BadModel for a damaged manifest.
+    data: as for `decode`; its model is looked for in the same places. Raises as `files.data_of` and `container.unpack`,
+    and BadModel for a damaged manifest.
     """
-    data = data_of(data)
+    near, data = _path(data), data_of(data)
     file = container.unpack(data, max_pixels)
     header, kinds = file.header, {chunk.kind for chunk in file.chunks}
     grid = list(tiles.grid(tiles.cells(header.width, header.height), header.tile))
-    names = [e["name"] for e, _ in checkpoint.installed() if bytes.fromhex(e["id"]).startswith(header.model)]
     return Info(
         width=header.width,
         height=header.height,
@@ -153,7 +175,7 @@ def info(data: Data, *, max_pixels: int | None = None) -> Info:
         depth=header.depth,
         lossless=file.lossless,
         quality=header.quality / 100,
-        model=names[0] if names else None,
+        model=None if file.lossless else checkpoint.named(header.model, near),
         model_id=header.model.hex(),
         size=len(data),
         bpp=8 * len(data) / (header.width * header.height),
@@ -162,6 +184,10 @@ def info(data: Data, *, max_pixels: int | None = None) -> Info:
         chunks=tuple((_kind_name(c.kind), len(c.payload)) for c in file.chunks),
         metadata=tuple(_kind_name(k) for k in METADATA if k in kinds),
     )
+
+
+def _path(data: Data) -> str | os.PathLike[str] | None:
+    return data if isinstance(data, str | os.PathLike) else None
 
 
 def _kind_name(kind: int) -> str:

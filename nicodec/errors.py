@@ -5,6 +5,10 @@ Under all other modules; it imports nothing of the package.
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeAlias
 
 
 class NicError(Exception):
@@ -43,9 +47,7 @@ class UnsupportedVersion(NicError):
 
 
 class ModelNotFound(NicError):
-    """No installed or given model has the wanted name or id."""
-
-    exit_code = 4
+    """No model that can be found has the wanted name or id."""
 
 
 class BadModel(NicError):
@@ -64,8 +66,27 @@ def one_line(error: Exception) -> str:
     return " ".join(str(text).split())[:200]
 
 
+Told: TypeAlias = list[tuple[str, type[Warning]]]
+_held: ContextVar[Told | None] = ContextVar("held", default=None)
+
+
+@contextmanager
+def holding() -> Iterator[Told]:
+    """Collects the warnings of this thread instead of giving them: of work whose result may not be kept."""
+    told: Told = []
+    before = _held.set(told)
+    try:
+        yield told
+    finally:
+        _held.reset(before)
+
+
 def warn(text: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the line of the program that called nicodec, whichever way the call took inside."""
+    held = _held.get()
+    if held is not None:
+        held.append((text, category))
+        return
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("nicodec", "PIL"):
         level, frame = level + 1, frame.f_back

@@ -25,21 +25,28 @@ Ready = TypeVar("Ready")
 Result = TypeVar("Result")
 
 
-class Codec(Protocol):
-    """The codec that has these methods. single: the same codec with one thread for each call."""
+class Encoder(Protocol):
+    """A codec, or several to choose from. single: the same with one thread for each call."""
 
-    device: str
+    @property
+    def device(self) -> str: ...
+    @property
+    def single(self) -> Encoder: ...
+    @property
+    def encode(self) -> Callable[..., Encoded]: ...
+
+
+class Codec(Encoder, Protocol):
+    """The codec that has these methods."""
 
     @property
     def single(self) -> Codec: ...
-    @property
-    def encode(self) -> Callable[..., Encoded]: ...
     @property
     def decode(self) -> Callable[..., PilImage]: ...
 
 
 def encode_many(
-    codec: Codec,
+    codec: Encoder,
     sources: Iterable[Source | Picture],
     *,
     quality: float | str | None = None,
@@ -94,7 +101,7 @@ def decode_many(
 
 
 def _many(
-    codec: Codec,
+    codec: Encoder,
     work: Callable[[Ready], Result],
     ready: Callable[[Item], Ready],
     items: Iterable[Item],

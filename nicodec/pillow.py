@@ -53,7 +53,9 @@ class NicImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         if self._file is not None:
             try:
-                decoded = codec_for(self._file).decode(self._file, scale=self._scale)
+                decoded = codec_for(self._file, near=os.fsdecode(self.filename) or None).decode(
+                    self._file, scale=self._scale
+                )
             except NicError as error:
                 raise OSError(str(error)) from error
             self.im, self._file = decoded.im, None

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nicodec.model import checkpoint
+from nicodec.model import shelf
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and mounts of POSIX")
 
@@ -134,7 +134,7 @@ def test_what_a_kill_leaves_is_taken_for_nothing(here: Path, monkeypatch: pytest
     """Neither for a model nor for a picture."""
     run(here, "encode", "a.png", "out.nic", before=BEFORE_THE_NAME)
     (left,) = names(here)
-    assert list(checkpoint.released(here)) == []
+    assert shelf.stock(here).models == []
     data = pytest.importorskip("nicodec.train.data")
     assert left not in {name for name, _ in data.sources([here])}
 

@@ -56,15 +56,17 @@ class Version:
     note: str = ""
 
 
-def load(name: str, data: bytes, model: str | os.PathLike[str] | None = None, threads: int | None = None) -> Version:
+def load(
+    name: str, data: bytes, model: str | None = None, threads: int | None = None, near: str | None = None
+) -> Version:
     """The bytes of a .nic file, or of a picture in any format that Pillow reads, as a version called `name`.
 
-    model, threads: of the decoder of a .nic file, as for `api.codec_for`. Warns of each conversion. Raises as
+    model, threads, near: of the decoder of a .nic file, as for `api.codec_for`. Warns of each conversion. Raises as
     `Codec.decode` and `reader.read`, and MissingExtra for JPEG XL without its plugin.
     """
     if data.startswith(container.MAGIC) or name.endswith(".nic"):
         file = container.unpack(data)
-        picture = reader.read(codec_for(file, model, threads).decode(file))
+        picture = reader.read(codec_for(file, model, threads, near).decode(file))
     else:
         if data.startswith(_JXL):
             extras.load("pillow_jxl", "bench", "JPEG XL")  # the plugin registers itself with Pillow

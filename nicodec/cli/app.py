@@ -20,8 +20,9 @@ from nicodec.progress import say
 app = typer.Typer(
     name="nicodec",
     help="A neural image codec: photographs in far fewer bytes than JPEG, on an ordinary CPU, offline.",
-    epilog="Environment: NICODEC_MODELS names folders of models, separated as in PATH; they come before the installed"
-    " ones. NICODEC_MAX_PIXELS is the most pixels of a picture; it takes the place of 2^27.",
+    epilog="Environment: NICODEC_MODELS names folders of models, separated as in PATH, in place of the one in the data"
+    " folder of the user; nicodec models add writes to the first. NICODEC_MAX_PIXELS is the"
+    " most pixels of a picture; it takes the place of 2^27.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

@@ -99,6 +99,6 @@ def _loader(unique: bool, model: str | None, threads: int | None, quiet: bool) -
         name = "stdin" if path == "-" else os.path.basename(path) if unique else path
         with about(path, quiet):
             data = store_of(path).read(path)
-            return comparison.load(name, data, model, threads), data.startswith(MAGIC)
+            return comparison.load(name, data, model, threads, near=path), data.startswith(MAGIC)
 
     return load

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from nicodec.cli.options import Engine, Force, Json, Model, Out, Preserve, Quiet, SkipExisting, Threads, Update, number
+from nicodec.cli.options import Engine, Force, Json, Models, Out, Preserve, Quiet, SkipExisting, Threads, Update, number
+from nicodec.progress import say
 from nicodec.storage import is_nic
 
 
@@ -62,7 +63,16 @@ def encode(
             show_default=False,
         ),
     ] = None,
-    model: Model = "photo",
+    models: Models = None,
+    with_model: Annotated[
+        bool,
+        typer.Option(
+            "--with-model",
+            help="Put the file of the model into the folder of the results too, so that the folder can be handed on: a"
+            " decoder looks beside a file and in the three folders above it, but not in buckets. Released models are"
+            " in every installation, and not written.",
+        ),
+    ] = False,
     engine: Engine = "local",
     threads: Threads = None,
     force: Force = False,
@@ -102,10 +112,12 @@ def encode(
     nicodec encode photo.png --size 120k       the best in 120,000 bytes
     nicodec encode photo.png -e 5              smaller still, for a minute's work
     nicodec encode holiday/ archive/           a whole tree of folders
+    nicodec encode scans/ -m photo -m mine     with each model, and the better file is kept
     cat photo.png | nicodec encode - > photo.nic
     [/dim]
     """
     from nicodec.cli import jobs, run  # not before: --help needs neither
+    from nicodec.cli import plan as planning
 
     most = None if size is None else _size(size)
     wishes = {"-q": quality, "--bpp": bpp, "--size": most, "--psnr": psnr}
@@ -122,13 +134,21 @@ def encode(
 
     plan = run.planned(sources, out, (".nic",), manner, is_input=writer.is_picture, reads=lambda name: not is_nic(name))
 
+    if with_model and any(job.target == "-" for job in plan.jobs):
+        raise planning.BadUsage("--with-model needs a folder; name OUT in place of stdout")
+
     from nicodec import effort as refining
+    from nicodec.choice import Choice
+    from nicodec.cli.ending import Ending
     from nicodec.codec import Codec
 
     if engine == "local":
         refining.check(effort)
+    codecs = [Codec(model, threads=1 if plan.many else threads) for model in models or ["photo"]]
+    if len(codecs) > 1 and not (quiet or lossless):
+        say(f"each picture is encoded with {len(codecs)} models, which takes the time of {len(codecs)} encodings")
     work = jobs.Encode(
-        Codec(model, threads=1 if plan.many else threads),
+        Choice(*codecs),
         {
             "quality": quality,
             "target_bytes": most,
@@ -144,7 +164,9 @@ def encode(
         measured=effort > 1 or verbose,
         watched=not (plan.many or quiet or as_json),
     )
-    raise typer.Exit(run.run(plan, work, "encoded", manner))
+    compare = len(codecs) > 1 and most is None and bpp is None  # at a size all pictures cost the same
+    ending = Ending(codecs, compare, with_model, plan.root, manner.replaces, quiet)
+    raise typer.Exit(run.run(plan, work, "encoded", manner, ending))
 
 
 def _size(text: str) -> float:

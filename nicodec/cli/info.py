@@ -17,6 +17,7 @@ from nicodec.cli.report import SOME_FAILED, about, label
 from nicodec.errors import NicError
 from nicodec.progress import say
 from nicodec.storage import store_of
+from nicodec.storage.files import shown
 
 
 def info(
@@ -29,7 +30,7 @@ def info(
     for path in paths:
         try:
             with about(path, quiet=False):
-                found = api.info(store_of(path).read(path))
+                found = api.info(store_of(path).source(path))
         except NicError as error:
             if len(paths) == 1:
                 raise
@@ -45,7 +46,7 @@ def info(
             ("size", f"{found.width}x{found.height} {found.mode}" + ", 16 bits" * (found.depth == 16)),
             ("bytes", f"{found.size:,} ({found.bpp:.3f} bpp)"),
             ("quality", "lossless" if found.lossless else f"{found.quality:g}"),
-            ("model", "none needed" if found.lossless else f"{found.model or 'not installed'} ({found.model_id})"),
+            ("model", "none needed" if found.lossless else f"{shown(found.model or 'not found')} ({found.model_id})"),
             ("format", found.version),
             ("tiles", f"{found.tiles[0]}x{found.tiles[1]}"),
             ("chunks", ", ".join(f"{kind} {size:,}" for kind, size in found.chunks)),

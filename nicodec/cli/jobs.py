@@ -15,7 +15,7 @@ from nicodec.cli.report import Done, finite
 from nicodec.storage import files, store_of
 
 if TYPE_CHECKING:
-    from nicodec.codec import Codec
+    from nicodec.choice import Choice
 
 # A picture with at least this number of pixels has a progress bar of its own.
 LARGE = 2_000_000
@@ -46,12 +46,12 @@ class Writing:
 
 @dataclass(frozen=True)
 class Encode:
-    """Encodes pictures. options: of `Codec.encode`. measured: decode each file for its PSNR. watched: draw a bar.
+    """Encodes pictures. options: of `Choice.encode`. measured: decode each file for its PSNR. watched: draw a bar.
 
-    Raises what `Codec.encode` raises, and NicError of files.
+    Raises what `Choice.encode` raises, and NicError of files.
     """
 
-    codec: Codec
+    choice: Choice
     options: dict[str, Any]
     write: Writing
     measured: bool = False
@@ -66,17 +66,21 @@ class Encode:
         height, width, _ = picture.pixels.shape
         slow = height * width >= LARGE or self.options["effort"] > 1 or self._has_target
         with progress.bar(1, share=True, hidden=not (self.watched and slow)) as advance:
-            data = self.codec.encode(picture, **self.options, progress=_trials(advance, self._has_target))
+            data = self.choice.encode(picture, **self.options, progress=_trials(advance, self._has_target))
             psnr = data.psnr
             if psnr is None and self.measured:
-                psnr = self.codec.psnr(picture, data)
+                psnr = self.choice.psnr(picture, data)
         self.write(job, data)
         bpp, worst = 8 * len(data) / (data.width * data.height), data.worst_cell
         facts: dict[str, Any] = {"quality": data.quality, "bpp": bpp, "lossless": data.lossless}
+        model = None if data.lossless else self.choice.maker(data).checkpoint.name
+        facts |= {"model": model, "model_id": data.model_id}
         facts["worst_cell"] = None if worst is None else {**worst._asdict(), "psnr": finite(worst.psnr)}
         said = f"{data.width}x{data.height}, {len(data):,} bytes, {bpp:.3f} bpp"
         if psnr is not None:
             facts["psnr"] = finite(psnr)
+        if model is not None and len(self.choice.codecs) > 1:
+            said += f", {files.shown(model)}"
         if data.lossless:
             said += ", lossless"
         elif psnr is not None:
@@ -133,7 +137,7 @@ class Decode:
 
         data = store_of(job.source).read(job.source)
         file = container.unpack(data)
-        codec, path = codec_for(file, self.model, self.threads), None if job.target == "-" else job.target
+        codec, path = codec_for(file, self.model, self.threads, job.source), None if job.target == "-" else job.target
         deep = (self.depth or file.header.depth) == 16 and self.background is None and self.options["scale"] == 1
         if deep and writer.holds_deep(self.format, path):
             samples = codec.decode(file, dtype=np.uint16, **self.options)

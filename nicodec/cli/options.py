@@ -10,9 +10,25 @@ import typer
 
 NIC_FILES = ".nic files, folders, patterns, URLs as for decode; - is stdin."
 
-Model = Annotated[str, typer.Option("-m", "--model", help="Name, id or .nicmodel file.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-m",
+        "--model",
+        help="Name, id or .nicmodel file. May be repeated: each picture is encoded with every model, and the cheapest"
+        " file is kept.",
+        show_default="photo",
+    ),
+]
 ModelOfFile = Annotated[
-    str | None, typer.Option("-m", "--model", help="Name, id or .nicmodel file.", show_default="the file's own")
+    str | None,
+    typer.Option(
+        "-m",
+        "--model",
+        help="Name, id or .nicmodel file to try first. The model that a file names is found if it is released or"
+        " installed, or lies beside the file or in one of the three folders above it.",
+        show_default="the file's own",
+    ),
 ]
 Threads = Annotated[int | None, typer.Option("-j", "--threads", min=1, help="Threads to use.", show_default="all")]
 Engine = Annotated[

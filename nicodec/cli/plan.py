@@ -38,7 +38,7 @@ class Plan:
     """jobs: in the order of the names, folders sorted. many: a folder, a pattern or several files are named.
 
     folders: the results go into folders that may not be there yet. notes: lines to warn of. reads_nic: the sources are
-    .nic files. left: the line about files of other kinds, if there are any.
+    .nic files. left: the line about files of other kinds, if there are any. root: the folder of all results, if named.
     """
 
     jobs: list[Job]
@@ -47,6 +47,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     reads_nic: bool = False
     left: str = ""
+    root: str | None = None
 
 
 def split(names: list[str], out: str | None, reads: Callable[[str], bool]) -> tuple[list[str], str | None]:
@@ -113,7 +114,7 @@ def plan(
             jobs.setdefault(store.place(path), Job(path, os.path.splitext(target)[0] + suffixes[0]))
     notes = () if out is None else _becomes_a_folder(out, lambda name: is_input(name) or _suffix(name) in suffixes)
     found = _apart(list(jobs.values()), suffixes[0])
-    return Plan(found, many=True, folders=True, notes=notes, left=others.note())
+    return Plan(found, many=True, folders=True, notes=notes, left=others.note(), root=out)
 
 
 class Others:

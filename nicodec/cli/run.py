@@ -17,6 +17,7 @@ import typer
 from nicodec import progress
 from nicodec.cli import plan as planning
 from nicodec.cli import report
+from nicodec.cli.ending import Ending
 from nicodec.cli.jobs import Writing
 from nicodec.cli.plan import BadUsage, Job, Plan
 from nicodec.cli.report import INTERRUPTED, SOME_FAILED, Done, Outcome, Total
@@ -100,15 +101,16 @@ def planned(
     return plan
 
 
-def run(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner) -> int:
+def run(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner, ending: Ending | None = None) -> int:
     """Do all jobs; returns the exit code. A plan of one file raises its NicError.
 
     work: does one job; for many it is pickled for the engine of `manner`. verb: for the summary, such as "encoded".
+    ending: adds notes to the outcomes of many files, and does what comes after the last line.
     """
-    return _many(plan, work, verb, manner) if plan.many else _one(plan, work, manner)
+    return _many(plan, work, verb, manner, ending) if plan.many else _one(plan, work, manner, ending)
 
 
-def _one(plan: Plan, work: Callable[[Job], Done], manner: Manner) -> int:
+def _one(plan: Plan, work: Callable[[Job], Done], manner: Manner, ending: Ending | None) -> int:
     job, started, total = plan.jobs[0], time.monotonic(), Total()
     if _is_to_skip(job, manner):
         outcome = Outcome(job)
@@ -129,10 +131,12 @@ def _one(plan: Plan, work: Callable[[Job], Done], manner: Manner) -> int:
         print(report.as_json([outcome], total))
     elif not manner.quiet and (manner.verbose or outcome.done is not None):
         say(str(outcome))
+    if ending is not None:
+        ending.close([outcome])
     return 0
 
 
-def _many(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner) -> int:
+def _many(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner, ending: Ending | None) -> int:
     jobs = plan.jobs
     if not jobs:
         left = f"; {plan.left}" if plan.left else ""
@@ -189,6 +193,10 @@ def _many(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner) ->
                 advance(f"{total.speed}  {total.volume}")
         except KeyboardInterrupt:
             stopped = True
+    if ending is not None:
+        before, outcomes = outcomes, ending.noted(outcomes)
+        for outcome, old in zip(outcomes, before, strict=True) if not manner.quiet else ():
+            report.say_notes(outcome.job.source, outcome.notes[len(old.notes) :])
     worth_a_line = manner.verbose or stopped or total.files or total.failed
     if plan.left and worth_a_line and not manner.quiet:
         say(plan.left)
@@ -196,6 +204,8 @@ def _many(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner) ->
         print(report.as_json(outcomes, total))
     elif worth_a_line and not manner.quiet:
         say(f"{verb} {total}")
+    if ending is not None:
+        ending.close(outcomes)
     if stopped:
         say(f"stopped with {len(jobs) - len(outcomes)} files to go; --skip-existing goes on from here")
         return INTERRUPTED

@@ -71,6 +71,20 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.", show_default=f"{Options.seed}")] = None,
     threads: Annotated[int | None, typer.Option("-j", "--threads", help="CPU threads.", show_default="all")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=f"{Options.device}")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of the model: letters, digits, - and _, 40 at most.", show_default="that of OUT"),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Licence of the model, 100 characters at most.", show_default=False)
+    ] = None,
+    note: Annotated[
+        str | None,
+        typer.Option(
+            help="What others should know of the model, 1000 characters at most: what it is good for, whom to ask.",
+            show_default=False,
+        ),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Train a codec for your own kind of picture: one command, one file."""
@@ -91,5 +105,8 @@ def train(
         seed=seed,
         threads=threads,
         device=device,
+        name=name,
+        licence=licence,
+        note=note,
         force=force,
     )

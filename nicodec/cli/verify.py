@@ -35,7 +35,7 @@ def verify(
         try:
             with about(path, quiet):
                 file = container.unpack(store_of(path).read(path))
-                codec_for(file, model, threads).decode(file)
+                codec_for(file, model, threads, near=path).decode(file)
         except NicError as error:
             failed.append(error)
             facts.append({"source": path, "ok": False, "error": str(error)})

@@ -24,15 +24,17 @@ class Coded(NamedTuple):
 class Encoded(bytes):
     """The bytes of a .nic file, and facts about them.
 
-    width, height: in pixels. quality: 0..100. lossless: whether all samples come back as they were. worst_cell: the
-    worst cell of 16 x 16 pixels that the encoder looked at; None if no cell was strange. psnr: in dB, in 8
-    bits, over all samples that are not under alpha 0; infinite for a lossless file, else None without `check`.
+    width, height: in pixels. quality: 0..100. lossless: whether all samples come back as they were. model_id: first 8
+    bytes of the id of the model, hexadecimal; None for a lossless file. worst_cell: the worst cell of 16 x 16 pixels
+    that the encoder looked at; None if no cell was strange. psnr: in dB, in 8 bits, over all samples that are not under
+    alpha 0; infinite for a lossless file, else None without `check`.
     """
 
     width: int
     height: int
     quality: float
     lossless: bool
+    model_id: str | None
     worst_cell: Cell | None
     psnr: float | None
 
@@ -42,6 +44,7 @@ class Encoded(bytes):
         data, header, seen = cls(container.pack(*coded.file)), coded.file.header, coded.seen
         data.width, data.height, data.quality = header.width, header.height, header.quality / 100
         data.lossless = seen is None
+        data.model_id = None if seen is None else header.model.hex()
         data.worst_cell = None if seen is None else seen.worst
         data.psnr = math.inf if seen is None else seen.psnr if checked else None
         return data

@@ -1,13 +1,11 @@
 """A model's name, path or id -> a verified checkpoint in memory.
 
-Between `modelfile` and `codec`.
+Between `shelf`, which knows where models are, `modelfile` and `codec`.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,14 +14,15 @@ from typing import Any
 import numpy.typing as npt
 
 from nicodec.errors import BadModel, ModelNotFound
-from nicodec.model import modelfile
+from nicodec.model import modelfile, shelf
+from nicodec.model.card import MAX_NAME
 from nicodec.model.config import ModelConfig
+from nicodec.model.modelfile import SUFFIX
 from nicodec.storage.files import shown
 
-SUFFIX = ".nicmodel"
-MANIFEST = "manifest.json"
 ID_BYTES = 8
-MAX_FILE = 2**30
+# The most files that were left out whose reasons an error names.
+NAMED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,76 +62,83 @@ class Checkpoint:
         return self.tensors[name]
 
 
-def folders() -> list[Path]:
-    """The folders of models, in this order: those of NICODEC_MODELS, separated as in PATH; that of the package."""
-    package = Path(os.path.realpath(__file__)).parent.parent
-    extra = [Path(os.path.realpath(p)) for p in os.environ.get("NICODEC_MODELS", "").split(os.pathsep) if p]
-    inside, around = package / "checkpoints", package.parent / "checkpoints"  # a wheel's, a checkout's
-    return [f for f in (*extra, inside if inside.is_dir() else around) if f.is_dir()]
-
-
-def released(folder: Path) -> list[tuple[dict[str, Any], Path]]:
-    """Manifest entry and path of every model in a folder; the newest model of a name comes last.
-
-    Without manifest.json the entries are made from the model files. Raises BadModel for a damaged manifest, or for
-    a damaged model without one.
-    """
-    manifest = folder / MANIFEST
-    try:
-        if not manifest.is_file():
-            paths = sorted(folder.glob("*" + SUFFIX))
-            return [({"name": p.stem, "file": p.name, "id": load(p).identity}, p) for p in paths]
-        entries = [dict(entry) for entry in json.loads(manifest.read_bytes())["models"]]
-        for entry in entries:
-            if not isinstance(entry["name"], str) or len(bytes.fromhex(entry["id"])) != 32:
-                raise ValueError("an entry without name or id")
-        found = [(entry, folder / str(entry["file"])) for entry in entries]
-        return [(entry, path) for entry, path in found if path.is_file()]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadModel(f"{shown(manifest)}: not a manifest ({error})") from None
-
-
-def installed() -> Iterator[tuple[dict[str, Any], Path]]:
-    """Manifest entry and path of every model in all folders. Raises BadModel as `released`."""
-    for folder in folders():
-        yield from released(folder)
-
-
 def find(model: str | os.PathLike[str]) -> Path:
     """A path, a name, or the first 8 or more digits of an id -> the model's file.
 
-    The newest model of a name is taken, from the first folder with the name. Raises ModelNotFound, which lists the
-    installed names, and BadModel as `released`.
+    Places are looked into in the order of `shelf.shelves`. Of released models with one name the newest is taken. Raises
+    ModelNotFound, which lists the names there are, or the ids of several models with this name in one place; and
+    BadModel as `shelf.stock`.
     """
     text = os.fspath(model)
     if text.endswith(SUFFIX) or os.path.dirname(text):
         if not Path(text).is_file():
             raise ModelNotFound(f"{shown(text)}: no such model file")
         return Path(text)
-    names: list[str] = []
-    for folder in folders():
-        models = released(folder)
-        for entry, path in models[::-1]:
-            name, identity = str(entry["name"]), str(entry["id"])
-            if name == text or (len(text) >= 8 and identity.startswith(text.lower())):
-                return path
-        names += (entry["name"] for entry, _ in models)
-    listed = ", ".join(map(shown, sorted(set(names))))
-    raise ModelNotFound(f"no model is named {text!r}; installed: {listed or 'none'}")
+    names: set[str] = set()
+    for place in shelf.shelves():
+        if any(matches(entry, text) for entry, _ in place.models):
+            return pick(place, text)[1]
+        names |= {entry["name"] for entry, _ in place.models}
+    raise ModelNotFound(f"no model is named {text!r}; installed: {', '.join(map(shown, sorted(names))) or 'none'}")
 
 
-def find_id(identity: bytes) -> Path:
+def matches(entry: dict[str, Any], text: str) -> bool:
+    """Whether a text is the name of a model, or the first 8 or more digits of its id."""
+    return bool(entry["name"] == text or (len(text) >= ID_BYTES and entry["id"].startswith(text.lower())))
+
+
+def pick(place: shelf.Shelf, text: str) -> shelf.Found:
+    """The one model of a place that a text means, of at least one. Raises ModelNotFound for several."""
+    hits = [found for found in place.models if matches(found[0], text)]
+    ids = sorted({entry["id"][:16] for entry, _ in hits})
+    if len(ids) > 1 and not place.ranked:
+        raise ModelNotFound(f"several models are named {text!r}; give the id of one: {', '.join(ids)}")
+    return hits[-1]
+
+
+def find_id(identity: bytes, near: str | os.PathLike[str] | None = None) -> Path:
     """The first 8 bytes of an id, by which a file names its model -> the model's file.
 
-    Raises ModelNotFound, which names these bytes, and BadModel as `released`.
+    near: the path of that file, if it has one, for the models beside it. A model that only states this id is left out.
+    Raises ModelNotFound, which names these bytes, the places that were looked into and the files that were left out;
+    and BadModel as `shelf.stock`.
     """
-    for entry, path in installed():
-        if bytes.fromhex(entry["id"]).startswith(identity):
-            return path
+    places, skipped = [], []
+    for place in shelf.shelves(near):
+        places.append(shown(place.where))
+        skipped += place.skipped
+        for entry, path in place.models:
+            if entry["id"].startswith(identity.hex()):
+                try:
+                    # A released model is not read here: a decoder that needs it finds out what is wrong with it.
+                    if place.ranked or load(path).id == identity:
+                        return path
+                except BadModel as error:
+                    skipped.append(str(error))
+    left = f"; left out: {'; '.join(skipped[:NAMED])}{' ...' * (len(skipped) > NAMED)}" if skipped else ""
     raise ModelNotFound(
-        f"the file was made with the model {identity.hex()}, which is not installed;"
-        " give its .nicmodel file with --model (or model=)"
+        f"the file was made with the model {identity.hex()}, which is not in {', '.join(places) or 'any place'};"
+        f" give its {SUFFIX} file with --model (or model=){left}"
     )
+
+
+def named(identity: bytes, near: str | os.PathLike[str] | None = None) -> str | None:
+    """The name under which `find_id` would find a model, if the head of its file is true; or None."""
+    found = (entry for place in shelf.shelves(near) for entry, _ in place.models)
+    return next((str(entry["name"]) for entry in found if entry["id"].startswith(identity.hex())), None)
+
+
+def of(data: bytes, path: Path) -> Checkpoint:
+    """The bytes of a model file, verified. path: names it. Raises BadModel, also if it states another id than its own.
+
+    The id is that of the arrays; a head states it too, so that a model can be found without reading all of it.
+    """
+    metadata, tensors = modelfile.parse(data, shown(path))
+    config = modelfile.config_of(metadata, shown(path))
+    made = Checkpoint(metadata["name"][:MAX_NAME], path, metadata["sha256"], config, tensors)
+    if metadata.get("id", made.identity) != made.identity:
+        raise BadModel(f"{shown(path)}: the model states another id than its own")
+    return made
 
 
 def load(path: Path) -> Checkpoint:
@@ -140,8 +146,6 @@ def load(path: Path) -> Checkpoint:
     try:
         path = Path(os.path.realpath(path))
         stat = path.stat()
-        if stat.st_size > MAX_FILE:
-            raise BadModel(f"{shown(path)}: too large for a model")
         return _load(path, stat.st_size, stat.st_mtime_ns)
     except OSError as error:
         raise BadModel(f"{shown(path)}: {error.strerror}") from None
@@ -149,12 +153,4 @@ def load(path: Path) -> Checkpoint:
 
 @lru_cache(maxsize=4)
 def _load(path: Path, size: int, mtime_ns: int) -> Checkpoint:
-    metadata, tensors = modelfile.parse(path.read_bytes(), shown(path))
-    try:
-        config = json.loads(metadata["config"])
-    except (KeyError, ValueError, TypeError, RecursionError):
-        config = None
-    name = metadata.get("name")
-    if not isinstance(config, dict) or not isinstance(name, str):
-        raise BadModel(f"{shown(path)}: the model does not describe itself")
-    return Checkpoint(name, path, metadata["sha256"], ModelConfig.of(config, shown(path)), tensors)
+    return of(modelfile.read(path), path)

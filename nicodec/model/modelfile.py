@@ -7,23 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.errors import BadModel
+from nicodec.errors import BadModel, one_line
 from nicodec.model.config import ModelConfig
 from nicodec.storage.files import shown
 
 Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
 
+SUFFIX = ".nicmodel"
 FORMAT = "nicmodel-1"
 # What stands in place of the seal while the seal is computed.
 UNSEALED = "0" * 64
-MAX_HEADER, MAX_DIMENSIONS = 2**22, 8
+MAX_FILE, MAX_HEADER, MAX_DIMENSIONS = 2**30, 2**22, 8
+# The most bytes of the head of a model that is only looked at. That of `photo` has 46 thousand.
+MAX_GLANCE = 2**20
 DTYPES = {
     "F16": np.float16,
     "F32": np.float32,
@@ -53,6 +60,55 @@ def identity(config: ModelConfig, tensors: Tensors) -> str:
     for name in names:
         whole.update(tensors[name].tobytes())
     return whole.hexdigest()
+
+
+def config_of(metadata: Mapping[str, Any], where: str) -> ModelConfig:
+    """The config that metadata states. where: names the file in errors. Raises BadModel."""
+    try:
+        config = json.loads(metadata["config"])
+    except (KeyError, ValueError, TypeError, RecursionError):
+        config = None
+    if not isinstance(config, dict) or not isinstance(metadata.get("name"), str):
+        raise BadModel(f"{where}: the model does not describe itself")
+    return ModelConfig.of(config, where)
+
+
+def read(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a model file. Raises BadModel if it is no regular file, too large, or cannot be read."""
+    with _opened(path) as file:
+        return file.read()
+
+
+def head(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The metadata of a model file, from its first bytes alone, so that neither its seal nor its arrays are checked.
+
+    Only texts are kept. Raises BadModel if it is none, or if the head has over MAX_GLANCE bytes.
+    """
+    with _opened(path) as file:
+        length = int.from_bytes(file.read(8), "little")
+        text = file.read(length) if length <= MAX_GLANCE else b""
+    try:
+        metadata = json.loads(text)["__metadata__"]
+        if metadata["format"] != FORMAT:
+            raise ValueError
+        return {name: value for name, value in metadata.items() if isinstance(value, str)}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise BadModel(f"{shown(path)}: not a nicodec model") from None
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file of a sane size, open. A pipe is refused and never waited for."""
+    try:
+        with open(path, "rb", opener=lambda p, flags: os.open(p, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):
+                raise BadModel(f"{shown(path)}: not a file")
+            if found.st_size > MAX_FILE:
+                raise BadModel(f"{shown(path)}: too large for a model")
+            yield file
+    except (OSError, ValueError) as error:
+        raise BadModel(f"{shown(path)}: {one_line(error)}") from None
 
 
 def sealed(data: bytes) -> bytes:

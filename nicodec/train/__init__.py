@@ -37,6 +37,9 @@ def train(
     seed: int | None = None,
     threads: int | None = None,
     device: str | None = None,
+    name: str | None = None,
+    licence: str | None = None,
+    note: str | None = None,
     force: bool = False,
     report: Callable[[Step], None] | None = None,
 ) -> Path:
@@ -67,8 +70,11 @@ def train(
         "seed": seed,
         "threads": threads,
         "device": device,
+        "name": name,
+        "licence": licence,
+        "note": note,
     }
-    options = {name: value for name, value in options.items() if value is not None}
+    options = {key: value for key, value in options.items() if value is not None}
     others = {"validation": _paths(validation), "resume": resume, "again": again, "start": start, "force": force}
     run.train(
         _paths(images),

@@ -41,8 +41,10 @@ class Step:
     pixels_per_second: float
 
 
-def run(trainer: Trainer, out: Path, report: Callable[[Step], None]) -> None:
+def run(trainer: Trainer, out: Path, report: Callable[[Step], None]) -> list[dict[str, float]]:
     """Train until the schedule ends or Ctrl-C, keeping state.safetensors and log.jsonl in `out`.
+
+    Returns what `Trainer.validate` finds at the end.
 
     Raises Diverged if training goes astray, and NicError if `out` cannot be written. What was saved before stays.
     """
@@ -80,7 +82,8 @@ def run(trainer: Trainer, out: Path, report: Callable[[Step], None]) -> None:
                 # Validation and saving take nothing from the schedule.
                 last = time.monotonic()
             watch.check(last=True)
-            _log(trainer, log, validation=trainer.validate())
+            held_out = trainer.validate()
+            _log(trainer, log, validation=held_out)
             trainer.save(file)
         except Diverged as error:
             kept = "no state was saved yet"
@@ -93,6 +96,7 @@ def run(trainer: Trainer, out: Path, report: Callable[[Step], None]) -> None:
                 with suppress(NicError):
                     trainer.save(file)
             raise
+    return held_out
 
 
 @contextmanager

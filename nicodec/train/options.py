@@ -16,6 +16,7 @@ from typing import Any
 
 from nicodec.bitstream.container import CELL
 from nicodec.errors import BadFile, BadImage, NicError, one_line
+from nicodec.model import card
 from nicodec.model.config import NETWORKS, ModelConfig
 from nicodec.storage.files import shown
 
@@ -34,7 +35,11 @@ class BadOption(NicError):
 
 @dataclass(frozen=True)
 class Options:
-    """How to train. Written into the state and, with the weights, into the manifest."""
+    """How to train. Written into the state and, with the weights, into the model.
+
+    name, licence, note: what the card of the model says; without a name it is that of the file. origin: name and first
+    digits of the id of the model that training started from, or empty.
+    """
 
     minutes: float = 120.0
     steps: int | None = None
@@ -48,10 +53,17 @@ class Options:
     save_every: float = 300.0
     validate_every: float = 900.0
     model: ModelConfig = NETWORKS["full"]
+    name: str | None = None
+    licence: str = ""
+    note: str = ""
+    origin: str = ""
 
 
 # The options of the command line; where a run goes on, those not given come from the state.
-SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "seed", "threads", "device")
+SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "seed", "threads", "device", "name", "licence",
+        "note")  # fmt: skip
+# Those that the card of the model says, and not its history.
+ON_CARD = ("name", "licence", "note", "origin")
 _LEAST = {"steps": 1, "batch": 1, "patch": CELL, "seed": 0, "threads": 1}
 _MOST = {"seed": 2**63 - 1, "threads": 4096}
 
@@ -77,11 +89,16 @@ def check(options: Options) -> None:
         raise BadOption(f"--patch has to be a multiple of {CELL}, not {options.patch}")
     if not isinstance(options.device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", options.device):
         raise BadOption(f"--device is auto, cpu or cuda, not {options.device}")
+    for name, most in {"licence": card.MAX_LICENCE, "note": card.MAX_NOTE, "origin": card.MAX_NAME + 9}.items():
+        if why := card.fault(getattr(options, name), most):
+            raise BadOption(f"--{name}: {why}")
+    if options.name is not None and (why := card.fault(options.name, card.MAX_NAME) or card.name_fault(options.name)):
+        raise BadOption(f"--name: {why}")
 
 
 def check_out(out: Path) -> None:
     """Raises BadOption if no model can be written to `out`, or no run beside it."""
-    from nicodec.model.checkpoint import SUFFIX  # which loads numpy
+    from nicodec.model.modelfile import SUFFIX  # which loads numpy
 
     run = out.with_suffix(".run")
     if out.suffix != SUFFIX:
@@ -113,7 +130,7 @@ def resumed(options: Options, said: Collection[str], saved: object, where: str) 
     """
     if not isinstance(saved, Mapping):
         raise BadFile(f"{where}: not a training state (it has no options)")
-    stored = {name: saved[name] for name in SAID if name in saved}
+    stored = {name: saved[name] for name in (*SAID, "origin") if name in saved}
     before = replace(Options(), **stored)
     try:
         check(before)
@@ -121,7 +138,8 @@ def resumed(options: Options, said: Collection[str], saved: object, where: str) 
         raise BadFile(f"{where}: not a training state ({error})") from None
     if "minutes" in said and "steps" not in said:
         said, options = {*said, "steps"}, replace(options, steps=None)
-    result = replace(options, **{name: getattr(before, name) for name in SAID if name not in said})
+    kept = ("origin", *(name for name in SAID if name not in said))
+    result = replace(options, **{name: getattr(before, name) for name in kept})
     changed = [name for name in SAID if getattr(result, name) != getattr(before, name)]
     return result, [
         f"--{name} is {_word(getattr(result, name))}; the state has {_word(getattr(before, name))}" for name in changed
@@ -132,13 +150,19 @@ def _word(value: object) -> str:
     return "not set" if value is None else str(value)
 
 
-def command(images: Sequence[Path], out: Path, said: Mapping[str, Any]) -> list[str]:
-    """The words of the command that trains so. said: options that were said, by their names in Python."""
-    words = ["nicodec", "train", *map(str, images), "-o", str(out)]
-    for name, value in said.items():
+def command(out: str, said: Mapping[str, Any], origin: str) -> list[str]:
+    """The words of the command that trains so, without a path or a name of anything of the user's.
+
+    out: the name of the model's file. said: options that were said, by their names in Python. origin: as in `Options`.
+    """
+    words = ["nicodec", "train", "PICTURES", "-o", out]
+    plainly = {"validation": "PICTURES", "start": origin.split(" ")[0]}
+    for name, given in said.items():
+        if name in ON_CARD:
+            continue
+        value = plainly.get(name, given) if given else given
         flag = "--from" if name == "start" else f"--{name}"
-        for each in value if isinstance(value, list | tuple) else [value]:
-            words += [flag] if each is True else [] if each in (None, False) else [flag, str(each)]
+        words += [flag] if value is True else [] if value in (None, False, []) else [flag, str(value)]
     return words
 
 

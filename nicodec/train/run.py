@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,28 @@ from rich.console import Console
 from nicodec import progress
 from nicodec.bench import run as bench
 from nicodec.errors import BadImage, BadModel, NicError, one_line
-from nicodec.model import checkpoint
+from nicodec.model import card, checkpoint, shelf
+from nicodec.model.card import Card, Point
 from nicodec.model.config import NETWORKS, ModelConfig
+from nicodec.model.modelfile import SUFFIX
 from nicodec.nn.model import Model
 from nicodec.picture import Picture, writer
 from nicodec.storage.files import shown
 from nicodec.train import export, loop, preview, tables
 from nicodec.train.data import HELD_SIDE, Patches, centre
 from nicodec.train.loop import Step
-from nicodec.train.options import RATE_FROM, BadOption, Options, check, check_out, check_there, command, plain, resumed
+from nicodec.train.options import (
+    ON_CARD,
+    RATE_FROM,
+    BadOption,
+    Options,
+    check,
+    check_out,
+    check_there,
+    command,
+    plain,
+    resumed,
+)
 from nicodec.train.state import read_meta
 from nicodec.train.store import Pixels
 from nicodec.train.trainer import Trainer, pick_device
@@ -69,6 +83,8 @@ def train(
     folder, state = out.with_suffix(".run"), out.with_suffix(".run") / "state.safetensors"
     # Before minutes of reading, all that can be wrong with the arguments.
     check(options)
+    if options.name is not None and (why := shelf.taken(options.name)):
+        raise BadOption(f"--name {options.name}: {why}")
     check_out(out)
     if not resume and not force and (out.exists() or folder.exists()):
         raise NicError(f"{shown(out)} or its run exists already; --resume goes on with it, -f starts anew")
@@ -87,6 +103,8 @@ def train(
         options, changed = resumed(replace(options, model=_widths(state, model)), said, saved, shown(state))
     elif begin is not None:
         options = replace(options, model=_widths(begin.path, begin.config))
+        origin = f"{card.cleaned(begin.name)} {begin.identity[:8]}"
+        options = replace(options, origin=origin)
         if "rate" not in said:
             options = replace(options, rate=RATE_FROM)
     if network is not None:
@@ -122,21 +140,28 @@ def train(
                 if report is not None:
                     report(step)
 
-            loop.run(trainer, folder, show)
+            held_out = loop.run(trainer, folder, show)
+        name = options.name or card.cleaned(out.stem)
         history: dict[str, Any] = {
-            "command": shlex.join(command(images, out, said)),
-            "options": plain(asdict(options)),
+            "command": shlex.join(command(name + SUFFIX, said, options.origin)),
+            "options": {key: value for key, value in plain(asdict(options)).items() if key not in ON_CARD},
             "steps": trainer.step,
             "pixels": trainer.pixels,
             "seconds": round(trainer.seconds),
             "device": device.type,
             "torch": torch.__version__,
-            "start": start,
         }
+        said_of_it = Card(
+            licence=options.licence,
+            note=options.note,
+            made=datetime.now(timezone.utc).date().isoformat(),
+            start=options.origin,
+            curve=tuple(Point(point["quality"], point["bpp"], point["psnr"]) for point in held_out),
+        )
         with trainer.averaged() as model_now, progress.working("counting symbols, writing and checking the model"):
             counts = tables.count(model_now, data.squares(COUNTED), data.pictures(COUNTED_Z), amp=trainer.amp)
             small = preview.fit(model_now, data.squares(FITTED), amp=trainer.amp)
-            made = export.write_model(model_now, out, out.stem, history, counts, small)
+            made = export.write_model(model_now, out, name, history, counts, small, said_of_it)
         size = f"{made.path.stat().st_size / 1e6:.1f} MB"
         console.print(f"{shown(out)}: {size}, {made.identity[:16]}", markup=False)
         measure(data.validation, out, folder, console)

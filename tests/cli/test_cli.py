@@ -99,7 +99,7 @@ def test_options_reach_the_codec(run: Run, here: Path) -> None:
     kept, stripped = (run("encode", "a.jpg", "-", "--quiet", *o)[1] for o in ((), ("--strip",)))
     assert nicodec.info(kept).metadata == ("XMP",)
     assert nicodec.info(stripped).metadata == ()
-    assert run("encode", "a.png", "-", "-m", "nothing")[0] == 4
+    assert run("encode", "a.png", "-", "-m", "nothing")[0] == 3
     path = nicodec.Codec().checkpoint.path
     assert run("encode", "a.png", "-", "--quiet", "-m", path)[1] == nicodec.encode("a.png")
 
@@ -272,17 +272,23 @@ def test_what_this_release_cannot_decode_is_code_4(run: Run, here: Path) -> None
     code, _, said = run("decode", "later.nic", "b.png")
     assert code == 4
     assert said == "nicodec: later.nic: the file is of format version 2.0; this release decodes 1.x\n"
-    own = here / "my.nicmodel"
+    assert names(here) == ["a.png", "later.nic"]
+
+
+def test_a_model_that_is_nowhere_is_code_3_and_told_with_the_places(run: Run, here: Path) -> None:
+    (here / "models").mkdir()
+    own = here / "models" / "my.nicmodel"
     own.write_bytes(with_another_id(nicodec.Codec().checkpoint.path.read_bytes()))
     Path("b.nic").write_bytes(nicodec.encode("a.png", model=own))
     identity = nicodec.Codec(own).checkpoint.id.hex()
-    code, _, said = run("decode", "b.nic", "b.png")
-    assert code == 4
-    assert identity in said
-    code, _, said = run("decode", "b.nic", "b.png", "-m", "photo")
-    assert code == 4
-    assert identity in said
-    assert names(here) == ["a.png", "b.nic", "later.nic", "my.nicmodel"]
+    for options in ((), ("-m", "photo"), ("-m", "photo-fast")):
+        code, _, said = run("decode", "b.nic", "b.png", *options)
+        assert code == 3
+        assert identity in said
+        assert f"{nicodec.Codec().checkpoint.path.parent}, " in said
+        assert f"{here}, {here.parent}" in said
+        assert said.count("\n") == 1
+    assert names(here) == ["a.png", "b.nic", "models"]
     assert run("decode", "b.nic", "b.png", "-m", own)[0] == 0
 
 
@@ -386,7 +392,7 @@ def test_models_lists_what_is_installed(run: Run, monkeypatch: pytest.MonkeyPatc
     assert "24 pictures of kodak" in out.decode()
     listed = json.loads(run("models", "--json")[1])
     assert {"name", "file", "id", "sha256", "path"} <= listed[0].keys()
-    monkeypatch.setattr("nicodec.model.checkpoint.folders", list)
+    monkeypatch.setattr("nicodec.model.shelf.folders", list)
     assert run("models") == (0, b"", "no model is installed; NICODEC_MODELS names folders to look in\n")
     assert run("models", "--json")[1] == b"[]\n"
 
@@ -395,7 +401,7 @@ def test_models_bears_a_strange_manifest(run: Run, here: Path, monkeypatch: pyte
     entry = {"name": "a", "file": "a.png", "id": "00" * 32}
     for strange in ({"parameters": "x", "kmac_per_pixel": 3}, {"rd": {"points": []}}):
         (here / "manifest.json").write_text(json.dumps({"models": [entry | strange]}))
-        monkeypatch.setattr("nicodec.model.checkpoint.folders", lambda: [here])
+        monkeypatch.setattr("nicodec.model.shelf.folders", lambda: [here])
         assert run("models") == (0, f"a  {'0' * 16}  {here / 'a.png'}\n".encode(), "")
 
 

@@ -9,15 +9,16 @@ import pytest
 from sealing import META, entry, model_bytes
 
 from nicodec.errors import BadModel, ModelNotFound
-from nicodec.model import checkpoint, modelfile
-from nicodec.model.checkpoint import Checkpoint, find, find_id, installed, load
+from nicodec.model import modelfile, shelf
+from nicodec.model.checkpoint import Checkpoint, find, find_id, load
 from nicodec.model.config import NETWORKS
 from nicodec.model.modelfile import FORMAT, UNSEALED, parse
+from nicodec.model.shelf import installed
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of models that is looked into first."""
+    """A folder of models that is looked into behind the released ones."""
     models = tmp_path / "models"
     models.mkdir()
     monkeypatch.setenv("NICODEC_MODELS", os.pathsep.join([str(tmp_path / "none"), str(models)]))
@@ -86,7 +87,7 @@ def test_what_cannot_be_read_is_a_bad_model(tmp_path: Path, monkeypatch: pytest.
         load(tmp_path)
     path = tmp_path / "my.nicmodel"
     path.write_bytes(model_bytes())
-    monkeypatch.setattr(checkpoint, "MAX_FILE", 10)
+    monkeypatch.setattr(modelfile, "MAX_FILE", 10)
     with pytest.raises(BadModel, match="too large"):
         load(path)
 
@@ -126,12 +127,20 @@ def test_a_folder_without_manifest_offers_its_files(folder: Path) -> None:
 
 def test_of_one_name_the_newest_of_the_first_folder_is_taken(folder: Path) -> None:
     old, new = model_bytes(), model_bytes(body=bytes(12))
-    first, second = released(folder, "photo", old, "a.nicmodel"), released(folder, "photo", new, "b.nicmodel")
+    first, second = released(folder, "birds", old, "a.nicmodel"), released(folder, "birds", new, "b.nicmodel")
     manifest(folder, first, second)
-    assert find("photo") == folder / "b.nicmodel"
+    assert find("birds") == folder / "b.nicmodel"
     # The older one stays there for the files that were made with it.
     assert find_id(bytes.fromhex(first["id"])[:8]) == folder / "a.nicmodel"
     assert find(first["id"][:10]) == folder / "a.nicmodel"
+
+
+def test_no_folder_puts_itself_before_a_released_model(folder: Path) -> None:
+    mine = released(folder, "photo", model_bytes())
+    entry, path = next(iter(installed()))
+    manifest(folder, mine, entry | {"file": mine["file"]})
+    assert find("photo") == path != folder / mine["file"]
+    assert find_id(bytes.fromhex(entry["id"])[:8]) == path
 
 
 def test_a_model_whose_file_is_gone_is_not_offered(folder: Path) -> None:
@@ -150,7 +159,7 @@ def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             find(name)
     with pytest.raises(ModelNotFound, match="0102030405060708"):
         find_id(bytes(range(1, 9)))
-    monkeypatch.setattr(checkpoint, "folders", list)
+    monkeypatch.setattr(shelf, "folders", list)
     with pytest.raises(ModelNotFound, match="installed: none"):
         find("photo")
 
@@ -171,7 +180,7 @@ def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_manifest_that_is_none_is_refused(folder: Path, text: str) -> None:
     (folder / "manifest.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(BadModel, match=r"manifest\.json: not a manifest"):
-        find("photo")
+        find("nothing")
     with pytest.raises(BadModel):
         list(installed())
 

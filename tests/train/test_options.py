@@ -25,7 +25,9 @@ from nicodec.train.options import BadOption, Options
 BAD = [
     "--minutes 0", "--minutes nan", "--minutes inf", "--minutes -3", "--steps 0", "--batch 0", "--patch 100",
     "--patch 0", "--rate nan", "--rate -1", "--rate 0", "--drawn nan", "--drawn 1.5", "--seed -1", "--threads 0",
-    "--device gpu", "--device cuda:99", "--again", "--resume --from photo",
+    "--device gpu", "--device cuda:99", "--again", "--resume --from photo", "--name photo", "--name a/b",
+    "--name deadbeef", f"--name {41 * 'a'}", f"--licence {101 * 'a'}", f"--note {1001 * 'a'}", "--note a\x1b[2Jb",
+    "--licence a\x07b",
 ]  # fmt: skip
 
 
@@ -107,7 +109,8 @@ def test_minutes_that_are_said_end_a_schedule_of_steps() -> None:
     assert lines == ["--minutes is 3; the state has 120.0", "--steps is not set; the state has 7"]
 
 
-@pytest.mark.parametrize("saved", [None, 3, {"batch": "8"}, {"rate": math.nan}, {"patch": 100}])
+@pytest.mark.parametrize("saved", [None, 3, {"batch": "8"}, {"rate": math.nan}, {"patch": 100}, {"note": 3},
+    {"origin": "a\n"}, {"name": "a b"}])  # fmt: skip
 def test_a_state_with_strange_options_is_a_bad_file(saved: object) -> None:
     with pytest.raises(BadFile, match="not a training state"):
         options.resumed(Options(), [], saved, "state")
@@ -115,10 +118,21 @@ def test_a_state_with_strange_options_is_a_bad_file(saved: object) -> None:
 
 def test_the_command_says_what_was_asked_for() -> None:
     said = {"validation": [Path("a b"), Path("c")], "steps": 3, "resume": True, "again": False, "start": None}
-    words = options.command([Path("p")], Path("o.nicmodel"), said | {"start": "photo"})
+    card = {"name": "mine", "licence": "CC0", "note": "of my cat"}
+    words = options.command("mine.nicmodel", said | {"start": "/home/me/photo.nicmodel"} | card, "photo 32fc19df")
+    # No path, and nothing that the card says already.
     assert shlex.join(words) == (
-        "nicodec train p -o o.nicmodel --validation 'a b' --validation c --steps 3 --resume --from photo"
+        "nicodec train PICTURES -o mine.nicmodel --validation PICTURES --steps 3 --resume --from photo"
     )
+
+
+def test_the_card_of_a_model_is_that_of_its_state_unless_said() -> None:
+    saved = asdict(Options(name="birds", licence="CC0", note="old", origin="photo 32fc19df"))
+    result, lines = options.resumed(Options(note="new"), ["note"], saved, "the state")
+    assert (result.name, result.licence, result.note, result.origin) == ("birds", "CC0", "new", "photo 32fc19df")
+    assert lines == ["--note is new; the state has old"]
+    # States of earlier releases say nothing of it.
+    assert options.resumed(Options(), [], {"batch": 8}, "the state")[0].origin == ""
 
 
 def test_json_gets_no_number_that_it_does_not_know() -> None:

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ import nicodec.train
 from nicodec import progress
 from nicodec.cli import app
 from nicodec.errors import NicError
+from nicodec.model import checkpoint
+from nicodec.model.card import Card
 from nicodec.train import loop, options, run
 from nicodec.train.trainer import Trainer
 
@@ -70,11 +74,42 @@ def test_a_call_trains_a_model_and_reports_every_step(folder: Path, tmp_path: Pa
     codec = nicodec.Codec(made, threads=1)
     assert codec.decode(codec.encode(picture(5, 70, 80))).size == (80, 70)
     assert torch.get_num_threads() == 1
+
+
+def metadata(path: Path) -> dict[str, str]:
+    data = path.read_bytes()
+    found: dict[str, str] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+    return found
+
+
+def test_a_model_says_what_its_maker_said_and_nothing_of_the_pictures(folder: Path, tmp_path: Path) -> None:
+    private = tmp_path / "my secret folder"
+    private.mkdir()
+    first = nicodec.train.train([folder / "1.png", folder], private / "first.nicmodel", **QUICK)
+    made = nicodec.train.train(
+        folder, private / "my birds.nicmodel", validation=folder / "0.png", start=str(first), licence="CC0",
+        note="of Iceland", **QUICK,
+    )  # fmt: skip
+    said = metadata(made)
+    fields = {"format", "sha256", "id", "name", "licence", "note", "made", "from", "curve", "config", "training"}
+    assert said.keys() == fields
+    assert (said["name"], said["licence"], said["note"]) == ("my-birds", "CC0", "of Iceland")
+    assert said["id"] == checkpoint.load(made).identity
+    assert said["from"] == f"first {checkpoint.load(first).identity[:8]}"
+    assert said["made"] == datetime.now(timezone.utc).date().isoformat()
+    assert [point.quality for point in Card.of(said).curve] == [0, 12.5, 25, 37.5, 50, 62.5, 75, 87.5, 100]
     # The file says which command does the same.
-    data = made.read_bytes()
-    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-    command = json.loads(header["__metadata__"]["training"])["command"]
-    assert command == f"nicodec train {folder} -o {made} --steps 2 --batch 1 --patch 64 --threads 1"
+    history = json.loads(said["training"])
+    words = "--steps 2 --batch 1 --patch 64 --threads 1 --validation PICTURES --from first"
+    assert history["command"] == f"nicodec train PICTURES -o my-birds.nicmodel {words}"
+    assert history.keys() == {"command", "options", "steps", "pixels", "seconds", "device", "torch"}
+    header = json.dumps(said)
+    for word in (folder, folder.name, private, "secret", tmp_path, "0.png", "1.png", os.sep + "tmp"):
+        assert str(word) not in header
+    # A run that goes on keeps the card, and where it began.
+    nicodec.train.train(folder, made, resume=True, again=True, name="terns")
+    later = metadata(made)
+    assert [later[key] for key in ("name", "licence", "from")] == ["terns", "CC0", said["from"]]
 
 
 def test_a_call_from_another_thread_trains_too(folder: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from nicodec.errors import BadModel
 from nicodec.model import checkpoint, modelfile
+from nicodec.model.card import Card
 from nicodec.model.config import ModelConfig
 from nicodec.nn.layers import IntegerLayer
 from nicodec.nn.model import Model
@@ -63,12 +64,18 @@ def freeze(model: Model, counts: tables.Counts, preview: dict[str, Array]) -> di
 
 
 def write_model(
-    model: Model, path: Path, name: str, training: dict[str, Any], counts: tables.Counts, preview: dict[str, Array]
+    model: Model,
+    path: Path,
+    name: str,
+    training: dict[str, Any],
+    counts: tables.Counts,
+    preview: dict[str, Array],
+    card: Card | None = None,
 ) -> checkpoint.Checkpoint:
     """Freeze, verify and write one .nicmodel file.
 
-    training: how it was made, kept in the file. counts: symbols of real pictures. preview: what `preview.fit`
-    found.
+    training: how it was made, kept in the file, as the card is. counts: symbols of real pictures. preview: what
+    `preview.fit` found.
 
     Raises BadModel, and leaves nothing behind, if the result would not compute what the model computes.
     """
@@ -76,7 +83,9 @@ def write_model(
     metadata = {
         "format": modelfile.FORMAT,
         "sha256": modelfile.UNSEALED,
+        "id": modelfile.identity(model.config, tensors),
         "name": name,
+        **(card or Card()).texts(),
         "config": json.dumps(asdict(model.config), sort_keys=True),
         "training": json.dumps(training, sort_keys=True, allow_nan=False),
     }
