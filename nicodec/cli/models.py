@@ -27,7 +27,7 @@ def models(
     action: Annotated[
         Literal["add", "remove", "show"] | None,
         typer.Argument(
-            metavar="[add|remove|show]",
+            metavar="[ACTION]",
             help="add: install a .nicmodel file, so that files of this model decode everywhere on this machine, and -m"
             " finds it by its name. remove: take an installed one away. show: all that a model says of itself. Without"
             " any of these: list the models.",
@@ -51,7 +51,7 @@ def models(
 
     [dim]
     nicodec models
-    nicodec models add mine.nicmodel           nicodec encode -m mine then finds it
+    nicodec models add mine.nicmodel           then -m mine finds it
     nicodec models show mine
     nicodec models remove mine
     [/dim]
