@@ -41,8 +41,11 @@ class Checkpoint:
 
     @cached_property
     def identity(self) -> str:
-        """The id of the model, 64 hexadecimal digits: of all that decides what a file decodes to (`modelfile`)."""
-        return modelfile.identity(self.config, self.tensors)
+        """The id of the model, 64 hexadecimal digits: of all that decides what a file decodes to (`modelfile`).
+
+        To hash all weights takes a while. The manifest of the package tells it of a released model, by the seal.
+        """
+        return _released_ids().get(self.sha256) or modelfile.identity(self.config, self.tensors)
 
     @property
     def id(self) -> bytes:
@@ -63,12 +66,25 @@ class Checkpoint:
         return self.tensors[name]
 
 
+def own_folder() -> Path:
+    """The folder of the package's models, in a wheel or in a checkout."""
+    package = Path(os.path.realpath(__file__)).parent.parent
+    inside, around = package / "checkpoints", package.parent / "checkpoints"
+    return inside if inside.is_dir() else around
+
+
 def folders() -> list[Path]:
     """The folders of models, in this order: those of NICODEC_MODELS, separated as in PATH; that of the package."""
-    package = Path(os.path.realpath(__file__)).parent.parent
     extra = [Path(os.path.realpath(p)) for p in os.environ.get("NICODEC_MODELS", "").split(os.pathsep) if p]
-    inside, around = package / "checkpoints", package.parent / "checkpoints"  # a wheel's, a checkout's
-    return [f for f in (*extra, inside if inside.is_dir() else around) if f.is_dir()]
+    return [f for f in (*extra, own_folder()) if f.is_dir()]
+
+
+@lru_cache(maxsize=1)
+def _released_ids() -> dict[str, str]:
+    """The seals of the package's models, and their ids."""
+    folder = own_folder()
+    found = released(folder) if (folder / MANIFEST).is_file() else []
+    return {str(entry.get("sha256")): str(entry["id"]) for entry, _ in found}
 
 
 def released(folder: Path) -> list[tuple[dict[str, Any], Path]]:
