@@ -40,8 +40,11 @@ class Checkpoint:
 
     @cached_property
     def identity(self) -> str:
-        """The id of the model, 64 hexadecimal digits: of all that decides what a file decodes to (`modelfile`)."""
-        return modelfile.identity(self.config, self.tensors)
+        """The id of the model, 64 hexadecimal digits: of all that decides what a file decodes to (`modelfile`).
+
+        To hash all weights takes a while. The manifest of the package tells it of a released model, by the seal.
+        """
+        return shelf.seals().get(self.sha256) or modelfile.identity(self.config, self.tensors)
 
     @property
     def id(self) -> bytes:
@@ -136,7 +139,7 @@ def of(data: bytes, path: Path) -> Checkpoint:
     metadata, tensors = modelfile.parse(data, shown(path))
     config = modelfile.config_of(metadata, shown(path))
     made = Checkpoint(metadata["name"][:MAX_NAME], path, metadata["sha256"], config, tensors)
-    if metadata.get("id", made.identity) != made.identity:
+    if "id" in metadata and metadata["id"] != made.identity:
         raise BadModel(f"{shown(path)}: the model states another id than its own")
     return made
 

@@ -68,6 +68,12 @@ def package() -> Path:
     return inside if inside.is_dir() else around
 
 
+@lru_cache(maxsize=1)
+def seals() -> dict[str, str]:
+    """The seals of the released models, and their ids."""
+    return {str(entry.get("sha256")): entry["id"] for entry, _ in stock(package()).models}
+
+
 def homes() -> list[Path]:
     """The folders of installed models, which need not be there: those of NICODEC_MODELS, separated as in PATH.
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,14 @@ def test_the_released_model_is_found_by_name_path_and_id() -> None:
         assert find(way) == path
     assert find_id(bytes.fromhex(identity[:16])) == path
     assert identity in [entry["id"] for entry, _ in installed()]
+    assert identity == modelfile.identity(load(path).config, load(path).tensors), "the manifest tells the true id"
+
+
+def test_a_manifest_of_the_user_does_not_tell_the_id_of_a_model(folder: Path) -> None:
+    """Only the package's own is believed: a file must not be decoded with another model."""
+    entry = released(folder, "mine", model_bytes())
+    manifest(folder, entry | {"id": "0" * 64, "sha256": load(folder / "mine.nicmodel").sha256})
+    assert replace(load(folder / "mine.nicmodel")).identity == entry["id"]
 
 
 def test_models_beside_a_manifest_of_something_else_load(tmp_path: Path) -> None:
