@@ -66,6 +66,21 @@ def test_a_folder_of_objects_is_encoded_and_decoded(bucket: Path, here: Path, ru
         assert (image.format, image.size) == ("JPEG", (60, 40))
 
 
+def test_a_bucket_gets_the_model_beside_its_files(bucket: Path, here: Path, run: Run) -> None:
+    """A decoder of objects does not look there, but one does that has the folder on its own machine."""
+    (bucket / "out/z").mkdir(parents=True)
+    way = ("-j", 1, "-m", TINY, "--with-model", "--no-lossless")
+    code, _, said = run("encode", "s3://bucket/in", "s3://bucket/out", *way)
+    (model,) = bucket.rglob("*.nicmodel")
+    assert (code, model.parent) == (0, bucket / "out")
+    assert f"s3://bucket/out/{model.name}: the model" in said
+    assert model.read_bytes() == Path(TINY).read_bytes()
+    assert run("verify", "s3://bucket/out")[0] == 5
+    assert run("verify", bucket / "out")[0] == 0
+    code, _, said = run("encode", "a.png", "s3://bucket/as/", *way)
+    assert (code, f"s3://bucket/as/{model.name}: the model" in said) == (0, True), said
+
+
 def test_one_object_goes_where_it_is_told(bucket: Path, here: Path, run: Run) -> None:
     """As one file does: to OUT itself, or into it where it is a folder, which a URL without a suffix is."""
     for source, out, made in (
