@@ -264,12 +264,8 @@ def _spread(entries: list[Entry], count: int) -> list[Entry]:
 def luma(patch: Tensor) -> Tensor:
     """A patch (side, side, 3) uint8 in gray, three times the same sample."""
     weights = torch.tensor([299, 587, 114], device=patch.device)
-    return (
-        ((patch * weights).sum(-1, keepdim=True) + 500)
-        .div(1000, rounding_mode="floor")
-        .to(patch.dtype)
-        .expand(-1, -1, 3)
-    )
+    gray = ((patch * weights).sum(-1, keepdim=True) + 500) // 1000
+    return gray.to(patch.dtype).expand(-1, -1, 3)
 
 
 def centre(picture: Pixels, side: int) -> Pixels:

@@ -72,6 +72,17 @@ def test_a_few_patches_are_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         assert fewest <= drawn <= most
 
 
+def test_a_share_of_the_photographs_becomes_gray(folder: Path) -> None:
+    for share, fewest, most in ((0.0, 0, 0), (0.5, 10, 38), (1.0, 48, 48)):
+        mixed = Patches([folder], CPU, seed=0, drawn=0, gray=share)
+        patches = torch.cat([mixed.batch(step, 8, 64)[0] for step in range(6)])
+        gray = (patches == patches[..., :1]).all(3).all(2).all(1)
+        assert fewest <= int(gray.sum()) <= most
+    coloured = Patches([folder], CPU, seed=0, drawn=0, gray=0).batch(5, 8, 64)[0]
+    exact = (coloured.numpy() @ [299, 587, 114] + 500) // 1000
+    assert np.array_equal(patches[-8:, ..., 0].numpy(), exact)
+
+
 def test_busy_patches_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flat = np.full((256, 256, 3), 90, np.uint8)
     flat[:, 128:] = np.random.default_rng(0).integers(0, 256, (256, 128, 3))

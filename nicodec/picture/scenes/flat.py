@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from nicodec.picture.scenes.fonts import Fonts
-from nicodec.picture.scenes.pens import Ink, Pixels, Sheet, blob, contrast, palette, slope, smooth, walk
+from nicodec.picture.scenes.pens import Floats, Ink, Pixels, Sheet, blob, contrast, palette, slope, smooth, walk
 
 BLACK = (0, 0, 0)
 
@@ -20,7 +20,7 @@ def shapes(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels
     sheet = _sheet(rng, len(photograph), inks)
     outlined = rng.random() < 0.5
     rim, width = (BLACK if rng.random() < 0.6 else inks[-1]), float(np.exp(rng.uniform(-0.3, 1.6)))
-    for _ in range(int(rng.integers(4, 36))):
+    for _ in range(int(np.exp(rng.uniform(np.log(8), np.log(70))))):
         ink = inks[rng.integers(len(inks))]
         if rng.random() < 0.1:
             ink = (*ink, int(rng.integers(60, 200)))
@@ -31,9 +31,13 @@ def shapes(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels
 def shape(rng: np.random.Generator, sheet: Sheet, ink: Ink, rim: Ink | None, width: float) -> None:
     """One shape anywhere: a blob, a polygon, a star, a disc, a box, a curve, a row of dots."""
     e, kind = sheet.extent, rng.integers(8)
-    (x, y), r = rng.uniform(-0.05, 1.05, 2) * e, e * float(np.exp(rng.uniform(-3.5, -0.9)))
+    (x, y), r = rng.uniform(-0.05, 1.05, 2) * e, e * float(np.exp(rng.uniform(-4, -0.9)))
     if kind < 2:
-        sheet.polygon(blob(rng, x, y, r, rng.uniform(0, 0.7)), ink, rim, width)
+        outline = blob(rng, x, y, r, rng.uniform(0, 0.7))
+        sheet.polygon(outline, ink, rim, width)
+        if rng.random() < 0.5:  # its lit side, or its shadow
+            tone = (255, 255, 255, 70) if rng.random() < 0.5 else (0, 0, 0, 60)
+            sheet.polygon((outline - (x, y)) * rng.uniform(0.4, 0.85) + (x - r / 8, y - r / 8), tone)
     elif kind == 2:
         sheet.polygon(rng.normal((x, y), r, (int(rng.integers(3, 6)), 2)), ink, rim, width)
     elif kind == 3:
@@ -92,14 +96,18 @@ def plan(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
     inks = palette(rng, 6)
     grain = int(rng.integers(1, 4))
     sheet = Sheet(rng, side, inks[0], grain)
-    n = int(rng.integers(3, 8))
-    grid = np.stack(np.meshgrid(np.arange(n + 1), np.arange(n + 1)), -1) * sheet.extent / n
-    grid = grid + rng.uniform(-0.4, 0.4, grid.shape) * sheet.extent / n * 1.2 - sheet.extent / n * 0.1
-    rim = palette(rng, 1)[0]
+    n, rim = int(rng.integers(3, 8)), palette(rng, 1)[0]
+    pitch = sheet.extent / (n - 1)
+    knots = (
+        np.stack(np.meshgrid(np.arange(n + 1), np.arange(n + 1)), -1) + rng.uniform(-0.9, 0, (n + 1, n + 1, 2))
+    ) * pitch
+    rough = pitch * float(rng.choice([0, 0.03, 0.06]))
+    across = _border(rng, knots[:, :-1], knots[:, 1:], rough)
+    down = _border(rng, knots[:-1], knots[1:], rough)
     for i in range(n):
         for j in range(n):
-            corners = [grid[i, j], grid[i, j + 1], grid[i + 1, j + 1], grid[i + 1, j]]
-            sheet.polygon(corners, inks[rng.integers(len(inks))], rim, 1)
+            ring = (across[i, j], down[i, j + 1], across[i + 1, j, ::-1], down[i, j, ::-1])
+            sheet.polygon(np.concatenate(ring), inks[rng.integers(len(inks))], rim, 1)
     for _ in range(int(rng.integers(0, 3))):
         sheet.line(smooth(walk(rng, sheet.extent, 7)), (90, 150, 220), rng.uniform(1, 6))
     edge, road = contrast(rng, inks[0]), palette(rng, 1)[0]
@@ -114,18 +122,29 @@ def plan(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
     return sheet.pixels()
 
 
+def _border(rng: np.random.Generator, a: Floats, b: Floats, rough: float) -> Floats:
+    """Ways (..., 12, 2) from places a to places b (..., 2) that stray between them."""
+    t = np.linspace(0, 1, 12)[:, None]
+    stray = rng.normal(0, rough, (*a.shape[:-1], 12, 2)).cumsum(-2)
+    way: Floats = (
+        a[..., None, :] * (1 - t) + b[..., None, :] * t + stray - stray[..., :1, :] * (1 - t) - stray[..., -1:, :] * t
+    )
+    return way
+
+
 def icons(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
     """Rows of small signs, each a few shapes or a letter on a plate."""
     side = len(photograph)
     grain = int(rng.integers(1, 4))
     paper = (255, 255, 255) if rng.random() < 0.5 else palette(rng, 1)[0]
     sheet = Sheet(rng, side, paper, grain)
-    size = float(np.exp(rng.uniform(np.log(12), np.log(64))))
+    size = float(np.exp(rng.uniform(np.log(16), np.log(64))))
     pitch, radius = size * rng.uniform(1.1, 1.8), size * float(rng.choice([0, 0.2, 0.5]))
     hand = fonts.hand(rng, size * 0.6 * grain)
-    rows = int(sheet.extent / pitch) + 1
-    for i in range(min(rows * rows, 60)):
-        x, y, inks = i % rows * pitch, i // rows * pitch, palette(rng, 3)
+    x0, y0 = (sheet.corner - pitch * rng.random(2)).tolist()
+    places = [(x, y) for y in np.arange(y0, y0 + side + pitch, pitch) for x in np.arange(x0, x0 + side + pitch, pitch)]
+    for x, y in places[:64]:
+        inks = palette(rng, 3)
         sheet.box(x, y, size, size, inks[0], BLACK if rng.random() < 0.2 else None, 1, radius)
         ink, kind, c = contrast(rng, inks[0]), rng.integers(4), size / 2
         if kind == 0:

@@ -37,8 +37,8 @@ SCRIPTS = (
     "აბგდევზთიკლმნოპჟრსტუფქღყშჩცძწჭხჯჰ",
     "աբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆ",
 )
-# No text is larger than this, whatever a font says of its letters.
-MOST = 4096
+# What a font raises that breaks down at a letter, or makes it larger than Pillow allows.
+FAILURES = (OSError, ValueError, Image.DecompressionBombError)
 
 
 def folders() -> list[Path]:
@@ -89,8 +89,8 @@ class Hand:
     def length(self, text: str) -> float:
         """The width of a text in pixels; 0 where the font fails."""
         try:
-            return min(MOST, self.font.getlength(text))
-        except (OSError, ValueError):
+            return self.font.getlength(text)
+        except FAILURES:
             return 0.0
 
     def write(
@@ -98,10 +98,8 @@ class Hand:
     ) -> None:
         """Draws a text from its upper left corner, or nothing where the font fails. stroke: width of an outline."""
         try:
-            left, top, right, bottom = self.font.getbbox(text)
-            if max(right - left, bottom - top) <= MOST:
-                pen.text(at, text, ink, font=self.font, stroke_width=stroke)
-        except (OSError, ValueError):
+            pen.text(at, text, ink, font=self.font, stroke_width=stroke)
+        except FAILURES:
             return
 
 

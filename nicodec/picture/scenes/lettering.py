@@ -58,11 +58,10 @@ def _write(rng: np.random.Generator, paper: Image.Image, fonts: Fonts, ink: Ink,
     letters, ground = _block(rng, side, fonts.hand(rng, size * grain), grain)
     angle = 0.0 if rng.random() < 0.6 else rng.normal(0, 8) if rng.random() < 0.6 else rng.uniform(-180, 180)
     slant = 0.0 if rng.random() < 0.85 else rng.uniform(-0.4, 0.4)
-    letters, ground = (_turn(mask, angle, slant) for mask in (letters, ground))
-    if grain > 1:
-        letters, ground = letters.reduce(grain), ground.reduce(grain)
+    letters = _turn(letters, angle, slant).reduce(grain)
     paper = paper.copy()
     if plate:
+        ground = _turn(ground, angle, slant).reduce(grain)
         base = palette(rng, 1)[0]
         share = float(rng.choice([1, rng.uniform(0.3, 0.9)]))
         paper.paste(base, (0, 0), ground.point([int(share * i) for i in range(256)]))

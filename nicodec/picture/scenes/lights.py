@@ -5,6 +5,7 @@ One kind of scene, beside the others; `draw` goes through it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,10 +26,10 @@ def neon(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
         mask = _letters(rng, side, fonts) if rng.random() < 0.5 else _tubes(rng, side)
         ink = vivid(rng) if rng.random() < 0.85 else hue(rng.random(), 0.3, 1)
         reach = float(np.exp(rng.uniform(np.log(1), np.log(side / 8))))
-        halo = 0.5 * _soft(mask, 0.3 * reach) + 0.7 * _soft(mask, reach) + 0.6 * _soft(mask, 3 * reach)
         core = np.asarray(mask, np.float32)[..., None] / 255
+        halo = _glow(core, ((0.5, 0.3 * reach), (0.7, reach), (0.6, 3 * reach)))
         white = rng.uniform(0, 0.9)
-        scene += (halo * rng.uniform(0, 1.2))[..., None] * np.array(ink, np.float32)
+        scene += np.float32(rng.uniform(0, 1.2)) * halo * np.array(ink, np.float32)
         scene += core * (np.array(ink, np.float32) * (1 - white) + 255 * white - 0.7 * scene)
     return _seen(rng, scene)
 
@@ -75,21 +76,16 @@ def points(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels
     inks = [vivid(rng), *palette(rng, 2), (255, 255, 255), hue(rng.uniform(0.05, 0.15), rng.uniform(0.2, 0.9), 1)]
     inks = inks[rng.integers(3) :]
     sparks = np.zeros((side, side, 3), np.float32)
-    count = int(np.exp(rng.uniform(np.log(4), np.log(side * side / 30))))
+    count = int(np.exp(rng.uniform(np.log(12), np.log(side * side / 20))))
     y, x = (rng.integers(side, size=count) for _ in range(2))
     if rng.random() < 0.3:  # in rows, as along streets
-        y = (y // 16 * 16 + x * rng.uniform(-0.3, 0.3)).astype(int) % side
+        pitch = rng.uniform(5, 40)
+        y = (y // pitch * pitch + x * rng.uniform(-0.3, 0.3)).astype(int) % side
     power = rng.pareto(rng.uniform(0.8, 2.5), count).clip(0, 12)
     np.add.at(sparks, (y, x), np.array(inks, np.float32)[rng.integers(len(inks), size=count)] * power[:, None])
     width = float(rng.choice([0.35, 0.6, rng.uniform(0.5, 2)]))
-    bright = (sparks.clip(0, 2550) / 10).astype(np.uint8)
-    for reach, share in (
-        (width, 12 * max(1, 4 * width * width)),
-        (4 * width, 6 * rng.random()),
-        (14 * width, 20 * rng.random()),
-    ):
-        scene += share * _soft_colour(bright, reach)
-    return _seen(rng, scene)
+    near, far = rng.random(2)
+    return _seen(rng, scene + _glow(sparks, ((1 + 4 * width**2, width), (near, 4 * width), (2 * far, 14 * width))))
 
 
 def bokeh(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
@@ -111,11 +107,13 @@ def bokeh(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
                 if rng.random() < lit:
                     sheet.box(x, y, w, h, (*inks[int(x + y) % len(inks)], int(rng.integers(60, 256))))
     else:
-        for x, y in rng.uniform(0, e, (rng.integers(1, 5), 2)).tolist():
-            ink, r = vivid(rng), rng.uniform(1, side / 10)
-            for i in range(8, 0, -1):
-                sheet.disc(x, y, r * i, r * i, (*ink, 20 + 8 * (8 - i)))
+        lamps = Sheet(rng, side, (0, 0, 0), 2)
+        for x, y in rng.uniform(0, side, (rng.integers(1, 9), 2)).tolist():
+            r = rng.uniform(0.5, side / 12)
+            lamps.disc(x, y, r, r, inks[int(x) % len(inks)])
             sheet.disc(x, y, r, r, (255, 255, 240))
+        glow = _glow(np.array(lamps.image.reduce(2), np.float32), ((1, side / 20), (2, side / 8), (1, side / 3)))
+        return _seen(rng, np.asarray(sheet.image.reduce(2), np.float32) + glow)
     picture = sheet.image.reduce(2)
     if rng.random() < 0.4:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 2)))
@@ -161,12 +159,13 @@ def _night(rng: np.random.Generator, photograph: Pixels) -> Light:
     return np.full((side, side, 3), dark[0] if kind < 0.85 else 0, np.float32)
 
 
-def _soft(mask: Image.Image, radius: float) -> Light:
-    return np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
-
-
-def _soft_colour(bright: Pixels, radius: float) -> Light:
-    return np.asarray(Image.fromarray(bright).filter(ImageFilter.GaussianBlur(radius)), np.float32)
+def _glow(light: Light, halos: Sequence[tuple[float, float]]) -> Light:
+    """Light (side, side, channels) spread as a sum of Gaussians (share, radius), exact however faint and wide."""
+    f2 = np.fft.fftfreq(len(light))[:, None] ** 2 + np.fft.rfftfreq(len(light)) ** 2
+    spread = sum(share * np.exp(-2 * np.pi**2 * radius**2 * f2) for share, radius in halos)
+    waves = np.fft.rfft2(light, axes=(0, 1)) * np.asarray(spread)[..., None]
+    glow: Light = np.fft.irfft2(waves, light.shape[:2], axes=(0, 1)).astype(np.float32)
+    return glow
 
 
 def _seen(rng: np.random.Generator, scene: npt.NDArray[np.floating[Any]]) -> Pixels:

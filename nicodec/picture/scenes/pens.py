@@ -32,7 +32,7 @@ def vivid(rng: np.random.Generator) -> Ink:
 
 def palette(rng: np.random.Generator, count: int) -> list[Ink]:
     """Colours that go together: near in hue, or of all hues; pale, full, dark or gray."""
-    start, spread = rng.random(), rng.choice([0.05, 0.2, 1])
+    start, spread = rng.random(), rng.choice([0.1, 0.4, 1])
     low, high = ((0.1, 0.4), (0.5, 1), (0.3, 0.7), (0, 0.08))[rng.choice(4, p=(0.25, 0.4, 0.25, 0.1))]
     values = rng.uniform(0.15, 1, count) ** rng.choice([0.5, 1])
     hues = start + spread * rng.random(count)
