@@ -6,6 +6,7 @@ One kind of scene, beside the others; `draw` goes through it.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from nicodec.picture.scenes.fonts import Fonts
@@ -98,9 +99,8 @@ def plan(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
     sheet = Sheet(rng, side, inks[0], grain)
     n, rim = int(rng.integers(3, 8)), palette(rng, 1)[0]
     pitch = sheet.extent / (n - 1)
-    knots = (
-        np.stack(np.meshgrid(np.arange(n + 1), np.arange(n + 1)), -1) + rng.uniform(-0.9, 0, (n + 1, n + 1, 2))
-    ) * pitch
+    places = np.stack(np.meshgrid(np.arange(n + 1), np.arange(n + 1)), -1)
+    knots = (places + rng.uniform(-0.9, 0, places.shape)) * pitch
     rough = pitch * float(rng.choice([0, 0.03, 0.06]))
     across = _border(rng, knots[:, :-1], knots[:, 1:], rough)
     down = _border(rng, knots[:-1], knots[1:], rough)
@@ -126,9 +126,8 @@ def _border(rng: np.random.Generator, a: Floats, b: Floats, rough: float) -> Flo
     """Ways (..., 12, 2) from places a to places b (..., 2) that stray between them."""
     t = np.linspace(0, 1, 12)[:, None]
     stray = rng.normal(0, rough, (*a.shape[:-1], 12, 2)).cumsum(-2)
-    way: Floats = (
-        a[..., None, :] * (1 - t) + b[..., None, :] * t + stray - stray[..., :1, :] * (1 - t) - stray[..., -1:, :] * t
-    )
+    start, end = a[..., None, :] - stray[..., :1, :], b[..., None, :] - stray[..., -1:, :]
+    way: Floats = start * (1 - t) + end * t + stray
     return way
 
 
@@ -143,7 +142,7 @@ def icons(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
     hand = fonts.hand(rng, size * 0.6 * grain)
     x0, y0 = (sheet.corner - pitch * rng.random(2)).tolist()
     places = [(x, y) for y in np.arange(y0, y0 + side + pitch, pitch) for x in np.arange(x0, x0 + side + pitch, pitch)]
-    for x, y in places[:64]:
+    for x, y in places:
         inks = palette(rng, 3)
         sheet.box(x, y, size, size, inks[0], BLACK if rng.random() < 0.2 else None, 1, radius)
         ink, kind, c = contrast(rng, inks[0]), rng.integers(4), size / 2
@@ -181,7 +180,7 @@ def sprites(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixel
     return large[y : y + side, x : x + side]
 
 
-def _figure(rng: np.random.Generator, size: int, inks: int) -> Pixels:
+def _figure(rng: np.random.Generator, size: int, inks: int) -> npt.NDArray[np.int64]:
     """Numbers of inks (size, size), -1 where the ground shows: noise made smooth, mirrored, with an outline."""
     half = rng.random((size, size // 2))
     for _ in range(int(rng.integers(0, 3))):

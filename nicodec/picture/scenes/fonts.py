@@ -20,7 +20,7 @@ Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 SUFFIXES = (".ttf", ".otf", ".ttc")
 # Latin letters about as often as they stand in texts.
 LATIN = "etaoinshrdlu" * 3 + "etaoin" * 4 + string.ascii_lowercase
-# Some letters of each script. A font writes a script if it has the first three, and they differ.
+# Some letters of each script. A font writes a script if it has the first, the middle and the last, and they differ.
 SCRIPTS = (
     LATIN,
     "áñüçéèöåøßæîğşžčłőığ",
@@ -63,7 +63,7 @@ class Hand:
     def word(self, rng: np.random.Generator) -> str:
         """A word, a number or a mark, mostly in the first script that the font has."""
         kind = rng.random()
-        if kind < 0.12:
+        if kind < 0.12 and LATIN in self.scripts:  # a font without Latin letters often lacks digits too
             return NUMBERS[rng.integers(len(NUMBERS))].format(*rng.integers(0, 99, 3).tolist())
         script = self.scripts[0 if rng.random() < 0.7 else rng.integers(len(self.scripts))]
         word = "".join(script[i] for i in rng.integers(len(script), size=rng.integers(1, 10)))
@@ -169,9 +169,13 @@ def _scripts(path: str) -> tuple[str, ...]:
         return ()
     try:
         missing = _shape(font, "\U0010fffe")
-        return tuple(script for script in SCRIPTS if len({_shape(font, c) for c in script[:3]} - {missing}) == 3)
+        return tuple(script for script in SCRIPTS if len({_shape(font, c) for c in _three(script)} - {missing}) == 3)
     except Exception:
         return ()
+
+
+def _three(script: str) -> tuple[str, str, str]:
+    return script[0], script[len(script) // 2], script[-1]
 
 
 def _shape(font: Font, letter: str) -> tuple[tuple[int, int], bytes]:
