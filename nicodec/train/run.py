@@ -28,7 +28,18 @@ from nicodec.storage.files import shown
 from nicodec.train import export, loop, preview, tables
 from nicodec.train.data import HELD_SIDE, Patches, centre
 from nicodec.train.loop import Step
-from nicodec.train.options import RATE_FROM, BadOption, Options, check, check_out, check_there, command, plain, resumed
+from nicodec.train.options import (
+    RATE_FROM,
+    BadOption,
+    Options,
+    check,
+    check_fonts,
+    check_out,
+    check_there,
+    command,
+    plain,
+    resumed,
+)
 from nicodec.train.state import read_meta
 from nicodec.train.store import Pixels
 from nicodec.train.trainer import Trainer, pick_device
@@ -91,6 +102,7 @@ def train(
             options = replace(options, rate=RATE_FROM)
     if network is not None:
         options = replace(options, model=NETWORKS[network])
+    check_fonts(options.fonts)
     device = pick_device(options.device)
     for line in changed:
         console.print(line, markup=False)
@@ -201,7 +213,15 @@ def _read(
             advance(f"reading pictures: {seen[0]}, {seen[1] / 1e6:.0f} megapixels")
 
         data = Patches(
-            images, device, options.seed, note, drawn=options.drawn, validation=validation, folder=out.parent
+            images,
+            device,
+            options.seed,
+            note,
+            drawn=options.drawn,
+            gray=options.gray,
+            fonts=None if options.fonts is None else Path(options.fonts),
+            validation=validation,
+            folder=out.parent,
         )
     if not data.has(options.patch):
         raise BadImage(f"no training picture has sides of {options.patch} pixels or more; --patch 64 needs the least")

@@ -24,8 +24,8 @@ from nicodec.train.options import BadOption, Options
 
 BAD = [
     "--minutes 0", "--minutes nan", "--minutes inf", "--minutes -3", "--steps 0", "--batch 0", "--patch 100",
-    "--patch 0", "--rate nan", "--rate -1", "--rate 0", "--drawn nan", "--drawn 1.5", "--seed -1", "--threads 0",
-    "--device gpu", "--device cuda:99", "--again", "--resume --from photo",
+    "--patch 0", "--rate nan", "--rate -1", "--rate 0", "--drawn nan", "--drawn 1.5", "--gray -1", "--fonts gone",
+    "--seed -1", "--threads 0", "--device gpu", "--device cuda:99", "--again", "--resume --from photo",
 ]  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_options_of_strange_types_are_refused(changes: dict[str, Any]) -> None:
 
 
 def test_a_run_goes_on_with_the_options_of_its_state() -> None:
-    saved = asdict(Options(steps=7, batch=3, patch=64, rate=1e-4, drawn=0.5, seed=9, threads=1))
+    saved = asdict(Options(steps=7, batch=3, patch=64, rate=1e-4, drawn=0.5, gray=0.1, fonts="f", seed=9, threads=1))
     same, lines = options.resumed(Options(), [], saved, "the state")
     assert asdict(same) == saved
     assert lines == []
