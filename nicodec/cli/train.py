@@ -65,8 +65,14 @@ def train(
     drawn: Annotated[
         float | None,
         typer.Option(
-            help="Share of patches that are drawn: shapes, letters, noise.", show_default=f"{Options.drawn:g}"
+            help="Share of patches that are drawn: letters, lights, shapes, noise.", show_default=f"{Options.drawn:g}"
         ),
+    ] = None,
+    gray: Annotated[
+        float | None, typer.Option(help="Share of photographs that become gray.", show_default=f"{Options.gray:g}")
+    ] = None,
+    fonts: Annotated[
+        Path | None, typer.Option(help="Folder of fonts to draw letters with.", show_default="those of the system")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.", show_default=f"{Options.seed}")] = None,
     threads: Annotated[int | None, typer.Option("-j", "--threads", help="CPU threads.", show_default="all")] = None,
@@ -102,6 +108,8 @@ def train(
         patch=patch,
         rate=rate,
         drawn=drawn,
+        gray=gray,
+        fonts=fonts,
         seed=seed,
         threads=threads,
         device=device,

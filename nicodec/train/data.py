@@ -19,8 +19,8 @@ from torch import Tensor
 
 from nicodec.bitstream import container
 from nicodec.errors import BadImage, NicError
-from nicodec.picture import patterns, reader, writer
-from nicodec.train.options import DRAWN
+from nicodec.picture import reader, scenes, writer
+from nicodec.train.options import DRAWN, GRAY
 from nicodec.train.sources import Left, sources
 from nicodec.train.store import Pixels, Store
 
@@ -60,7 +60,7 @@ class Patches:
 
     Each training picture is stored twice, as it is and reduced to 0.5 to 0.75 of its size: patches show fine
     and coarse detail. Each patch is the busiest of `TRIES` random places, in one of the eight orientations of a
-    square. A share `drawn` of the patches gets a drawing (`patterns`).
+    square. A share `gray` of the patches becomes gray, and a share `drawn` gets a drawing (`scenes`).
     """
 
     def __init__(
@@ -71,6 +71,8 @@ class Patches:
         progress: Callable[[str, int], None] = lambda name, pixels: None,
         *,
         drawn: float = DRAWN,
+        gray: float = GRAY,
+        fonts: Path | None = None,
         validation: list[Path] | None = None,
         folder: Path | None = None,
         limit: int | None = None,
@@ -78,9 +80,11 @@ class Patches:
         """Reads all pictures. progress: called with the name and the number of pixels of each.
 
         validation: pictures to hold out, in place of a share of the others. folder, limit: as in `Store`.
+        fonts: a folder of fonts to draw with; None: those of the system.
         Raises NicError if nothing is left to train on or to hold out.
         """
-        self.device, self.seed, self.drawn = device, seed, drawn
+        self.device, self.seed, self.drawn, self.gray = device, seed, drawn, gray
+        self.fonts = scenes.Fonts(fonts)
         self.entries: list[Entry] = []
         self.validation: list[Pixels] = []
         self.small: list[str] = []
@@ -187,8 +191,10 @@ class Patches:
         along = torch.arange(side, device=place)
         colour = torch.arange(3, device=place)
         patches = self.store[start + down * along[:, None, None] + right * along[:, None] + colour].to(self.device)
+        for i in np.flatnonzero(rng.random(count) < self.gray).tolist():
+            patches[i] = luma(patches[i])
         for i in np.flatnonzero(rng.random(count) < self.drawn).tolist():
-            drawn = patterns.draw(rng, patches[i].cpu().numpy())
+            drawn = scenes.draw(rng, patches[i].cpu().numpy(), self.fonts)
             patches[i] = torch.from_numpy(drawn).to(self.device, non_blocking=True)
         return patches, numbers[3].to(self.device)
 
@@ -223,10 +229,10 @@ class Patches:
         return torch.stack(result)
 
     def drawings(self, count: int) -> Tensor:
-        """As `squares`, each with a pattern drawn on it."""
+        """As `squares`, each with a scene drawn on it."""
         squares = self.squares(count)
         rng = np.random.default_rng(self.seed)
-        return torch.stack([torch.from_numpy(patterns.draw(rng, s.cpu().numpy())) for s in squares])
+        return torch.stack([torch.from_numpy(scenes.draw(rng, s.cpu().numpy(), self.fonts)) for s in squares])
 
     def pictures(self, count: int) -> Iterator[Tensor]:
         """Pictures (H, W, 3) uint8 spread evenly over the store, cut off to multiples of 64."""
@@ -253,6 +259,13 @@ class Patches:
 def _spread(entries: list[Entry], count: int) -> list[Entry]:
     """At most `count` of them, evenly spaced."""
     return entries[:: max(1, len(entries) // count)][:count]
+
+
+def luma(patch: Tensor) -> Tensor:
+    """A patch (side, side, 3) uint8 in gray, three times the same sample."""
+    weights = torch.tensor([299, 587, 114], device=patch.device)
+    gray = ((patch * weights).sum(-1, keepdim=True) + 500) // 1000
+    return gray.to(patch.dtype).expand(-1, -1, 3)
 
 
 def centre(picture: Pixels, side: int) -> Pixels:

@@ -22,6 +22,8 @@ from nicodec.storage.files import shown
 
 # The share of patches that are drawn, unless told otherwise.
 DRAWN = 1 / 32
+# The share of photographs that become gray, unless told otherwise. Few collections have gray ones.
+GRAY = 1 / 16
 # The learning rate of a run that starts from a model. At the usual one, which is for networks that know nothing yet, a
 # run from `photo` lost within minutes what the model knew (docs/LOG.md).
 RATE_FROM = 5e-4
@@ -47,6 +49,8 @@ class Options:
     patch: int = 128
     rate: float = 2e-3
     drawn: float = DRAWN
+    gray: float = GRAY
+    fonts: str | None = None
     seed: int = 0
     threads: int | None = None
     device: str = "auto"
@@ -60,25 +64,31 @@ class Options:
 
 
 # The options of the command line; where a run goes on, those not given come from the state.
-SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "seed", "threads", "device", "name", "licence",
-        "note")  # fmt: skip
-# Those that the card of the model says, and not its history.
+SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "fonts", "seed", "threads", "device", "name",
+        "licence", "note")  # fmt: skip
+# Those that the card of the model says.
 ON_CARD = ("name", "licence", "note", "origin")
+# Its history has none of these, which are on the card, or a path of the user's.
+NO_HISTORY = (*ON_CARD, "fonts")
+_SHARES = ("drawn", "gray")
 _LEAST = {"steps": 1, "batch": 1, "patch": CELL, "seed": 0, "threads": 1}
 _MOST = {"seed": 2**63 - 1, "threads": 4096}
 
 
 def check(options: Options) -> None:
     """Raises BadOption for an option that training cannot go by."""
-    for name in ("minutes", "rate", "drawn"):
+    for name in ("minutes", "rate", *_SHARES):
         value = getattr(options, name)
         if type(value) not in (int, float) or not math.isfinite(value):
             raise BadOption(f"--{name} takes a number, not {value}")
     for name in ("minutes", "rate"):
         if getattr(options, name) <= 0:
             raise BadOption(f"--{name} has to be larger than 0, not {getattr(options, name)}")
-    if not 0 <= options.drawn <= 1:
-        raise BadOption(f"--drawn is a share from 0 to 1, not {options.drawn}")
+    for name in _SHARES:
+        if not 0 <= getattr(options, name) <= 1:
+            raise BadOption(f"--{name} is a share from 0 to 1, not {getattr(options, name)}")
+    if not isinstance(options.fonts, str | None):
+        raise BadOption(f"--fonts is a folder, not {options.fonts}")
     for name, least in _LEAST.items():
         value, most = getattr(options, name), _MOST.get(name, 2**31 - 1)
         if value is None and name in ("steps", "threads"):
@@ -123,6 +133,12 @@ def check_there(paths: Sequence[Path]) -> None:
             raise BadImage(f"{shown(path)}: there is no such file or folder")
 
 
+def check_fonts(folder: str | None) -> None:
+    """Raises BadOption if there is no such folder."""
+    if folder is not None and not Path(folder).is_dir():
+        raise BadOption(f"--fonts {shown(folder)}: there is no such folder")
+
+
 def resumed(options: Options, said: Collection[str], saved: object, where: str) -> tuple[Options, list[str]]:
     """The options of a resumed run, and a line for each that differs from the state. said: names that were given.
 
@@ -156,7 +172,7 @@ def command(out: str, said: Mapping[str, Any], origin: str) -> list[str]:
     out: the name of the model's file. said: options that were said, by their names in Python. origin: as in `Options`.
     """
     words = ["nicodec", "train", "PICTURES", "-o", out]
-    plainly = {"validation": "PICTURES", "start": origin.split(" ")[0]}
+    plainly = {"validation": "PICTURES", "fonts": "FONTS", "start": origin.split(" ")[0]}
     for name, given in said.items():
         if name in ON_CARD:
             continue

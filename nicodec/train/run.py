@@ -32,11 +32,12 @@ from nicodec.train import export, loop, preview, tables
 from nicodec.train.data import HELD_SIDE, Patches, centre
 from nicodec.train.loop import Step
 from nicodec.train.options import (
-    ON_CARD,
+    NO_HISTORY,
     RATE_FROM,
     BadOption,
     Options,
     check,
+    check_fonts,
     check_out,
     check_there,
     command,
@@ -109,6 +110,7 @@ def train(
             options = replace(options, rate=RATE_FROM)
     if network is not None:
         options = replace(options, model=NETWORKS[network])
+    check_fonts(options.fonts)
     device = pick_device(options.device)
     for line in changed:
         console.print(line, markup=False)
@@ -144,7 +146,7 @@ def train(
         name = options.name or card.cleaned(out.stem)
         history: dict[str, Any] = {
             "command": shlex.join(command(name + SUFFIX, said, options.origin)),
-            "options": {key: value for key, value in plain(asdict(options)).items() if key not in ON_CARD},
+            "options": {key: value for key, value in plain(asdict(options)).items() if key not in NO_HISTORY},
             "steps": trainer.step,
             "pixels": trainer.pixels,
             "seconds": round(trainer.seconds),
@@ -226,7 +228,15 @@ def _read(
             advance(f"reading pictures: {seen[0]}, {seen[1] / 1e6:.0f} megapixels")
 
         data = Patches(
-            images, device, options.seed, note, drawn=options.drawn, validation=validation, folder=out.parent
+            images,
+            device,
+            options.seed,
+            note,
+            drawn=options.drawn,
+            gray=options.gray,
+            fonts=None if options.fonts is None else Path(options.fonts),
+            validation=validation,
+            folder=out.parent,
         )
     if not data.has(options.patch):
         raise BadImage(f"no training picture has sides of {options.patch} pixels or more; --patch 64 needs the least")

@@ -233,6 +233,7 @@ class Trainer:
             "schedule_step": self.schedule_step,
             "spent": self.spent,
             "seconds": self.seconds,
+            "usual": float(self._usual),
         }
         write_state(path, plain(meta), tensors)
 
@@ -259,6 +260,7 @@ class Trainer:
             self.step, self.pixels, self.seconds = meta["step"], meta["pixels"], meta["seconds"]
             if not restart:
                 self.schedule_step, self.spent = meta["schedule_step"], meta["spent"]
+                self._usual.fill_(meta.get("usual", 0))
         except (KeyError, RuntimeError) as error:
             raise BadFile(f"{path}: the state is not one of this network ({error})") from None
 

@@ -20,7 +20,7 @@ import tiny_training
 from tiny_training import CPU, picture
 
 from nicodec.errors import BadImage
-from nicodec.picture import patterns
+from nicodec.picture import scenes
 from nicodec.train import data
 from nicodec.train.data import Patches
 
@@ -65,22 +65,33 @@ def test_patches_depend_on_seed_and_step_alone(patches: Patches, folder: Path) -
 
 
 def test_a_few_patches_are_drawn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patterns, "draw", lambda rng, photograph: np.full_like(photograph, 9))
+    monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: np.full_like(photograph, 9))
     for share, fewest, most in ((0.0, 0, 0), (0.5, 10, 38), (1.0, 48, 48)):
         mixed = Patches([folder], CPU, seed=0, drawn=share)
         drawn = sum(int((mixed.batch(step, 8, 64)[0] == 9).all((1, 2, 3)).sum()) for step in range(6))
         assert fewest <= drawn <= most
 
 
+def test_a_share_of_the_photographs_becomes_gray(folder: Path) -> None:
+    for share, fewest, most in ((0.0, 0, 0), (0.5, 10, 38), (1.0, 48, 48)):
+        mixed = Patches([folder], CPU, seed=0, drawn=0, gray=share)
+        patches = torch.cat([mixed.batch(step, 8, 64)[0] for step in range(6)])
+        gray = (patches == patches[..., :1]).all(3).all(2).all(1)
+        assert fewest <= int(gray.sum()) <= most
+    coloured = Patches([folder], CPU, seed=0, drawn=0, gray=0).batch(5, 8, 64)[0]
+    exact = (coloured.numpy() @ [299, 587, 114] + 500) // 1000
+    assert np.array_equal(patches[-8:, ..., 0].numpy(), exact)
+
+
 def test_busy_patches_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     flat = np.full((256, 256, 3), 90, np.uint8)
     flat[:, 128:] = np.random.default_rng(0).integers(0, 256, (256, 128, 3))
     Image.fromarray(flat).save(tmp_path / "half.png")
-    monkeypatch.setattr(patterns, "draw", lambda rng, photograph: photograph)
+    monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
 
     def busy(tries: int) -> float:
         monkeypatch.setattr(data, "TRIES", tries)
-        x, _ = Patches([tmp_path], CPU, seed=0).batch(0, 200, 64)
+        x, _ = Patches([tmp_path], CPU, seed=0, gray=0).batch(0, 200, 64)
         return float((x != 90).float().mean())
 
     assert 0.4 < busy(1) < 0.6
@@ -101,8 +112,8 @@ def test_the_running_sum_of_detail_agrees_with_a_plain_one() -> None:
 def test_a_patch_lies_in_one_of_eight_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     square = picture(2, 64, 64)
     Image.fromarray(square).save(tmp_path / "square.png")
-    monkeypatch.setattr(patterns, "draw", lambda rng, photograph: photograph)
-    x, _ = Patches([tmp_path], CPU, seed=0).batch(0, 200, 64)
+    monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
+    x, _ = Patches([tmp_path], CPU, seed=0, gray=0).batch(0, 200, 64)
     turned = [np.rot90(square, k) for k in range(4)]
     ways = {w.tobytes() for w in [*turned, *(t[:, ::-1] for t in turned)]}
     assert {patch.tobytes() for patch in x.numpy()} == ways

@@ -24,10 +24,10 @@ from nicodec.train.options import BadOption, Options
 
 BAD = [
     "--minutes 0", "--minutes nan", "--minutes inf", "--minutes -3", "--steps 0", "--batch 0", "--patch 100",
-    "--patch 0", "--rate nan", "--rate -1", "--rate 0", "--drawn nan", "--drawn 1.5", "--seed -1", "--threads 0",
-    "--device gpu", "--device cuda:99", "--again", "--resume --from photo", "--name photo", "--name a/b",
-    "--name deadbeef", f"--name {41 * 'a'}", f"--licence {101 * 'a'}", f"--note {1001 * 'a'}", "--note a\x1b[2Jb",
-    "--licence a\x07b",
+    "--patch 0", "--rate nan", "--rate -1", "--rate 0", "--drawn nan", "--drawn 1.5", "--gray -1", "--fonts gone",
+    "--seed -1", "--threads 0", "--device gpu", "--device cuda:99", "--again", "--resume --from photo",
+    "--name photo", "--name a/b", "--name deadbeef", f"--name {41 * 'a'}", f"--licence {101 * 'a'}",
+    f"--note {1001 * 'a'}", "--note a\x1b[2Jb", "--licence a\x07b",
 ]  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def test_options_of_strange_types_are_refused(changes: dict[str, Any]) -> None:
 
 
 def test_a_run_goes_on_with_the_options_of_its_state() -> None:
-    saved = asdict(Options(steps=7, batch=3, patch=64, rate=1e-4, drawn=0.5, seed=9, threads=1))
+    saved = asdict(Options(steps=7, batch=3, patch=64, rate=1e-4, drawn=0.5, gray=0.1, fonts="f", seed=9, threads=1))
     same, lines = options.resumed(Options(), [], saved, "the state")
     assert asdict(same) == saved
     assert lines == []

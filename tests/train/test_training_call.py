@@ -88,7 +88,7 @@ def test_a_model_says_what_its_maker_said_and_nothing_of_the_pictures(folder: Pa
     first = nicodec.train.train([folder / "1.png", folder], private / "first.nicmodel", **QUICK)
     made = nicodec.train.train(
         folder, private / "my birds.nicmodel", validation=folder / "0.png", start=str(first), licence="CC0",
-        note="of Iceland", **QUICK,
+        note="of Iceland", fonts=private, **QUICK,
     )  # fmt: skip
     said = metadata(made)
     fields = {"format", "sha256", "id", "name", "licence", "note", "made", "from", "curve", "config", "training"}
@@ -100,7 +100,7 @@ def test_a_model_says_what_its_maker_said_and_nothing_of_the_pictures(folder: Pa
     assert [point.quality for point in Card.of(said).curve] == [0, 12.5, 25, 37.5, 50, 62.5, 75, 87.5, 100]
     # The file says which command does the same.
     history = json.loads(said["training"])
-    words = "--steps 2 --batch 1 --patch 64 --threads 1 --validation PICTURES --from first"
+    words = "--steps 2 --batch 1 --patch 64 --fonts FONTS --threads 1 --validation PICTURES --from first"
     assert history["command"] == f"nicodec train PICTURES -o my-birds.nicmodel {words}"
     assert history.keys() == {"command", "options", "steps", "pixels", "seconds", "device", "torch"}
     header = json.dumps(said)

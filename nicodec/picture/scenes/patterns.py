@@ -1,6 +1,6 @@
-"""Drawn patches: what no photograph shows, such as boards, scans, letters, dither, zone plates and noise.
+"""Patterns: what no photograph shows, such as boards, scans, letters, dither, zone plates and noise.
 
-For training: a few of them stand among the patches of photographs. A network that saw photographs alone made a
+One kind of scene, beside the others; `scenes.draw` goes through it. A network that saw photographs alone made a
 hundred times its usual latent of a chequerboard, and a disc of noise of a clean line (docs/LOG.md).
 """
 
@@ -14,15 +14,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-Pixels: TypeAlias = npt.NDArray[np.uint8]
+from nicodec.picture.scenes.fonts import Fonts
+from nicodec.picture.scenes.pens import Ink, Pixels
+
 Mask: TypeAlias = npt.NDArray[np.bool_]
-Draw: TypeAlias = Callable[[np.random.Generator, Pixels], Pixels]
+Pattern: TypeAlias = Callable[[np.random.Generator, Pixels], Pixels]
 
 # An ordered dither of 4x4 pixels (Bayer 1973), as thresholds in (0, 1).
 BAYER = (np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]]) + 0.5) / 16
 
 
-def draw(rng: np.random.Generator, photograph: Pixels) -> Pixels:
+def draw(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
     """A patch of the size of a photograph (side, side, 3): one pattern, or one beside another.
 
     Some patterns are the photograph itself, made black and white, dithered, dark, bright or noisy.
@@ -57,7 +59,7 @@ def _two(rng: np.random.Generator) -> tuple[Pixels, Pixels]:
     return _colour(rng), _colour(rng)
 
 
-def _ink(rng: np.random.Generator) -> tuple[int, ...]:
+def _ink(rng: np.random.Generator) -> Ink:
     return tuple(_colour(rng).tolist())
 
 
@@ -260,7 +262,7 @@ def _clipped(x: npt.NDArray[np.floating[Any]]) -> Pixels:
     return result
 
 
-KINDS: tuple[Draw, ...] = (
+KINDS: tuple[Pattern, ...] = (
     _chequers,
     _stripes,
     _zone_plate,
