@@ -50,7 +50,7 @@ def encode(
             "--effort",
             min=1,
             max=9,
-            help="Above 1: refine for smaller files, slowly, and print the PSNR; needs torch. A refined file has"
+            help="Above 1: refine for smaller files, slowly, and print the PSNR. A refined file has"
             " another PSNR too: add --psnr to compare sizes at equal quality.",
         ),
     ] = 1,
@@ -125,10 +125,10 @@ def encode(
     from nicodec import effort as refining
     from nicodec.codec import Codec
 
-    if engine == "local":
-        refining.check(effort)
+    codec = Codec(model, threads=1 if plan.many else threads)
+    refining.check(effort, codec.checkpoint)  # once, not for each picture
     work = jobs.Encode(
-        Codec(model, threads=1 if plan.many else threads),
+        codec,
         {
             "quality": quality,
             "target_bytes": most,
