@@ -48,14 +48,15 @@ class Codec:
     ) -> None:
         found = model if isinstance(model, Checkpoint) else checkpoint.load(checkpoint.find(model))
         self.checkpoint, self.threads, self.device = found, threads, device
-        place = device.removesuffix("-torch")
         if device == "cpu":
             self.networks: Networks = OnnxNetworks(found, threads)
         else:
+            place = device.removesuffix("-torch")
             self.networks = nn.load("networks", f"device={device!r}").TorchNetworks(found, place)
         self.y_tables, self.z_tables = tables.y_tables(found), tables.z_tables(found)
         self.crew, self.familiar = Crew(found, self.networks, threads), Familiar(found)
-        self._effort = refining.Effort(found, self.networks, self.y_tables, place)
+        ours = self.crew if device == "cpu" else Crew(found, OnnxNetworks(found, threads), threads)
+        self._effort = refining.Effort(ours, self.y_tables)
 
     def encode(
         self,
@@ -78,7 +79,7 @@ class Codec:
         source: as for `reader.read`, or its `Picture`. quality: 0..100, or "lossless"; 50 without a target. One target
         may take its place, in about three encodes. target_bytes, target_bpp: the most bytes, or bits for each pixel,
         met within 2 % and 1 %. target_psnr: the least dB over samples that are not under alpha 0, met within 0.1 dB.
-        effort: 1..9. From 2 on torch refines the latent by gradient, in steps that double with each effort. The
+        effort: 1..9. From 2 on the latent is refined by gradient, in steps that double with each effort. The
         result is kept if bits + lambda * squared error fall. lossless: True keeps all samples as they are; None does
         so where that costs less, in the same measure. progress: takes the share done and the share of the cost left,
         after each such step; with effort 1, after each band of each trial. strip: leave out all metadata and the
@@ -91,7 +92,7 @@ class Codec:
         height, width, _ = picture.pixels.shape
         container.check_size(width, height, max_pixels)
         wish = Wish.of(height * width, quality, target_bytes, target_bpp, target_psnr, lossless)
-        refining.check(effort)
+        refining.check(effort, self.checkpoint)
         without_loss = Lossless(picture, self.threads or cores())
         if wish.lossless:
             return Encoded.of(without_loss.coded, checked=check)

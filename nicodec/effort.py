@@ -1,50 +1,49 @@
 """Effort above 1: the file of a refined latent, where it costs less than the plain file.
 
-Between `codec` and `nn.refine`, which needs torch.
+Between `codec` and `coding.refine`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from nicodec import extras, nn
 from nicodec.bitstream.container import CELL, File
 from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.tiles import Box
+from nicodec.coding.crew import Crew
 from nicodec.coding.encoded import Coded
+from nicodec.coding.rates import Rates
+from nicodec.coding.refine import Refinement
 from nicodec.errors import NicError
-from nicodec.model.backends import Networks
+from nicodec.model.backends import BACKWARDS
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.picture import Picture
+from nicodec.storage.files import shown
 
-if TYPE_CHECKING:
-    from nicodec.nn.refine import Refiner
+# Steps by effort. Effort 1 is the plain forward pass.
+STEPS = {1: 0, 2: 10, 3: 20, 4: 40, 5: 80, 6: 160, 7: 320, 8: 640, 9: 1280}
 
 # Takes the share done, and the share of the cost that is left.
 Progress: TypeAlias = Callable[[float, float], None]
 
 
-def check(effort: object) -> None:
-    """Raise NicError for an impossible effort, and MissingExtra without torch. Loads nothing."""
+def check(effort: object, checkpoint: Checkpoint) -> None:
+    """Raise NicError for an impossible effort, or for one above 1 with a model that has no gradients."""
     whole = isinstance(effort, int | np.integer) and not isinstance(effort, bool)
-    if not whole or not 1 <= int(effort) <= 9:  # type: ignore[call-overload]
+    if not whole or int(effort) not in STEPS:  # type: ignore[call-overload]
         raise NicError(f"effort must be a whole number from 1 to 9, not {effort!r}")
-    if effort != 1 and not extras.is_installed("torch"):
-        raise extras.missing("torch", "train", f"effort={effort}")
+    if effort != 1 and not checkpoint.tensors.keys() >= {f"graph.{name}" for name in BACKWARDS}:
+        raise NicError(f"the model {shown(checkpoint.name)} has no gradients, so effort={effort} is not possible")
 
 
 class Effort:
-    """Refines the pictures of one model. The torch model is made for the first picture, and kept.
+    """Refines the pictures of one model. crew: of networks of ONNX Runtime. tables: those that code the symbols."""
 
-    networks, tables: those that code the picture. device: of torch.
-    """
-
-    def __init__(self, checkpoint: Checkpoint, networks: Networks, tables: Tables, device: str) -> None:
-        self._arguments = checkpoint, networks, tables, device
-        self._refiner: Refiner | None = None
+    def __init__(self, crew: Crew, tables: Tables) -> None:
+        self._crew, self._tables = crew, tables
 
     def coder(
         self,
@@ -66,14 +65,8 @@ class Effort:
                 progress(min(1.0, band.bottom * CELL / height), 1.0)
 
         def cheaper(q: int) -> Coded:
-            refinement = self._refiner_for(effort).picture(picture, q, effort, progress)
+            refinement = Refinement(self._crew, Rates(self._tables), picture, q, STEPS[effort], progress)
             tried = code(q, None), code(q, refinement)
             return min(tried, key=lambda made: refinement.cost(made.file.size, psnr(made.file)))
 
         return (lambda q: code(q, told)) if effort == 1 else cheaper
-
-    def _refiner_for(self, effort: int) -> Refiner:
-        if self._refiner is None:
-            self._refiner = nn.load("refine", f"effort={effort}").Refiner(*self._arguments)
-        assert self._refiner is not None
-        return self._refiner

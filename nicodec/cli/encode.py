@@ -51,7 +51,7 @@ def encode(
             "--effort",
             min=1,
             max=9,
-            help="Above 1: refine for smaller files, slowly, and print the PSNR; needs torch. A refined file has"
+            help="Above 1: refine for smaller files, slowly, and print the PSNR. A refined file has"
             " another PSNR too: add --psnr to compare sizes at equal quality.",
         ),
     ] = 1,
@@ -142,9 +142,9 @@ def encode(
     from nicodec.cli.ending import Ending
     from nicodec.codec import Codec
 
-    if engine == "local":
-        refining.check(effort)
     codecs = [Codec(model, threads=1 if plan.many else threads) for model in models or ["photo"]]
+    for codec in codecs:
+        refining.check(effort, codec.checkpoint)  # once, not for each picture
     if len(codecs) > 1 and not (quiet or lossless):
         say(f"each picture is encoded with {len(codecs)} models, which takes the time of {len(codecs)} encodings")
     work = jobs.Encode(

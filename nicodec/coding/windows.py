@@ -58,9 +58,14 @@ class Windows:
         self.halo = -(-(config.reach_mean + self._around_s) // Y_CELL)
         self.reach = -(-self._around_s // Y_CELL)
 
-    def beside(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """work(item) for each item, in order, by the threads of the crew, while this thread makes the items."""
-        return map(work, items) if self.crew == 1 else in_order(work, items, self.crew, ahead=1)
+    def beside(
+        self, work: Callable[[Item], Result], items: Iterable[Item], stop: Callable[[], None] | None = None
+    ) -> Iterator[Result]:
+        """work(item) for each item, in order, by the threads of the crew, while this thread makes the items.
+
+        stop: as for `in_order`.
+        """
+        return map(work, items) if self.crew == 1 else in_order(work, items, self.crew, ahead=1, stop=stop)
 
     def analysis(
         self,

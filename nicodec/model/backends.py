@@ -1,4 +1,4 @@
-"""The networks g_a, h_a, h_sigma, h_mu, context, g_s and the preview, as ONNX graphs in ONNX Runtime.
+"""The networks g_a, h_a, h_sigma, h_mu, context, g_s and the preview, as ONNX graphs; two of them backwards too.
 
 Between `runtime` and `coding`. The graphs hold the structure, the checkpoint the weights. A session is made when its
 graph is first needed, so a decoder never loads the encoder.
@@ -26,6 +26,8 @@ Hyper: TypeAlias = npt.NDArray[np.int8] | Planes
 
 # The bound on the outputs of a graph: far above those of any picture, and far below the limit of float32.
 LARGEST = 1e30
+# The graphs that `effort` needs. Models may lack them: nothing else does.
+BACKWARDS = ("g_s_back", "context_back")
 
 
 class Networks(Protocol):
@@ -62,7 +64,10 @@ class Networks(Protocol):
 
 
 class OnnxNetworks:
-    """`Networks` through ONNX Runtime, on the CPU. Raises NicError for an impossible number of threads."""
+    """`Networks` through ONNX Runtime, on the CPU, and the gradients of two of them.
+
+    Raises NicError for an impossible number of threads.
+    """
 
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
@@ -97,6 +102,20 @@ class OnnxNetworks:
 
     def preview(self, y: Planes, quality: float) -> Planes:
         return self._run("preview", _times(y, 2, 3), y=y, q=_scalar(quality))[0]
+
+    def g_s_back(self, y: Planes, target: Planes, counted: Planes, quality: float) -> tuple[float, Planes]:
+        """The squared error of g_s(y), cut off at [-1/2, 1/2], and its gradient at the deep channels, (1, D, h, w).
+
+        y: as for `g_s`. target: pixels (1, 3, 16h, 16w) in [-1/2, 1/2]. counted: how much the error of each counts,
+        (1, 1, 16h, 16w).
+        """
+        shape = 1, self._config.deep, *y.shape[2:]
+        error, gradient = self._run("g_s_back", shape, y=y, target=target, counted=counted, q=_scalar(quality))
+        return float(error.sum()), gradient
+
+    def context_back(self, y0: Planes, features: Planes, mu1: Planes, quality: float) -> Planes:
+        """The gradient at y0, from the gradient `mu1` at the mean of phase 1; all else as for `context`."""
+        return self._run("context_back", y0.shape, y0=y0, features=features, mu1=mu1, q=_scalar(quality))[0]
 
     def _run(self, name: str, shape: tuple[int, ...], most: float | None = None, **inputs: Planes) -> list[Planes]:
         """The outputs of a graph, the last of this shape. most: if given, they must be from 0 to under this."""

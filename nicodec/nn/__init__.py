@@ -1,4 +1,4 @@
-"""The networks in torch: the same weights as the runtime's, for training, for refinement, and for devices.
+"""The networks in torch: the same weights as the runtime's, for training and for devices.
 
 The room's door: `load` gives one of its modules, or says that torch is missing. Importing this loads no torch.
 """

@@ -1,6 +1,6 @@
 """A model file -> the torch model that it was made from.
 
-Under `networks`, `refine` and the trainer.
+Under `networks` and the trainer.
 """
 
 from __future__ import annotations

@@ -167,7 +167,6 @@ def test_the_psnr_of_a_file_is_printed_when_asked(run: Run, here: Path) -> None:
 
 
 def test_effort_prints_the_psnr(run: Run, here: Path) -> None:
-    pytest.importorskip("torch")
     said = run("encode", "a.png", "--no-lossless", *TINY, "-e", 2)[2]
     assert " dB" in said
     assert "add --psnr to compare sizes" in " ".join(run("encode", "--help")[1].decode().replace("│", " ").split())

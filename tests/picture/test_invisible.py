@@ -147,7 +147,6 @@ def test_a_picture_that_is_clear_everywhere_works(channels: int, tmp_path: Path)
 
 
 def test_effort_refines_for_visible_samples_alone() -> None:
-    pytest.importorskip("torch")
     codec = Codec("photo-fast", threads=1)
     noisy, smooth = cut_out(noise((SIDE, SIDE, 3))), cut_out()
     plain = codec.encode(noisy, quality=40)

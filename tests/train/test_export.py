@@ -28,7 +28,7 @@ from nicodec.nn import layers
 from nicodec.nn.model import FAMILIAR
 from nicodec.nn.thaw import model_of
 from nicodec.train import export, limits
-from nicodec.train.export import proof
+from nicodec.train.export import gradient, proof
 
 TINY = replace(tiny_models.TINY, blocks_a=2, context_blocks=2)
 UNSEEN = tiny_models.unseen(TINY)
@@ -49,6 +49,29 @@ def test_onnx_agrees_with_torch_on_odd_sizes(network: Any, made: checkpoint.Chec
     assert worst["latent"] <= 1e-3
     assert worst["pixel"] <= 1e-2
     assert worst["index"] == 0
+    assert 0 < worst["gradient"] <= 1e-3
+
+
+@pytest.mark.parametrize(("kind", "part"), [("LeakyRelu", "g_s_back"), ("Asinh", "context_back")])
+def test_a_gradient_that_is_another_is_not_written(
+    network: Any, made: checkpoint.Checkpoint, kind: str, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(gradient.BACK, kind, gradient.BACK["Add"])
+    data, _ = gradient.build(part, made.config, {name: array.shape for name, array in made.tensors.items()})
+    trial = replace(made, tensors=made.tensors | {f"graph.{part}": np.frombuffer(data, np.uint8)})
+    with pytest.raises(BadModel, match="disagree: gradient"):
+        proof.compare(model_of(made, "cpu"), trial)
+
+
+def test_gradients_bring_no_weights_of_their_own(made: checkpoint.Checkpoint) -> None:
+    """Nor does it matter when or where a graph is written: its bytes are the same."""
+    shapes = {name: array.shape for name, array in made.tensors.items()}
+    for part, of in (("g_s_back", "g_s"), ("context_back", "context")):
+        graph, weights = gradient.build(part, made.config, shapes)
+        assert graph == made.tensors[f"graph.{part}"].tobytes()
+        forward = made.tensors[f"graph.{of}.weights"].tobytes().decode().split("\n")
+        assert set(weights) <= set(forward)
+        assert len(graph) < 40_000
 
 
 def test_the_codec_codes_what_the_network_makes(made: checkpoint.Checkpoint) -> None:

@@ -24,7 +24,7 @@ from nicodec.nn.model import Model
 from nicodec.nn.thaw import thaw
 from nicodec.storage.files import atomic_write
 from nicodec.train import tables
-from nicodec.train.export import graphs
+from nicodec.train.export import gradient, graphs
 from nicodec.train.export.proof import compare, measure_halos, prove_exact
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -56,8 +56,9 @@ def freeze(model: Model, counts: tables.Counts, preview: dict[str, Array]) -> di
     tensors["thresholds"] = model.thresholds.cpu().numpy()
     tensors |= tables.y_tables(counts) | tables.z_tables(model, counts)
     shapes = {name: array.shape for name, array in tensors.items()}
-    for name in graphs.PARTS:
-        data, weights = graphs.build(name, model.config, shapes)
+    made = {name: graphs.build(name, model.config, shapes) for name in graphs.PARTS}
+    made |= {name: gradient.build(name, model.config, shapes) for name in gradient.PARTS}
+    for name, (data, weights) in made.items():
         tensors[f"graph.{name}"] = np.frombuffer(data, np.uint8)
         tensors[f"graph.{name}.weights"] = np.frombuffer("\n".join(weights).encode(), np.uint8)
     return tensors

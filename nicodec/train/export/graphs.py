@@ -71,6 +71,11 @@ class Graph:
         data: bytes = model.SerializeToString(deterministic=True)
         return data
 
+    def made(self) -> tuple[bytes, list[str]]:
+        """The graph, serialised, and the names of the weights it refers to."""
+        external = [n for n, t in self.initializers.items() if t.data_location == TensorProto.EXTERNAL]
+        return self.serialise(), external
+
     # The layers of the network.
 
     def linear(self, x: str, name: str) -> str:
@@ -248,17 +253,26 @@ def h_mu(g: Graph, c: ModelConfig) -> None:
 
 def context(g: Graph, c: ModelConfig) -> None:
     y0, features = g.input("y0", 1, c.deep, "h", "w"), g.input("features", 1, c.context, "h", "w")
+    g.output("mu1", mean1(g, c, y0, features), 1, c.deep, "h", "w")
+
+
+def mean1(g: Graph, c: ModelConfig, y0: str, features: str) -> str:
+    """The mean of phase 1, in quantiser steps."""
     unit = g.unit(g.hats(), c)
     seen = g.asinh(g.op("Div", y0, unit))
     t = g.linear(g.op("Concat", seen, features, axis=1), "context.fuse")
     t = g.linear(g.blocks(t, "context.blocks", c.context_blocks), "context.mean1")
-    g.output("mu1", g.op("Mul", t, unit), 1, c.deep, "h", "w")
+    return g.op("Mul", t, unit)
 
 
 def g_s(g: Graph, c: ModelConfig) -> None:
-    y_hat, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
+    y, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
+    g.output("x", pixels(g, c, hat, *g.deep(y, c, axis=1)), 1, 3, "16h", "16w")
+
+
+def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str) -> str:
+    """g_s of the deep channels y, and of the linear ones, if there are any."""
     spread, gain_rare = g.deep(g.weight("spread"), c)[0], g.deep(g.gain(hat), c, axis=1)[1]
-    y, rare = g.deep(y_hat, c, axis=1)
     weight, weight_rare = g.deep(g.weight("g_s.shortcut.weight"), c, axis=1)
     y = g.stay(g.op("Div", y, g.unit(hat, c)))
     y = g.blocks(y, "g_s.latent_blocks", c.latent_blocks_s)
@@ -269,7 +283,7 @@ def g_s(g: Graph, c: ModelConfig) -> None:
     if c.linear:
         weight = g.op("Div", weight_rare, gain_rare)
         linear = g.op("Add", linear, g.op("Conv", rare, weight, kernel_shape=[1, 1]))
-    g.output("x", g.op("Add", g.up(linear, 16), deep), 1, 3, "16h", "16w")
+    return g.op("Add", g.up(linear, 16), deep)
 
 
 def preview(g: Graph, c: ModelConfig) -> None:
@@ -296,5 +310,4 @@ def build(name: str, config: ModelConfig, shapes: dict[str, tuple[int, ...]]) ->
     """
     graph = Graph(name, shapes)
     PARTS[name](graph, config)
-    external = [n for n, t in graph.initializers.items() if t.data_location == TensorProto.EXTERNAL]
-    return graph.serialise(), external
+    return graph.made()

@@ -1,4 +1,4 @@
-"""Proof before a model is written: its integer path is exact, and ONNX computes what torch computes.
+"""Proof before a model is written: its integer path is exact, and ONNX computes what torch computes, gradients too.
 
 Under `freeze`.
 """
@@ -25,8 +25,9 @@ from nicodec.coding import prior
 from nicodec.errors import BadModel
 from nicodec.model import checkpoint
 from nicodec.model.backends import OnnxNetworks, Planes
-from nicodec.nn.layers import ACT_MAX, hats
+from nicodec.nn.layers import ACT_MAX, Cap, bounded, hats
 from nicodec.nn.model import Model
+from nicodec.nn.transforms import phase0
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -35,6 +36,8 @@ EXACT = 2**24
 # Largest difference allowed between ONNX Runtime and torch: latents in quantiser steps, relative to the
 # larger of 1 and the value; pixels in 1/255.
 LATENT_TOLERANCE, PIXEL_TOLERANCE = 1e-3, 1e-2
+# The same of a gradient: the length of the difference, relative to that of the gradient.
+GRADIENT_TOLERANCE = 1e-3
 # The most that a smaller halo may change a sample, in 1/255. Decoders may differ by 1, for all reasons together.
 HALO_TOLERANCE = 0.1
 
@@ -108,13 +111,17 @@ def measure_halos(trial: checkpoint.Checkpoint) -> Array:
 def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
     """Largest differences between the torch model and ONNX Runtime on random pictures of four sizes.
 
-    Latents in steps (relative above 1), pixels in 1/255; scale indices are compared in float64, exactly.
+    Latents in steps (relative above 1), pixels in 1/255; scale indices are compared in float64, exactly. Gradients
+    are those of effort, against what torch finds, in proportion.
     Raises BadModel past the tolerances.
     """
     networks = OnnxNetworks(trial, threads=1)
     rng = np.random.default_rng(0)
-    worst = {"latent": 0.0, "pixel": 0.0, "index": 0.0}
+    worst = {"latent": 0.0, "pixel": 0.0, "index": 0.0, "gradient": 0.0}
     reference = _double(model)
+    for part in reference.modules():
+        if isinstance(part, Cap):  # the gradient passes a cap, as in `gradient`
+            part.register_forward_hook(lambda cap, given, capped: given[0] + (capped - given[0]).detach())
     for rows, columns, q in ((1, 1, 0), (2, 3, 3333), (3, 1, 5000), (2, 2, 10000)):
         coarse = rng.normal(0, 0.2, (rows * 8, columns * 8, 3)).repeat(8, 0).repeat(8, 1)
         x = np.clip(coarse + rng.normal(0, 0.05, coarse.shape), -0.5, 0.5).astype(np.float32)[None]
@@ -147,11 +154,50 @@ def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
         )
         ours_index = networks.h_sigma(_nchw(z), anchors.integer_hats(q))
         worst["index"] = max(worst["index"], float(np.abs(ours_index - _nchw(index)).max()))
-    limits = {"latent": LATENT_TOLERANCE, "pixel": PIXEL_TOLERANCE, "index": 0.0}
+        seed = torch.from_numpy(rng.normal(0, 1, mean.shape))
+        for ours, theirs in (
+            _error_gradients(reference, networks, y_hat, torch.from_numpy(x), quality),
+            _mean_gradients(reference, networks, (mu0, y0, features), seed, quality),
+        ):
+            difference = np.linalg.norm(ours - _nchw(theirs)) / np.linalg.norm(_nchw(theirs))
+            worst["gradient"] = max(worst["gradient"], float(difference))
+    limits = {"latent": LATENT_TOLERANCE, "pixel": PIXEL_TOLERANCE, "index": 0.0, "gradient": GRADIENT_TOLERANCE}
     for key, value in worst.items():
         if not value <= limits[key]:
             raise BadModel(f"ONNX and torch disagree: {key} differs by {value:.2g}, more than {limits[key]:.2g}")
     return worst
+
+
+@torch.enable_grad()
+def _error_gradients(
+    model: Model, networks: OnnxNetworks, y: Tensor, target: Tensor, quality: float
+) -> tuple[Array, Tensor]:
+    """The gradient of the squared error at the deep channels of y: of ONNX, NCHW, and of torch."""
+    hat, deep = hats(torch.tensor([quality], dtype=torch.float64)), model.config.deep
+    y = y.clone().requires_grad_()
+    x = bounded(model.g_s(y / model.gain(hat), hat, model.spread), -0.5, 0.5)
+    (theirs,) = torch.autograd.grad((x - target).square().sum(), y)
+    counted = np.ones((1, 1, *target.shape[1:3]), np.float32)
+    _, ours = networks.g_s_back(_nchw(y), _nchw(target), counted, quality)
+    return ours, theirs[..., :deep]
+
+
+@torch.enable_grad()
+def _mean_gradients(
+    model: Model, networks: OnnxNetworks, given: tuple[Tensor, Tensor, Tensor], seed: Tensor, quality: float
+) -> tuple[Array, Tensor]:
+    """The gradient of a random sum of the second means at the first phase: of ONNX, NCHW, and of torch.
+
+    given: the mean of the first phase, its latent, and features.
+    """
+    mu0, y0, features = given
+    hat = hats(torch.tensor([quality], dtype=torch.float64))
+    unit, first = (model.gain(hat) * model.spread)[..., : model.config.deep], phase0(y0)
+    y0 = torch.where(first, y0, 0).requires_grad_()
+    seed = torch.where(first, 0, seed)
+    (theirs,) = torch.autograd.grad((model.context.mean(mu0, y0, features, unit) * seed).sum(), y0)
+    ours = networks.context_back(_nchw(y0), _nchw(features), _nchw(seed), quality)
+    return np.where(_nchw(first), ours, 0), theirs
 
 
 def _given(y0: Array, mu0: Array) -> Array:
