@@ -20,13 +20,15 @@ import numpy.typing as npt
 
 from nicodec import api
 from nicodec.bench import photographs
-from nicodec.bitstream import alpha, container, entropy, flats, patches, tiles
+from nicodec.bitstream import alpha, container, correction, entropy, flats, patches, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
+from nicodec.bitstream.correction import Correction
 from nicodec.bitstream.crc import SymbolsCrc
 from nicodec.codec import Codec
 from nicodec.coding import beside, painting, prior
 from nicodec.errors import NicError
 from nicodec.model import checkpoint, shelf
+from nicodec.model.checkpoint import Checkpoint
 from nicodec.picture import Beside, Picture, reader, writer
 from nicodec.picture.beside import text
 from nicodec.storage.files import atomic_write, shown
@@ -38,7 +40,7 @@ SUMS = "SHA256SUMS"
 PEAK_ERROR = {8: 1, 16: 64}
 
 
-def write(folder: Path, model: str | os.PathLike[str]) -> list[Path]:
+def write(folder: Path, model: str | os.PathLike[str] | Checkpoint) -> list[Path]:
     """Make the vectors of a model: `folder`/<first 8 digits of its id>-<name>/, one for each feature.
 
     Each holds file.nic, picture.png (what it decodes to, without metadata) and expect.json: size, mode,
@@ -120,6 +122,9 @@ def files(coder: Codec) -> dict[str, bytes]:
     made["patches-gray"] = _with_patches(coded(_scene(40, 33, 1), 40), np.invert(_scene(40, 33, 1)))
     made["flats"] = _with_flats(made["patches"], (20, 12))
     made["flats-gray"] = _with_flats(coded(_scene(40, 33, 1), 40), (0, 0))
+    made["correction"] = _with_correction(coder, coded(_scene(130, 150), 30))
+    made["correction-gray"] = _with_correction(coder, coded(_scene(47, 61, 1), 70))
+    made["correction-deep"] = _with_correction(coder, coded(Picture(deep), 95))
     made["escapes"] = _with_escapes(coder, coded(_scene(64, 64), 100))
     made["minor-version"] = _of_a_later_minor(coded(_scene(30, 30), 50))
 
@@ -220,7 +225,21 @@ def _with_patches(data: bytes, shown: Pixels) -> bytes:
     payload = patches.encode(patches.cut(shown, where, 20))
     # The encoder may have sent patches of its own.
     others = [chunk for chunk in chunks if chunk.kind not in (Kind.PATCHES, Kind.FLATS)]
-    return container.pack(header, [*others, Chunk(Kind.PATCHES, payload)])
+    return _packed_in_order(header, [*others, Chunk(Kind.PATCHES, payload)])
+
+
+def _with_correction(coder: Codec, data: bytes) -> bytes:
+    """The same file with a correction that is seen, of coefficients of all sizes and both signs."""
+    header, chunks = container.unpack(data)
+    widths = coder.crew.alone.filters.widths
+    values = np.random.default_rng(2).laplace(0, 3, max(1, len(widths) - 3)).astype(np.int64)
+    sent = Chunk(Kind.CORRECTION, correction.encode(Correction(9, 1, values), widths))
+    others = [chunk for chunk in chunks if chunk.kind != Kind.CORRECTION]
+    return _packed_in_order(header, [*others, sent])
+
+
+def _packed_in_order(header: Header, chunks: list[Chunk]) -> bytes:
+    return container.pack(header, sorted(chunks, key=lambda chunk: chunk.kind))
 
 
 def _with_flats(data: bytes, at: tuple[int, int]) -> bytes:
@@ -233,7 +252,7 @@ def _with_flats(data: bytes, at: tuple[int, int]) -> bytes:
     found = flats.found(shown)
     assert found is not None
     others = [chunk for chunk in chunks if chunk.kind != Kind.FLATS]
-    return container.pack(header, [*others, Chunk(Kind.FLATS, flats.encode(found))])
+    return _packed_in_order(header, [*others, Chunk(Kind.FLATS, flats.encode(found))])
 
 
 def _packed(coder: Codec, header: Header, z_chunk: Chunk, z: npt.NDArray[np.int8], r: npt.NDArray[np.int16]) -> bytes:

@@ -23,6 +23,7 @@ from nicodec.coding import beside, layout, lossless, painting, prior, targets
 from nicodec.coding.bands import Bands
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.encoded import Coded, Encoded
+from nicodec.coding.fitting import Fit
 from nicodec.coding.look import Familiar, Look
 from nicodec.coding.lossless import Lossless
 from nicodec.coding.painting import Limit, Nic, Region, View
@@ -97,18 +98,18 @@ class Codec:
         if wish.lossless:
             return Encoded.of(without_loss.coded, checked=check)
         seen = invisible.filled(picture)
-        psnr, code_at = partial(self.psnr, seen), partial(self._code, seen, check)
+        psnr, code_at = partial(self.psnr, seen), partial(self._code, seen, check, check or effort > 1)
         code = self._effort.coder(code_at, psnr, seen.eight, effort, progress)
         return Encoded.of(targets.meet(wish, code, psnr, height * width, without_loss), checked=check)
 
     @in_turn
-    def _code(self, picture: Picture, check: bool, q: int, see: Callable[..., None] | None) -> Coded:
-        """The five steps, at one quality in hundredths. see: takes each band, its latent, free to change, and z."""
+    def _code(self, picture: Picture, check: bool, slow: bool, q: int, see: Callable[..., None] | None) -> Coded:
+        """The five steps. slow: fit a correction. see: takes each band, its latent, free to change, and z."""
         height, width, channels = picture.pixels.shape
         whole = tiles.cells(width, height)
         size, windows = layout.tile_size(whole), self.crew.of(len(layout.windows(whole)))
         look = Look(picture, q, self.familiar, everywhere=check)
-        bands = Bands(windows, self.y_tables, size, q)
+        bands = Bands(windows, self.y_tables, size, q, fit := Fit(windows.filters, picture, q, look, idle=not slow))
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
         coded: list[Chunk] = []
         rows, ranges = layout.band_rows(whole, size), self.z_tables.ranges(q)
@@ -122,15 +123,16 @@ class Codec:
         depth, crc = picture.depth, bands.crc.value(z)
         header = Header(width, height, channels, depth, q, size, self.checkpoint.id, crc)
         file = File(header, [Chunk(Kind.Z, self.z_tables.write(z, q)), *coded])
-        look.at(partial(self._painted, file, look.known), windows.reach)  # 4. the look
-        file.chunks.extend(beside.chunks(picture, look.mend(), look.flats))  # 5. data beside the tiles
+        paint = partial(self._painted, file, look.known)
+        corrected, mended = look.settle(fit.chunks(), paint, windows.reach)  # 4. the look
+        file.chunks.extend(beside.chunks(picture, mended, look.flats, corrected))  # 5. data beside the tiles
         return Coded(file, look)
 
-    def _painted(self, file: File, known: Known, wanted: list[Box]) -> Iterator[tuple[Box, Samples]]:
-        """Samples of windows of cells of an unfinished file, in 8 bits, each with its place."""
+    def _painted(self, file: File, known: Known, more: list[Chunk], wanted: list[Box]) -> Iterator[tuple[Box, Samples]]:
+        """Samples of windows of cells of an unfinished file with more chunks, in 8 bits, each with its place."""
         windows, whole = self.crew.of(len(wanted)), painting.view(file.header)
         symbols = self.symbols_of(file, windows.networks, known)
-        return painting.paint(windows, symbols, file, whole._replace(windows=wanted))
+        return painting.paint(windows, symbols, file.more(more), whole._replace(windows=wanted))
 
     def psnr(self, picture: Picture, data: Nic) -> float:
         """PSNR in dB of a file's visible samples against the picture that it was made of."""

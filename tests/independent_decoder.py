@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Array = npt.NDArray[Any]
-Z, Y, ALPHA, PATCHES, FLATS, LOSSLESS = 1, 2, 3, 4, 5, 6
+Z, Y, ALPHA, PATCHES, FLATS, LOSSLESS, CORRECTION = 1, 2, 3, 4, 5, 6, 7
 METADATA = {0x81: "ICC", 0x82: "EXIF", 0x83: "XMP", 0x84: "IPTC", 0x85: "TEXT", 0x86: "DENSITY"}
 DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "I32": "<i4"}
 
@@ -60,9 +60,7 @@ def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
         chunks.append((kind, data[body : body + length]))
         body += length
         require(body <= len(data) and zlib.crc32(chunks[-1][1]) == crc, "a chunk")
-        require(
-            kind in (Z, Y, ALPHA, PATCHES, FLATS, LOSSLESS) or kind >= 0x80, "a chunk that must be known and is not"
-        )
+        require(1 <= kind <= CORRECTION or kind >= 0x80, "a chunk that must be known and is not")
     require(body == len(data), "bytes left over")
     kinds, tiles = [kind for kind, _ in chunks], len(tile_grid(head))
     lossless = kinds[0] == LOSSLESS
@@ -70,8 +68,8 @@ def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
     extra = kinds[len(coded) :]
     require(kinds[: len(coded)] == coded, "tiles")
     require(extra == sorted(set(extra)) and not {Z, Y, LOSSLESS} & set(extra), "order of chunks")
-    plain = not {PATCHES, FLATS} & set(extra) and head.model == bytes(8)
-    require(not lossless or plain, "patches, flats or a model of a lossless file")
+    plain = not {PATCHES, FLATS, CORRECTION} & set(extra) and head.model == bytes(8)
+    require(not lossless or plain, "patches, flats, a correction or a model of a lossless file")
     return head, chunks
 
 
@@ -151,7 +149,7 @@ class Model:
 
     def _id(self, kinds: dict[str, str]) -> bytes:
         """The first 8 bytes of the id: of what decides how a file decodes, and nothing else."""
-        beginnings = ("context.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
+        beginnings = ("context.", "correction.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
         names = sorted(name for name in self.tensors if name.startswith(beginnings))
         config = {name: n for name, n in self.config.items() if name not in ("blocks_a", "latent_blocks_a")}
         listed = [[name, kinds[name], list(self.tensors[name].shape)] for name in names]
@@ -167,6 +165,32 @@ class Model:
         frequencies, start, low = (self.tensors[f"tables.{name}.{p}"].astype(np.int64) for p in parts)
         sums = np.cumsum([0, *frequencies[start[number] : start[number + 1]]])
         return (sums * (2**24 - len(sums) + 1) // 2**16 + np.arange(len(sums))).tolist(), int(low[number])
+
+
+def decode_correction(payload: bytes, model: Model) -> Array:
+    """What is added to each colour of each feature: (3, 28)."""
+    basis, widths = (model.tensors[f"correction.{name}"] for name in ("basis", "widths"))
+    require(len(payload) > 2 and 1 <= payload[1] <= len(widths), "number of coefficients")
+    step, wider = divmod(payload[0], 8)
+    bits, weights = "".join(f"{byte:08b}" for byte in payload[2:]), np.zeros((3, 28))
+    for k in range(payload[1]):
+        ones, low = len(bits) - len(bits.lstrip("1")), max(0, int(widths[k]) + wider)
+        require(ones < 64 and len(bits) > ones + low, "code of a coefficient")
+        value = (ones << low) + int(bits[ones : ones + 1 + low], 2)
+        value, bits = value >> 1 ^ -(value & 1), bits[ones + 1 + low :]
+        require(4 * abs(value) <= 1 << step, "size of a coefficient")
+        weights += value / 2**step * basis[k].astype(np.float64)
+    require(len(bits) < 8 and "1" not in bits, "end of the correction")
+    return weights
+
+
+def corrected(x: Array, weights: Array) -> Array:
+    """Planes (3, h, w) with a filter of 5 x 5 added. weights: (3, 28), by rows apart, columns apart and colour."""
+    around, (_, h, w) = np.pad(x, ((0, 0), (2, 2), (2, 2)), mode="edge"), x.shape
+    taps, result = weights[:, :27].reshape(3, 3, 3, 3), x + weights[:, 27][:, None, None]
+    for m, n in np.ndindex(5, 5):
+        result += np.tensordot(taps[:, abs(m - 2), abs(n - 2)], around[:, m : m + h, n : n + w], 1)
+    return np.float32(result)
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
@@ -326,7 +350,7 @@ class Networks:
             t = self.block(t, f"context.blocks.{n}")
         return np.concatenate([np.where(first, y0, r + self.linear(t, "context.mean1") * self.unit), rare])
 
-    def pixels(self, y: Array, head: Header) -> Array:
+    def pixels(self, y: Array, head: Header, correction: bytes | None) -> Array:
         y, rare = np.split(np.float32(y / self.gain), [self.deep])
         y = y / self.spread[: self.deep]
         for n in range(self.model.config["latent_blocks_s"]):
@@ -336,6 +360,8 @@ class Networks:
             t = self.block(t, f"g_s.blocks.{n}")
         y = np.concatenate([y * self.spread[: self.deep], rare])
         x = up(self.linear(y, "g_s.shortcut"), 16) + up(self.linear(t, "g_s.head"), 8)
+        if correction is not None:
+            x = corrected(x, decode_correction(correction, self.model))
         if head.depth == 16:
             around = np.pad(x, ((0, 0), (1, 1), (1, 1)), mode="edge")
             h, w = x.shape[1:]
@@ -392,7 +418,7 @@ def decode(data: bytes, model: Model) -> Decoded:
         coded.finish()
     require(zlib.crc32(r.astype("<i2").tobytes(), zlib.crc32(z.tobytes())) == head.symbols_crc, "symbols")
     networks = Networks(model, head.quality)
-    pixels = networks.pixels(networks.latent(z, r), head)
+    pixels = networks.pixels(networks.latent(z, r), head, extra.get(CORRECTION))
     if PATCHES in extra:
         lay_patches(extra[PATCHES], pixels)
     if FLATS in extra:

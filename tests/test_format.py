@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nicodec.bitstream import alpha, container, entropy
+from nicodec.bitstream import alpha, container, correction, entropy
 from nicodec.bitstream.container import Chunk, Header, Kind
 
 TEXT = (Path(__file__).parent.parent / "docs" / "FORMAT.md").read_text("utf-8")
@@ -97,6 +97,16 @@ def test_the_chunks_of_the_dump() -> None:
     assert entropy.decode(payloads[Kind.Y], INDEX, TABLES).tolist() == SYMBOLS.tolist()
     assert (alpha.decode(payloads[Kind.ALPHA], 100, 70) == 128).all()
     assert container.inflate(payloads[Kind.XMP]) == b"<x/>"
+
+
+def test_the_example_of_a_correction() -> None:
+    (listed,) = re.findall(
+        r"begin with ([\d−, ]+)\. The bytes `([\w ]+)`.*?coefficients ([\d−, ]+), in steps of 1/(\d+)", TEXT, re.S
+    )
+    widths, wanted = (np.array([int(n.replace("−", "-")) for n in listed[i].split(",")]) for i in (0, 2))
+    found = correction.decode(bytes.fromhex(listed[1]), widths.astype(np.int8))
+    assert found.coefficients.tolist() == wanted.tolist()
+    assert 2**found.step == int(listed[3])
 
 
 def second_model(tables: entropy.Tables) -> independent_decoder.Model:

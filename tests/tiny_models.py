@@ -14,11 +14,12 @@ import torch
 
 from nicodec.bitstream.anchors import ANCHORS
 from nicodec.bitstream.hyper import MAX_HYPER
+from nicodec.coding.correction import FEATURES
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import ModelConfig
 from nicodec.nn.likelihood import SCALES
 from nicodec.nn.model import Model
-from nicodec.train import export, limits, preview, tables
+from nicodec.train import correction, export, limits, preview, tables
 
 TINY = ModelConfig(
     latent=24,
@@ -37,7 +38,10 @@ FUZZED = replace(TINY, latent=4, linear=1, width=4, hyper=4, z=2, context=4, lat
 
 
 def unseen(config: ModelConfig) -> tuple[tables.Counts, dict[str, Any]]:
-    """What export is given beside a network, of no pictures: no symbol was counted, and previews are gray."""
+    """What export is given beside a network, of no pictures.
+
+    No symbol was counted, previews are gray, and each coefficient of a correction is a weight of its filter.
+    """
     sets = len(tables.BOUNDS) + 2
     counts = tables.Counts(
         y=np.zeros((SCALES, 2 * tables.WIDTH + 1)),
@@ -45,6 +49,8 @@ def unseen(config: ModelConfig) -> tuple[tables.Counts, dict[str, Any]]:
         bounds=np.zeros((ANCHORS * config.z, sets - 2), np.int16),
     )
     small = {"preview.weight": np.zeros((12, config.deep, 1, 1), np.float32), "preview.bias": np.zeros(12, np.float32)}
+    small["correction.basis"] = np.eye(3 * FEATURES, dtype=np.float32).reshape(-1, 3, FEATURES)
+    small["correction.widths"] = np.zeros(3 * FEATURES, np.int8)
     return counts, small
 
 
@@ -73,7 +79,8 @@ def main() -> None:
     limits.measure(model, pictures, pictures)
     counts = tables.count(model, pictures, list(pictures))
     path = Path(__file__).parent / "fuzz" / "tiny.nicmodel"
-    export.write_model(model, path, "tiny", {}, counts, preview.fit(model, pictures))
+    fitted = preview.fit(model, pictures) | correction.fit(model, pictures)
+    export.write_model(model, path, "tiny", {}, counts, fitted)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ class Kind(IntEnum):
     PATCHES = 4
     FLATS = 5
     LOSSLESS = 6
+    CORRECTION = 7
     ICC = 0x81
     EXIF = 0x82
     XMP = 0x83
@@ -88,6 +89,10 @@ class File(NamedTuple):
 
     header: Header
     chunks: list[Chunk]
+
+    def more(self, chunks: list[Chunk]) -> File:
+        """The file with more chunks at its end."""
+        return File(self.header, [*self.chunks, *chunks])
 
     def extra(self, kind: int) -> bytes | None:
         """The payload of the first chunk of this kind, or None."""
@@ -247,7 +252,9 @@ def check_order(header: Header, chunks: list[Chunk]) -> None:
     alike = len(coded) == tiles and set(coded) == {int(Kind.LOSSLESS if lossless else Kind.Y)}
     if not alike or (not lossless and kinds[0] != Kind.Z):
         raise BadFile("the chunks do not match the tile grid")
-    misplaced = {Kind.Z, Kind.Y, Kind.LOSSLESS} | ({Kind.PATCHES, Kind.FLATS} if lossless else set())
+    misplaced = {Kind.Z, Kind.Y, Kind.LOSSLESS}
+    if lossless:
+        misplaced |= {Kind.PATCHES, Kind.FLATS, Kind.CORRECTION}
     if extra != sorted(set(extra)) or not misplaced.isdisjoint(extra):
         raise BadFile("the chunks are out of order")
     if lossless and any(header.model):

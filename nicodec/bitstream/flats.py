@@ -45,15 +45,18 @@ class Flats:
         side = SIDE // shrink
         near = area.over(side)
         cells = slice(near.top, near.bottom), slice(near.left, near.right)
-        flat = self.where[cells]
-        if not flat.any():
+        if not self.where[cells].any():
             return
-
-        def whole(planes: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            return planes.repeat(side, 0).repeat(side, 1)[area.within(near.times(side))]
-
         colours = marks.in_depth(self.colours[self._numbers[cells]], pixels.dtype)
-        np.copyto(pixels, whole(colours), where=whole(flat)[:, :, None])
+        whole = colours.repeat(side, 0).repeat(side, 1)[area.within(near.times(side))]
+        np.copyto(pixels, whole, where=self.covers(area, shrink)[:, :, None])
+
+    def covers(self, area: Box, shrink: int = 1) -> npt.NDArray[np.bool_]:
+        """Whether each sample of an area is in a flat cell, (h, w). area, shrink: as for `lay`."""
+        side = SIDE // shrink
+        near = area.over(side)
+        flat = self.where[near.top : near.bottom, near.left : near.right]
+        return flat.repeat(side, 0).repeat(side, 1)[area.within(near.times(side))]
 
 
 def found(pixels: Pixels) -> Flats | None:

@@ -15,17 +15,23 @@ from nicodec.bitstream import entropy, tiles
 from nicodec.bitstream.crc import Residual, SymbolsCrc
 from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.tiles import Y_CELL, Box, Rows
+from nicodec.coding.correction import Matrix
+from nicodec.coding.fitting import Fit
 from nicodec.coding.windows import Windows
 
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """Codes the bands of one picture, from the top. size: width and height of a tile in cells. q: in hundredths."""
+    """Codes the bands of one picture, from the top, and shows its fit what a decoder will have.
+
+    size: width and height of a tile in cells. q: quality in hundredths.
+    """
 
     windows: Windows
     tables: Tables
     size: tuple[int, int]
     q: int
+    fit: Fit
     crc: SymbolsCrc = field(default_factory=SymbolsCrc)
 
     def coded(self, band: Box, y: Rows, z: npt.NDArray[np.int8]) -> Iterator[tuple[Box, Residual, bytes]]:
@@ -36,10 +42,13 @@ class Bands:
         here = band.times(Y_CELL)
         r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
 
-        def code(tile: Box) -> tuple[Box, Residual, bytes]:
-            part, index = self.windows.residual(tile, y, z, self.q, self.tables)
+        def code(tile: Box) -> tuple[Box, Residual, bytes, Matrix]:
+            part, index, latent = self.windows.residual(tile, y, z, self.q, self.tables)
             tiles.crop(r, here, tile.times(Y_CELL))[...] = part
-            return tile, part, entropy.encode(part.reshape(-1), index.reshape(-1), self.tables)
+            payload = entropy.encode(part.reshape(-1), index.reshape(-1), self.tables)
+            return tile, part, payload, self.fit.of(self.windows.networks, tile, latent)
 
-        yield from self.windows.beside(code, tiles.grid(band, self.size))
+        for tile, part, payload, sums in self.windows.beside(code, tiles.grid(band, self.size)):
+            self.fit.add(sums)
+            yield tile, part, payload
         self.crc.add(r)

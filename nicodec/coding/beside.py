@@ -22,8 +22,8 @@ METADATA = {Kind[field.name.upper()]: field.name for field in fields(Beside)}
 """The kind of chunk of each field of `Beside`, in the order of a file."""
 
 
-def chunks(picture: Picture, mended: Patches | None, flat: Flats | None) -> list[Chunk]:
-    """The chunks after the tiles, in the order of the file. mended: patches."""
+def chunks(picture: Picture, mended: Patches | None, flat: Flats | None, correction: list[Chunk]) -> list[Chunk]:
+    """The chunks after the tiles, in the order of the file. mended: patches. correction: its chunk, if there is one."""
     sent = []
     if picture.alpha is not None:
         sent.append(Chunk(Kind.ALPHA, alpha.encode(picture.alpha)))
@@ -31,6 +31,7 @@ def chunks(picture: Picture, mended: Patches | None, flat: Flats | None) -> list
         sent.append(Chunk(Kind.PATCHES, patches.encode(mended)))
     if flat is not None:
         sent.append(Chunk(Kind.FLATS, flats.encode(flat)))
+    sent.extend(correction)
     for kind, name in METADATA.items():
         if blob := getattr(picture.beside, name):
             sent.append(Chunk(kind, container.deflate(blob)))

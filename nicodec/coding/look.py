@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nicodec.bitstream import anchors, container, flats, patches, tiles
-from nicodec.bitstream.container import CELL
+from nicodec.bitstream.container import CELL, Chunk
 from nicodec.bitstream.crc import Residual
 from nicodec.bitstream.flats import Flats
 from nicodec.bitstream.patches import SIDE, Patches
@@ -48,8 +49,10 @@ FLAT_ERROR = 2
 # Bytes of symbols that an encoder keeps for its look, about. It decodes all further ones again.
 KEPT = 2**26
 
-# Windows of cells -> the samples of each, and their place in pixels.
-Paint: TypeAlias = Callable[[list[Box]], Iterator[tuple[Box, npt.NDArray[np.uint8]]]]
+# The samples of windows, and their places in pixels.
+Painted: TypeAlias = Iterator[tuple[Box, npt.NDArray[np.uint8]]]
+# Chunks of a correction, and windows of cells -> what a decoder paints.
+Paint: TypeAlias = Callable[[list[Chunk], list[Box]], Painted]
 
 
 class Familiar:
@@ -110,22 +113,45 @@ class Look:
         drawn_here = drawn(tiles.cut(self.pixels, band.times(CELL)))
         self._strange[band.within(self._cells)] |= self._familiar.strange(latent, self.q) | drawn_here
 
+    def counted(self, area: Box) -> npt.NDArray[np.bool_]:
+        """The samples of an area, in pixels, that the networks decide: bool (h, w), not under alpha 0, not flat."""
+        rows, columns = slice(area.top, area.bottom), slice(area.left, area.right)
+        seen = np.ones((area.rows, area.columns), np.bool_) if self.alpha is None else self.alpha[rows, columns] > 0
+        return seen if self.flats is None else seen & ~self.flats.covers(area)
+
     def keep(self, number: int, tile: Box, r: Residual) -> None:
         """Keep the symbols of a tile that holds strange cells, so that the look need not decode them."""
         if self._strange[tile.within(self._cells)].any() and sum(a.nbytes for a in self.known.values()) < KEPT:
             self.known[number] = r
 
-    def at(self, paint: Paint, reach: int) -> None:
+    def settle(self, correction: list[Chunk], paint: Paint, reach: int) -> tuple[list[Chunk], Patches | None]:
+        """Look at the strange cells, without the correction and with it; find the patches.
+
+        A picture that needs patches has no correction: it was fitted to cells that the patches replace. Arguments as
+        for `at`. Returns the chunks of the correction that stays, and the patches.
+        """
+        self.at(partial(paint, []), reach)
+        mended = self.mend()
+        if mended is None and correction:
+            plain = self.errors
+            self.at(partial(paint, correction), reach)
+            if self.mend() is None:
+                return correction, None
+            self.errors = plain
+        return [], mended
+
+    def at(self, paint: Callable[[list[Box]], Painted], reach: int) -> None:
         """Look at the strange cells, then at the surroundings of bad ones.
 
         paint: windows of cells -> their samples and places. reach: distance in cells to which the latent of a cell
         changes samples.
         """
-        windows = layout.windows(self._cells)
-        while wanted := list(boxes(self._strange, windows)):
+        self.errors = np.full_like(self.errors, np.nan)
+        strange, windows = self._strange, layout.windows(self._cells)
+        while wanted := list(boxes(strange, windows)):
             for part, painted in paint(wanted):
                 self.see(part, painted)
-            self._strange = self.spread(reach)
+            strange = self.spread(reach)
 
     def see(self, area: Box, painted: npt.NDArray[np.uint8]) -> None:
         """Compare an area of whole cells, in pixels, with its painted samples (h, w, C), which get the flat cells."""

@@ -107,7 +107,7 @@ def _file(picture: Picture, size: tuple[int, int], threads: int) -> File:
         crc = zlib.crc32(_little(part), crc)
         chunks.append(Chunk(Kind.LOSSLESS, payload))
     header = Header(width, height, channels, depth_of(picture.pixels), MAX_QUALITY, size, bytes(8), crc)
-    return File(header, [*chunks, *beside.chunks(picture, None, None)])
+    return File(header, [*chunks, *beside.chunks(picture, None, None, [])])
 
 
 def paint(file: File, wanted: View, *, check: bool) -> Iterator[tuple[Box, Samples]]:

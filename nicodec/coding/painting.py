@@ -82,8 +82,9 @@ def paint(
 ) -> Iterator[tuple[Box, Samples]]:
     """The samples of each window inside the wanted area, (h, w, C), with their place in pixels of the view.
 
-    Patches are laid over them, then flat cells. check: hold all symbols against their checksum at the end. Raises
-    BadFile or LimitExceeded for malformed ones, and as `Symbols` and `Windows`.
+    They are corrected, but not in a preview. Patches are laid over them, then flat cells. check: hold all symbols
+    against their checksum at the end. Raises BadFile or LimitExceeded for malformed ones, and as `Symbols` and
+    `Windows`.
     """
     header = file.header
     kinds = ((Kind.PATCHES, patches.decode), (Kind.FLATS, flats.decode))
@@ -91,7 +92,9 @@ def paint(
     laid = [
         decode(stored, header.width, header.height, header.channels) for stored, decode in sent if stored is not None
     ]
-    full = partial(windows.synthesis, deep=header.depth == 16)
+    filtered = file.extra(Kind.CORRECTION)
+    weights = None if filtered is None else windows.filters.decode(filtered)
+    full = partial(windows.synthesis, weights=weights, deep=header.depth == 16)
     render, cell = (full if wanted.shrink == 1 else windows.preview), CELL // wanted.shrink
 
     def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:

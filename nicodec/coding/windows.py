@@ -18,7 +18,7 @@ from nicodec.bitstream.container import CELL
 from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.symbols import Symbols
 from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box, Rows
-from nicodec.coding import layout, prior, quantize
+from nicodec.coding import correction, layout, prior, quantize
 from nicodec.errors import BadModel
 from nicodec.model.backends import Networks, Planes
 from nicodec.model.checkpoint import Checkpoint
@@ -36,11 +36,12 @@ class Windows:
     The end of that reach hardly counts, so a model file names the halos that g_a and g_s need, measured at export.
 
     crew: the number of windows at work at once. halo: the cells around a window whose symbols its pixels need. reach:
-    the distance in cells to which the latent of a cell changes pixels.
+    the distance in cells to which the latent of a cell changes pixels. filters: those of the model, for corrections.
     """
 
     def __init__(self, checkpoint: Checkpoint, networks: Networks, crew: int = 1) -> None:
         self.networks, self.crew = networks, crew
+        self.filters = correction.Filters(checkpoint)
         config = checkpoint.config
         self._channels, self._deep = config.latent, config.deep
         # The dead zones by table: first of the linear channels, then of the deep ones.
@@ -53,6 +54,8 @@ class Windows:
         if halos not in [list(pair) for pair in possible]:
             raise BadModel(f"{shown(checkpoint.path)}: the model has impossible halos")
         self._around_a, self._around_s = map(int, halos)
+        # A correction and the smoothing of ramps see three pixels further than g_s.
+        self._around_s = max(1, self._around_s)
         # The means of a tile need the symbols around it. These need their tables, which come from a 3x3 layer.
         self._around_mean = -(-(config.reach_mean + 1) // Y_CELL)
         self.halo = -(-(config.reach_mean + self._around_s) // Y_CELL)
@@ -117,8 +120,8 @@ class Windows:
 
     def residual(
         self, tile: Box, y: Rows, z: npt.NDArray[np.int8], q: int, tables: Tables
-    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]:
-        """The symbols r of a tile of cells, and the table of each, both (1, L, 4h, 4w).
+    ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], Planes]:
+        """The symbols r of a tile of cells, the table of each, and the latent that a decoder has, all (1, L, 4h, 4w).
 
         y: the latent around the tile, in quantiser steps. z: (1, Z, R, S), known around the tile. q: quality in
         hundredths.
@@ -133,16 +136,22 @@ class Windows:
             return tables.settle(quantize.symbols(start - mu, deep, self._thresholds_deep), deep)
 
         r = np.empty(latent.shape, np.int16)
-        r[:, : self._deep] = symbols(prior.mean(self.networks, near, q, lambda mu: symbols(mu) + mu))
+        mean = prior.mean(self.networks, near, q, lambda mu: symbols(mu) + mu)
+        r[:, : self._deep] = symbols(mean)
         chosen = quantize.symbols(latent[:, self._deep :], rare, self._thresholds)
         r[:, self._deep :] = tables.settle(chosen, rare)
+        decoded = r.astype(np.float32)
+        decoded[:, : self._deep] += mean
         inner = seen.times(Y_CELL), tile.times(Y_CELL)
-        return tiles.crop(r, *inner), tiles.crop(index, *inner)
+        return tiles.crop(r, *inner), tiles.crop(index, *inner), tiles.crop(decoded, *inner)
 
-    def synthesis(self, window: Box, symbols: Symbols, q: int, *, deep: bool) -> Callable[[], Planes]:
+    def synthesis(
+        self, window: Box, symbols: Symbols, q: int, *, weights: Planes | None = None, deep: bool = False
+    ) -> Callable[[], Planes]:
         """Reads the symbols that a window of cells needs, and returns the function that paints it, in any thread.
 
-        That gives planes (1, 3, 64h, 64w), about [-1/2, 1/2]. q: quality in hundredths. deep: smooth slow ramps.
+        That gives planes (1, 3, 64h, 64w), about [-1/2, 1/2]. q: quality in hundredths. weights: of the correction.
+        deep: smooth slow ramps.
         """
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
         decoded = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
@@ -150,6 +159,8 @@ class Windows:
         def paint() -> Planes:
             latent = np.concatenate(decoded(), axis=1, dtype=np.float32)
             x = self.networks.g_s(latent, q / 100)
+            if weights is not None:
+                x = correction.corrected(x, weights)
             if deep:
                 x = quantize.smoothed(x)
             return tiles.crop(x, inner.times(STRIDE), window.times(CELL))

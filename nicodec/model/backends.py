@@ -25,7 +25,7 @@ Planes: TypeAlias = npt.NDArray[np.float32]
 Hyper: TypeAlias = npt.NDArray[np.int8] | Planes
 
 # The bound on the outputs of a graph: far above those of any picture, and far below the limit of float32.
-LARGEST = 1e30
+LARGEST = 1e20
 # The graphs that `effort` needs. Models may lack them: nothing else does.
 BACKWARDS = ("g_s_back", "context_back")
 

@@ -44,7 +44,7 @@ _KINDS = {np.dtype(dtype): kind for kind, dtype in DTYPES.items()}
 
 # The part of a model that decides what a file decodes to: beginnings of the names of tensors, and of names in the
 # config, those that only an encoder reads.
-DECODER = ("context.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
+DECODER = ("context.", "correction.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
 ENCODER_ONLY = ("blocks_a", "latent_blocks_a")
 
 

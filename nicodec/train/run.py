@@ -28,7 +28,7 @@ from nicodec.model.modelfile import SUFFIX
 from nicodec.nn.model import Model
 from nicodec.picture import Picture, writer
 from nicodec.storage.files import shown
-from nicodec.train import export, loop, preview, tables
+from nicodec.train import correction, export, loop, preview, tables
 from nicodec.train.data import HELD_SIDE, Patches, centre
 from nicodec.train.loop import Step
 from nicodec.train.options import (
@@ -52,7 +52,7 @@ from nicodec.train.trainer import Trainer, pick_device
 COUNTED = 96
 # The same for z, which has hundreds of times fewer symbols.
 COUNTED_Z = 256
-# The number of training pictures on which the preview is fitted.
+# The number of training pictures on which the preview and the basis of corrections are fitted.
 FITTED = 48
 # The most central squares of held-out pictures on which the finished codec is measured.
 MEASURED = 24
@@ -162,8 +162,9 @@ def train(
         )
         with trainer.averaged() as model_now, progress.working("counting symbols, writing and checking the model"):
             counts = tables.count(model_now, data.squares(COUNTED), data.pictures(COUNTED_Z), amp=trainer.amp)
-            small = preview.fit(model_now, data.squares(FITTED), amp=trainer.amp)
-            made = export.write_model(model_now, out, name, history, counts, small, said_of_it)
+            fitted = preview.fit(model_now, data.squares(FITTED), amp=trainer.amp)
+            fitted |= correction.fit(model_now, data.squares(FITTED), amp=trainer.amp)
+            made = export.write_model(model_now, out, name, history, counts, fitted, said_of_it)
         size = f"{made.path.stat().st_size / 1e6:.1f} MB"
         console.print(f"{shown(out)}: {size}, {made.identity[:16]}", markup=False)
         measure(data.validation, out, folder, console)

@@ -1,14 +1,18 @@
 """The maker of conformance vectors: it covers the format, adds, and never changes what is there."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import conformance
+import numpy as np
 import pytest
 
 from nicodec import NicError
 from nicodec.bitstream.container import Kind, unpack
+from nicodec.coding.correction import FEATURES
 from nicodec.model import checkpoint
+from nicodec.model.checkpoint import Checkpoint
 
 pytest.importorskip("skimage", reason="needs the photographs of the extra [bench]")
 
@@ -19,7 +23,14 @@ FILES = ("file.nic", "picture.png", "expect.json")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
     folder = tmp_path_factory.mktemp("vectors")
     (folder / conformance.SUMS).write_text("0  older/file.nic\n")
-    return folder, conformance.write(folder, "photo")
+    return folder, conformance.write(folder, with_filters(checkpoint.load(checkpoint.find("photo"))))
+
+
+def with_filters(found: Checkpoint) -> Checkpoint:
+    """The same model with a basis of corrections, which it may lack."""
+    basis = np.eye(3 * FEATURES, dtype=np.float32).reshape(-1, 3, FEATURES)
+    added = {"correction.basis": basis, "correction.widths": np.zeros(len(basis), np.int8)}
+    return replace(found, tensors={**found.tensors, **added})
 
 
 def test_vectors_have_every_feature(made: tuple[Path, list[Path]]) -> None:
@@ -42,7 +53,7 @@ def test_vectors_have_every_feature(made: tuple[Path, list[Path]]) -> None:
 
 def test_vectors_have_their_names_and_digests_and_stay_small(made: tuple[Path, list[Path]]) -> None:
     folder, paths = made
-    identity = checkpoint.load(checkpoint.find("photo")).identity
+    identity = with_filters(checkpoint.load(checkpoint.find("photo"))).identity
     assert all(path.parent == folder and path.name.startswith(identity[:8] + "-") for path in paths)
     assert all(json.loads((path / "expect.json").read_text())["model"] == identity for path in paths)
     lines = (folder / conformance.SUMS).read_text().splitlines()
@@ -55,7 +66,7 @@ def test_vectors_that_exist_are_left_alone(made: tuple[Path, list[Path]]) -> Non
     folder, _ = made
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(NicError, match="never change"):
-        conformance.write(folder, "photo")
+        conformance.write(folder, with_filters(checkpoint.load(checkpoint.find("photo"))))
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 

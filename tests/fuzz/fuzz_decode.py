@@ -36,7 +36,8 @@ import numpy as np
 
 import nicodec
 from nicodec import api
-from nicodec.bitstream import container
+from nicodec.bitstream import container, correction
+from nicodec.bitstream.correction import Correction
 from nicodec.codec import Codec
 from nicodec.errors import NicError
 from nicodec.model import checkpoint
@@ -67,6 +68,9 @@ def seeds() -> list[bytes]:
             (picture[:1, :1], 50), (noise, 100), (noise[:9, :9, 0], 77.7), (picture, 12),
         )
     ]  # fmt: skip
+    header, chunks = container.unpack(files[6])
+    sent = correction.encode(Correction(7, 0, np.arange(-9, 10)), tiny().crew.alone.filters.widths)
+    files[6] = container.pack(header, [*chunks, container.Chunk(container.Kind.CORRECTION, sent)])
     header, chunks = container.unpack(files[0])
     sound = {0x82: b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\1\0\0\0\0\0\0\0", 0x83: b"<x/>"}
     blobs = [container.Chunk(kind, b"\0" + sound.get(kind, b"some bytes")) for kind in mutate.METADATA]

@@ -30,9 +30,9 @@ from nicodec.train.export.proof import compare, measure_halos, prove_exact
 Array: TypeAlias = npt.NDArray[Any]
 
 
-def freeze(model: Model, counts: tables.Counts, preview: dict[str, Array]) -> dict[str, Array]:
-    """All tensors of a model file: weights (float16), integers of h_sigma, tables, graphs, the preview."""
-    tensors: dict[str, Array] = dict(preview)
+def freeze(model: Model, counts: tables.Counts, fitted: dict[str, Array]) -> dict[str, Array]:
+    """All tensors of a model file: weights (float16), integers of h_sigma, tables, graphs, and what was fitted."""
+    tensors: dict[str, Array] = dict(fitted)
     for name, value in model.state_dict().items():
         if name.startswith("h_sigma."):
             continue
@@ -70,17 +70,17 @@ def write_model(
     name: str,
     training: dict[str, Any],
     counts: tables.Counts,
-    preview: dict[str, Array],
+    fitted: dict[str, Array],
     card: Card | None = None,
 ) -> checkpoint.Checkpoint:
     """Freeze, verify and write one .nicmodel file.
 
-    training: how it was made, kept in the file, as the card is. counts: symbols of real pictures. preview: what
-    `preview.fit` found.
+    training: how it was made, kept in the file, as the card is. counts: symbols of real pictures. fitted: what
+    `preview.fit` and `correction.fit` found.
 
     Raises BadModel, and leaves nothing behind, if the result would not compute what the model computes.
     """
-    tensors = freeze(model, counts, preview)
+    tensors = freeze(model, counts, fitted)
     metadata = {
         "format": modelfile.FORMAT,
         "sha256": modelfile.UNSEALED,

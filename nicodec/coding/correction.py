@@ -1,0 +1,200 @@
+"""The correction: a 5x5 filter across colours on the planes of g_s, fitted to one picture by its encoder.
+
+`windows` applies it, `fitting` fits it, and `bitstream.correction` stores it. The filter is a
+sum of the model's basis filters, and each coefficient of the sum is sent.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec.bitstream import correction
+from nicodec.bitstream.correction import MAX_STEP, MAX_WIDER, Correction
+from nicodec.coding import quantize
+from nicodec.errors import BadModel
+from nicodec.model.backends import Planes
+from nicodec.model.checkpoint import Checkpoint
+from nicodec.picture import Samples
+from nicodec.storage.files import shown
+
+# How far the filter sees, in pixels.
+REACH = 2
+# For each of 3 x 3 pairs of distances, 0 to 2 rows and 0 to 2 columns, and each of 3 colours: the sum of the samples
+# this far away on either side. The last feature is a one.
+FEATURES = 28
+# The samples in each sum.
+TAPS = np.append(np.repeat([1, 2, 2, 2, 4, 4, 2, 4, 4], 3), 0)
+# Pixels that are filtered at a time, few enough for their sums to stay in the processor's cache.
+IN_CACHE = 6144
+# The range of planes is -HALF to HALF.
+HALF = 0.5
+# The largest number in a basis. So no correction can leave the range of float32.
+MAX_BASIS = 1024
+# The variance of rounding to 8 bits. A fit that adds it to the samples is stable in flat pictures too.
+ROUNDING = 1 / 12 / 255**2
+# A step costs least bits where its square times the weight of an error is this, 6 / ln 2: the derivative of
+# weight * step^2 / 12 - log2(step) is zero there.
+BEST_STEP = 6 / math.log(2)
+# The bits that a coefficient of one step is taken to cost at first. Without it a gray picture has many best ones.
+PRIOR = 1e-3
+# How often each coefficient is rounded anew beside the others.
+ROUNDS = 2
+Matrix = npt.NDArray[np.float64]
+
+
+class Filters:
+    """The filters that a model can express. Raises BadModel if its basis is malformed.
+
+    basis: float32 (K, 3, FEATURES), what a coefficient of 1 adds of each feature to each colour. widths: int8 (K,),
+    the low bits in the code of each coefficient. Without a basis K is 0, and no correction is sent.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.basis = checkpoint.tensors.get("correction.basis", np.zeros((0, 3, FEATURES), np.float32))
+        self.widths = checkpoint.tensors.get("correction.widths", np.zeros(0, np.int8))
+        count = self.widths.size
+        if (
+            self.basis.dtype != np.float32
+            or self.widths.dtype != np.int8
+            or (self.basis.shape, self.widths.shape) != ((count, 3, FEATURES), (count,))
+            or count > correction.MAX_COUNT
+            or not (np.abs(self.basis) <= MAX_BASIS).all()  # so that NaN fails too
+            or np.abs(self.widths.astype(int)).max(initial=0) > correction.MAX_WIDTH
+        ):
+            raise BadModel(f"{shown(checkpoint.path)}: the model has an impossible basis of corrections")
+
+    def decode(self, payload: bytes) -> Planes:
+        """The payload of a chunk -> what it adds of each feature to each colour, (3, FEATURES). Raises BadFile."""
+        return self.weights(correction.decode(payload, self.widths))
+
+    def weights(self, sent: Correction) -> Planes:
+        """As `decode`, of numbers."""
+        values = sent.coefficients * 2.0**-sent.step
+        return np.tensordot(values, self.basis[: len(values)].astype(np.float64), 1).astype(np.float32)
+
+    def best(self, products: Matrix, weight: float) -> Correction | None:
+        """The correction that makes the sum of its bits and of weight * squared error least. None: no correction does.
+
+        products: as `products` makes them; of a gray picture they have one error. weight: the bits that a squared error
+        of 1 is worth, for samples of range 1.
+        """
+        pixels = float(products[FEATURES - 1, FEATURES - 1])
+        own = products[:FEATURES, :FEATURES] + np.diag(ROUNDING * pixels * TAPS)
+        basis = self.seen(products)
+        flat = basis.reshape(len(basis), -1)
+        step = min(MAX_STEP, round(math.log2(max(1.0, weight * pixels / BEST_STEP)) / 2))
+        # The squared error is c @ bend @ c - 2 * pull @ c, and a constant, in bits, for coefficients c in steps.
+        bend = weight * 4.0**-step * ((basis @ own).reshape(flat.shape) @ flat.T)
+        pull = weight * 2.0**-step * (flat @ products[FEATURES:, :FEATURES].reshape(-1))
+        c = np.rint(np.linalg.solve(bend + PRIOR * np.eye(len(bend)), pull)).astype(np.int64)
+        sizes = [
+            int(correction.lengths(c, correction.low_bits(self.widths, wider)).sum()) for wider in range(MAX_WIDER + 1)
+        ]
+        wider = int(np.argmin(sizes))
+        low = correction.low_bits(self.widths, wider)
+        c = rounded(bend, pull, c, low, correction.largest(low, step))
+        # What is saved by the first coefficients alone, for each number of them.
+        gains = 2 * pull * c - c * (2 * np.tril(bend, -1) @ c + np.diag(bend) * c)
+        saved = np.cumsum(gains - correction.lengths(c, low))
+        count = int(saved.argmax()) + 1
+        return Correction(step, wider, c[:count]) if saved[count - 1] > 0 else None
+
+    def seen(self, products: Matrix) -> Matrix:
+        """The basis as it bears on the errors: (K, 3, FEATURES), or (K, 1, FEATURES), the mean, of a gray picture."""
+        basis = self.basis.astype(np.float64)
+        return basis.mean(1, keepdims=True) if len(products) == FEATURES + 1 else basis
+
+    def saves(self, products: Matrix, sent: Correction) -> float:
+        """By how much a correction lowers the squared error of what `products` are of."""
+        values = sent.coefficients * 2.0**-sent.step
+        weights = np.tensordot(values, self.seen(products)[: len(values)], 1)
+        own, cross = products[:FEATURES, :FEATURES], products[FEATURES:, :FEATURES]
+        return float((weights * (2 * cross - weights @ own)).sum())
+
+
+def rounded(
+    bend: Matrix, pull: Matrix, start: npt.NDArray[np.int64], low: npt.NDArray[np.int64], most: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Whole numbers c near `start` with a small sum of c @ bend @ c - 2 * pull @ c and their own bits.
+
+    low: the low bits in the code of each. most: the largest magnitude of each.
+    """
+    c = np.clip(start, -most, most)
+    for _ in range(ROUNDS):
+        for k, (m, limit) in enumerate(zip(low.tolist(), most.tolist(), strict=True)):
+            square = float(bend[k, k])
+            alone = float(pull[k] - bend[k] @ c) + square * int(c[k])
+            near = math.floor(alone / square) if square > 0 else 0
+            costs = {
+                value: square * value**2 - 2 * alone * value + (2 * abs(value) - (value < 0) >> m)
+                for value in (0, near, near + 1)
+                if abs(value) <= limit
+            }
+            c[k] = min(costs, key=costs.__getitem__)
+    return c
+
+
+def across(planes: Planes) -> Planes:
+    """Planes (3, h, w + 4) -> for each distance of 0 to 2 columns and each colour the sum on either side, (9, h, w)."""
+    width = planes.shape[2] - 2 * REACH
+    sums = np.empty((REACH + 1, *planes.shape[:2], width), np.float32)
+    sums[0] = planes[:, :, REACH:-REACH]
+    for j in range(1, REACH + 1):
+        np.add(planes[:, :, REACH - j :][:, :, :width], planes[:, :, REACH + j :][:, :, :width], out=sums[j])
+    return sums.reshape(-1, *sums.shape[2:])
+
+
+def corrected(x: Planes, weights: Planes) -> Planes:
+    """Planes (1, 3, h, w) of g_s -> the same, corrected. weights: (3, FEATURES), as of `Filters.decode`.
+
+    Beyond an edge the last row and column are repeated.
+    """
+    height, width = x.shape[2:]
+    around = np.pad(x[0], ((0, 0), (REACH, REACH), (REACH, REACH)), mode="edge")
+    result = np.empty_like(x)
+    # Rows are summed after the products, which are of 9 sums then and not of 27: (9, 9), by rows apart and colour.
+    kernel = np.ascontiguousarray(weights[:, :-1].reshape(3, 3, 9).transpose(1, 0, 2)).reshape(9, 9)
+    step = max(1, IN_CACHE // width)
+    for top in range(0, height, step):
+        part = across(around[:, top : top + step + 2 * REACH])
+        rows = part.shape[1] - 2 * REACH
+        near = (kernel @ part.reshape(9, -1)).reshape(3, 3, rows + 2 * REACH, width)
+        out = result[0, :, top : top + rows]
+        np.add(x[0, :, top : top + rows], near[0, :, REACH:-REACH], out=out)
+        for i in range(1, REACH + 1):
+            out += near[i, :, REACH - i :][:, :rows]
+            out += near[i, :, REACH + i :][:, :rows]
+        out += weights[:, -1:, None]
+    return result
+
+
+def products(planes: Planes, source: Samples, counted: npt.NDArray[np.bool_]) -> Matrix:
+    """The products of all features and errors, both ways, summed over pixels: (FEATURES + C, FEATURES + C).
+
+    planes: (3, h + 4, w + 4), those of g_s around h x w pixels. source: samples (h, w, C). counted: bool (h, w), the
+    pixels to sum over. Every row counts: the errors of g_s depend on the place in its grid, so leaving out every second
+    row spoils a fit.
+    """
+    height, width, channels = source.shape
+    total = np.zeros((FEATURES + channels, FEATURES + channels))
+    step = max(1, IN_CACHE // width)
+    for top in range(0, height, step):
+        rows = min(step, height - top)
+        here, part = slice(top, top + rows), planes[:, top : top + rows + 2 * REACH]
+        sums = across(part)
+        both = np.ones((FEATURES + channels, rows, width), np.float32)
+        parts = both[: FEATURES - 1].reshape(REACH + 1, 9, rows, width)
+        parts[0] = sums[:, REACH:-REACH]
+        for i in range(1, REACH + 1):
+            np.add(sums[:, REACH - i :][:, :rows], sums[:, REACH + i :][:, :rows], out=parts[i])
+        own = part[:, REACH:-REACH, REACH:-REACH]
+        wanted = quantize.planes(source[here])[0, :channels]
+        np.subtract(wanted, own if channels == 3 else own.mean(0, keepdims=True), out=both[FEATURES:])
+        # Samples beyond the range are cut off, whatever a filter adds.
+        seen = counted[here] & (np.abs(own).max(0) <= HALF)
+        flat = both.reshape(len(both), -1) if seen.all() else both[:, seen]
+        total += flat @ flat.T
+    return total
