@@ -19,7 +19,7 @@ from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.symbols import Known, Symbols
 from nicodec.bitstream.tiles import Y_CELL, Box
-from nicodec.coding import beside, layout, lossless, painting, prior, targets
+from nicodec.coding import beside, latents, layout, lossless, painting, prior, targets
 from nicodec.coding.bands import Bands
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.encoded import Coded, Encoded
@@ -177,6 +177,7 @@ class Codec:
 
     encode_many = many.encode_many
     decode_many = many.decode_many
+    latents, latent_windows = latents.whole, latents.windows
 
     def symbols_of(self, file: File, networks: Networks | None = None, known: Known | None = None) -> Symbols:
         """The symbols of a file, decoded on demand. Raises ModelNotFound if the file has another model.
