@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Generic
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic
 
 from nicodec import progress
 from nicodec.cli import plan, report
@@ -18,7 +19,8 @@ from nicodec.parallel.threads import Result
 from nicodec.progress import say
 from nicodec.storage import is_nic
 
-SOURCES = "Pictures in any format that Pillow reads, .nic files, folders, patterns, URLs; - is stdin."
+if TYPE_CHECKING:
+    from nicodec.explore import index
 
 
 def is_source(name: str) -> bool:
@@ -76,3 +78,26 @@ class Work(Generic[Result]):
                 if not self._quiet:
                     report.say_notes(job.source, notes.take())
                 advance(os.path.basename(job.source))
+
+
+@contextmanager
+def indexed(
+    folder: str, path: str | None, workers: int | None, *, quiet: bool
+) -> Iterator[tuple[index.Index, index.Change]]:
+    """The index of a folder, up to date, and what that took. Says it, unless `quiet`. Raises NicError."""
+    from nicodec.explore import index as indexing
+    from nicodec.storage import is_url, path_of
+    from nicodec.storage.files import shown
+
+    folder = path_of(folder)
+    if is_url(folder) or folder == "-":
+        raise BadUsage(f"{shown(folder)}: only a folder of this machine can have an index")
+    with indexing.Index(folder, path) as found:
+        with progress.bar(None, hidden=quiet) as advance:
+            change = found.update(workers=workers, progress=lambda name, done, of: advance(f"{done}/{of} {name}", done))
+        if not quiet:
+            if change.remade:
+                say(f"{shown(found.path)}: was made with another encoder; it is made anew")
+            for name, error in change.failed.items():
+                say(f"{shown(os.path.join(folder, name))}: cannot be read: {error.removeprefix(shown(name))}")
+        yield found, change

@@ -5,6 +5,7 @@ Beside `painting`, which makes pixels of the same symbols; g_s never runs here. 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -12,26 +13,32 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.bitstream import container, entropy, tiles
+from nicodec.bitstream import anchors, container, entropy, tiles
 from nicodec.bitstream.container import CELL, File
 from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.hyper import HyperTables
 from nicodec.bitstream.symbols import Symbols
-from nicodec.bitstream.tiles import Y_CELL, Box
-from nicodec.coding import painting, prior
+from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box
+from nicodec.coding import painting, prior, quantize
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.painting import Limit, Nic, Region
 from nicodec.errors import NicError
+from nicodec.model.checkpoint import Checkpoint
 from nicodec.storage.files import data_of
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 # The arrays of `Latents`, and their rows for each row of cells.
 SIDES = dict.fromkeys(("deep", "linear", "scale", "bits"), Y_CELL) | dict.fromkeys(("z", "z_bits"), 1)
 
+# The most pixels whose features are computed in one piece.
+MOST_PIXELS = 2**20
+
 
 class Codec(Protocol):
     """What of a codec opens a file."""
 
+    @property
+    def checkpoint(self) -> Checkpoint: ...
     @property
     def y_tables(self) -> Tables: ...
     @property
@@ -138,6 +145,35 @@ def windows(codec: Codec, data: Nic, region: Region = None, *, max_pixels: Limit
     yield from crew.beside(opened, read())
     if region is None:
         symbols.check()
+
+
+def features(codec: Codec, pixels: npt.NDArray[np.uint8], quality: float = 50) -> Floats:
+    """The deep channels that g_a gives a small picture, float32 (D, H / 16, W / 16), in units of their usual spread.
+
+    pixels: uint8 (H, W, 1 or 3), H and W multiples of 16, seen in one piece. Nothing is rounded or coded. Raises
+    NicError for other sizes, and BadModel if the network fails.
+    """
+    height, width = pixels.shape[:2]
+    if height % STRIDE or width % STRIDE or not 0 < height * width <= MOST_PIXELS:
+        raise NicError(
+            f"features are those of at most {MOST_PIXELS:,} pixels in whole cells of 16, not {width}x{height}"
+        )
+    checkpoint, networks = codec.checkpoint, codec.crew.alone.networks
+    deep = checkpoint.config.deep
+    y = networks.g_a(quantize.planes(pixels), quality)[0, :deep]
+    hats = anchors.integer_hats(quantize.quality_index(quality)).reshape(-1)
+    gain = np.exp(hats @ checkpoint.array("log_gain")[:, :deep] / hats.sum())
+    result: Floats = (y / (gain * checkpoint.array("spread")[:deep])[:, None, None]).astype(np.float32)
+    return result
+
+
+def encoder_of(codec: Codec) -> str:
+    """SHA-256 of what `features` depend on, hexadecimal: the tensors of g_a, and the spread and gain of channels."""
+    digest = hashlib.sha256()
+    for name, array in sorted(codec.checkpoint.tensors.items()):
+        if name.startswith("g_a.") or name in ("log_gain", "spread"):
+            digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def _opened(data: Nic, max_pixels: Limit) -> File:
