@@ -71,7 +71,7 @@ def duplicates(
         plan.check_free(page, force, folders=False)
     if move is not None:
         moving.check(folder, move)
-    with indexed(folder, path, threads, quiet=quiet or as_json) as (found, _), working("comparing all pictures"):
+    with indexed(folder, path, threads, quiet=quiet) as (found, _), working("comparing all pictures"):
         groups = copies.find(found)
         folder = found.folder
     if page is not None:

@@ -39,14 +39,14 @@ def similar(
     from nicodec.cli.explored import indexed
     from nicodec.cli.report import about
     from nicodec.explore import search, sketch
-    from nicodec.explore.index import opened
+    from nicodec.explore.reading import opened
     from nicodec.storage import path_of
 
     source = path_of(source)
     with about(source, quiet):
         codec = api.codec_of(sketch.MODEL, threads)
         queries = sketch.vectors(opened(store_of(source).source(source), codec), codec)
-    with indexed(folder, path, threads, quiet=quiet or as_json) as (found, _):
+    with indexed(folder, path, threads, quiet=quiet) as (found, _):
         named = (([entry.path for entry in entries], vectors) for entries, _, vectors in found.blocks())
         near = search.nearest(queries, named, count)
         files = [(os.path.join(found.folder, name), distance) for distance, name in near]

@@ -11,13 +11,14 @@ from functools import partial
 
 import numpy as np
 
-from nicodec.explore import search
+from nicodec.explore import search, sketch
 from nicodec.explore.index import Entry, Index
 
-# Two pictures are copies if their hashes differ in at most HASH of 512 bits, in any position; or if their vectors are
-# at most VECTOR apart and their hashes, as they are, LOOSE bits: half of 512 is chance. About one of 300,000 pairs of
-# unlike photographs passes (docs/EXPLORE.md).
-HASH, VECTOR, LOOSE = 112, 3.5, 220
+# Two pictures are copies if, in one of eight positions, their hashes differ in at most HASH of 512 bits and their
+# layouts by PLACES; or if, as they are, their vectors are at most VECTOR apart and their hashes LOOSE bits: half of 512
+# is chance. All were chosen on photographs (docs/EXPLORE.md).
+HASH, PLACES = 120, 1.0
+VECTOR, LOOSE = 3.5, 220
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def find(index: Index) -> list[Group]:
     kept = np.array(list({entry.samples: i for i, entry in reversed(list(enumerate(entries)))}.values())[::-1])
     hashes, vectors = (np.concatenate([part[n] for part in parts])[kept] for n in (1, 2))
     for i, j, bits, turn in search.near_hashes(hashes, HASH):
-        bonds.tie(int(kept[i]), int(kept[j]), partial(Match, why="near hash", bits=bits, turn=said(turn)))
+        if sketch.layout_off(vectors[i], vectors[j], turn) <= PLACES:
+            bonds.tie(int(kept[i]), int(kept[j]), partial(Match, why="near hash", bits=bits, turn=said(turn)))
     telling = search.telling(hashes)
     for i, j, away in search.near_vectors(vectors, VECTOR):
         if telling[i] and telling[j] and search.bits_off(hashes[i], hashes[j]) <= LOOSE:

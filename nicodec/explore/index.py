@@ -5,7 +5,6 @@ Between the commands that search and `sketch`, which makes what is kept. Only wh
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nicodec import api
-from nicodec.codec import Codec
 from nicodec.coding import latents
 from nicodec.errors import NicError, holding, one_line
-from nicodec.explore import sketch
-from nicodec.explore.sketch import HASH_BITS, MODEL, Sketch
+from nicodec.explore import reading, sketch
+from nicodec.explore.sketch import HASH_BITS, MODEL
 from nicodec.parallel.processes import Local
-from nicodec.picture import Array, Picture, reader, writer
+from nicodec.picture import Array, writer
 from nicodec.storage import is_nic, tree
 from nicodec.storage.files import shown
 
@@ -39,6 +37,14 @@ CREATE TABLE IF NOT EXISTS pictures (
     path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, error TEXT,
     width INTEGER, height INTEGER, content BLOB, samples BLOB, hash BLOB, vector BLOB
 );
+"""
+# Rows that no update wrote: of other types, sizes or lengths. What is not of them has bounded size.
+WRONG = f"""
+SELECT count(*) FROM pictures WHERE typeof(path) != 'blob' OR length(path) > 65536
+    OR typeof(size) != 'integer' OR typeof(mtime_ns) != 'integer' OR (error IS NULL AND NOT (
+    typeof(width) = 'integer' AND typeof(height) = 'integer' AND width > 0 AND height > 0
+    AND typeof(content) = 'blob' AND length(content) = 32 AND typeof(samples) = 'blob' AND length(samples) = 32
+    AND typeof(hash) = 'blob' AND length(hash) = {HASH_BITS // 8} AND typeof(vector) = 'blob' AND length(vector) = ?))
 """
 
 
@@ -88,6 +94,12 @@ class Index:
 
     def _begin(self) -> None:
         """Make the tables, unless they are there in this form."""
+        # Views and triggers of a made-up file could run for ever.
+        (strange,) = self._file.execute(
+            "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+        ).fetchone()
+        if strange:
+            raise sqlite3.DatabaseError("it has views or triggers")
         state = [self._file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
         if state == [APPLICATION, VERSION]:
             return
@@ -123,6 +135,7 @@ class Index:
         encoder = latents.encoder_of(api.codec_of(MODEL, 1))
         with self._blaming():
             remade = self._of(encoder)
+            self._check()
             known = {path: rest for path, *rest in self._file.execute("SELECT path, size, mtime_ns FROM pictures")}
             found = dict(_found(self.folder))
             fresh = [path for path, state in found.items() if known.get(os.fsencode(path)) != list(state)]
@@ -131,8 +144,12 @@ class Index:
                 self._file.executemany("DELETE FROM pictures WHERE path = ?", ((path,) for path in gone))
             for batch in _batches(self._read(fresh, workers, progress)):
                 with self._writing():
+                    if self.encoder != encoder:
+                        raise NicError(f"{shown(self.path)}: another release of nicodec made it anew meanwhile")
                     self._file.executemany("REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", batch)
-            failures = self._file.execute("SELECT path, error FROM pictures WHERE error IS NOT NULL ORDER BY path")
+            failures = self._file.execute(
+                "SELECT path, substr(error, 1, 300) FROM pictures WHERE error IS NOT NULL ORDER BY path"
+            )
             return Change(len(fresh), len(gone), {os.fsdecode(path): str(text) for path, text in failures}, remade)
 
     def _of(self, encoder: str) -> bool:
@@ -149,13 +166,13 @@ class Index:
     def _read(
         self, paths: list[str], workers: int | None, progress: Callable[[str, int, int], None] | None
     ) -> Iterator[tuple[object, ...]]:
-        answers = Local(workers).answers(Reading(self.folder), paths)
+        answers = Local(workers).answers(reading.Reading(self.folder), paths)
         for done, (path, answer) in enumerate(answers, 1):
             try:
                 with holding():
                     row = answer.get()
             except (NicError, MemoryError) as error:  # the file killed its process, or is too large for it
-                row = _failed(os.path.join(self.folder, path), path, error)
+                row = reading.failed(os.path.join(self.folder, path), path, error)
             yield row
             if progress is not None:
                 progress(path, done, len(paths))
@@ -177,22 +194,21 @@ class Index:
 
         Raises NicError for a row that no update wrote.
         """
-        size = 2 * sketch.length(api.codec_of(MODEL, 1))
         columns = "path, size, width, height, content, samples, hash, vector"
         with self._blaming():
+            self._check()
             rows = self._file.execute(f"SELECT {columns} FROM pictures WHERE error IS NULL ORDER BY path")
             while some := rows.fetchmany(BLOCK):
-                whole = all(
-                    [type(value) for value in row] == [bytes, int, int, int, bytes, bytes, bytes, bytes]
-                    and [len(value) for value in row[4:]] == [32, 32, HASH_BITS // 8, size]
-                    for row in some
-                )
-                if not whole:
-                    raise sqlite3.DatabaseError("a row is not that of a picture")
                 entries = [Entry(os.fsdecode(row[0]), *row[1:6]) for row in some]
                 hashes = np.frombuffer(b"".join(row[6] for row in some), np.uint8).reshape(len(some), -1)
                 vectors = np.frombuffer(b"".join(row[7] for row in some), "<f2").reshape(len(some), -1)
                 yield entries, hashes, vectors
+
+    def _check(self) -> None:
+        """Raise the error of a damaged file for rows that no update wrote."""
+        (wrong,) = self._file.execute(WRONG, (2 * sketch.length(api.codec_of(MODEL, 1)),)).fetchone()
+        if wrong:
+            raise sqlite3.DatabaseError("a row is not that of a picture")
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -213,61 +229,11 @@ class Index:
         except sqlite3.OperationalError as error:
             busy = "locked" in str(error)
             reason = "another process has been writing for a minute" if busy else one_line(error)
-            raise NicError(f"{shown(self.path)}: the index cannot be used: {reason}") from None
+            raise NicError(f"{shown(self.path)}: the index cannot be used: {reason}; -o names another place") from None
         except sqlite3.Error as error:
             raise NicError(
                 f"{shown(self.path)}: not an index, or damaged ({one_line(error)}); remove it and it is made anew"
             ) from None
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Path of a picture below a folder -> its row. What cannot be read has a row too, so it is not tried again."""
-
-    folder: str
-
-    def __call__(self, path: str) -> tuple[object, ...]:
-        whole = os.path.join(self.folder, path)
-        try:
-            state = os.stat(whole)
-            content, made = sketched(whole)
-        except (NicError, OSError) as error:
-            return _failed(whole, path, error)
-        kept = made.width, made.height, content, made.samples, made.hash.tobytes(), made.vector.astype("<f2").tobytes()
-        return os.fsencode(path), state.st_size, state.st_mtime_ns, None, *kept
-
-
-def sketched(path: str) -> tuple[bytes, Sketch]:
-    """SHA-256 of a file, and the sketch of its picture. Raises NicError, OSError."""
-    with open(path, "rb") as file:
-        content = hashlib.file_digest(file, "sha256").digest() if hasattr(hashlib, "file_digest") else _digest(file)
-    codec = api.codec_of(MODEL, 1)
-    return content, sketch.of(opened(path, codec), codec)
-
-
-def opened(source: str | bytes, codec: Codec) -> Picture:
-    """The picture of a file or its bytes; a .nic file is decoded. Raises NicError."""
-    with holding():  # how a picture was converted bears on nothing here
-        if not api.is_nic(source):
-            return reader.read(source, strip=True)
-        return reader.read(api.decode(source))
-
-
-def _digest(file: object) -> bytes:
-    digest = hashlib.sha256()
-    while chunk := file.read(1 << 20):  # type: ignore[attr-defined]
-        digest.update(chunk)
-    return digest.digest()
-
-
-def _failed(whole: str, path: str, error: Exception) -> tuple[object, ...]:
-    try:
-        state = os.stat(whole)
-        size, changed = state.st_size, state.st_mtime_ns
-    except OSError:
-        size = changed = 0
-    text = one_line(error)
-    return os.fsencode(path), size, changed, text or "cannot be read", *[None] * 6
 
 
 def _found(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from nicodec import __version__, api
 from nicodec.errors import NicError, one_line
 from nicodec.explore.duplicates import Group
-from nicodec.explore.index import opened
+from nicodec.explore.reading import opened
 from nicodec.explore.sketch import MODEL
 from nicodec.picture import web
 from nicodec.storage.files import shown

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
+from functools import reduce
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 # Rows of a block: a product of two blocks has 16 MB.
 BLOCK = 2048
 # A hash in which gray hardly ever grows, or hardly ever falls, is that of an empty picture or a plain ramp.
-PLAIN = 16
+PLAIN = 8
 
 
 def nearest(
@@ -69,11 +70,11 @@ def near_hashes(hashes: Array, most: int) -> Iterator[tuple[int, int, int, tuple
     bits = np.unpackbits(hashes[told], axis=1).astype(np.bool_)
     for rows, columns in _blocks(len(bits)):
         own, others = _signs(bits[rows]), bits[columns]
-        turns = [(bits.shape[1] - own @ _signs(sketch.turned_bits(others, *turn)).T) / 2 for turn in TURNS]
-        which, found = np.argmin(turns, axis=0), np.min(turns, axis=0)
-        for i, j, bits_off in _pairs(found, rows, columns, most):
-            turn = TURNS[which[i - rows.start, j - columns.start]]
-            yield int(told[i]), int(told[j]), round(bits_off), turn
+        agreed = (own @ _signs(sketch.turned_bits(others, *turn)).T for turn in TURNS)
+        found = (bits.shape[1] - reduce(np.maximum, agreed)) / 2
+        for i, j, off in _pairs(found, rows, columns, most):
+            turns = [np.count_nonzero(sketch.turned_bits(bits[j : j + 1], *turn)[0] ^ bits[i]) for turn in TURNS]
+            yield int(told[i]), int(told[j]), round(off), TURNS[int(np.argmin(turns))]
 
 
 def telling(hashes: Array) -> npt.NDArray[np.bool_]:

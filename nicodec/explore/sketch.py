@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ FRAME, WIDEST = 12, 0.25
 TURNS = tuple((mirrored, quarter) for mirrored in (False, True) for quarter in range(4))
 
 Vector: TypeAlias = npt.NDArray[np.float16]
+Kind = TypeVar("Kind", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +114,15 @@ def scaled(pixels: Array, zoom: float = 1.0) -> Array:
     return writer.resized(np.ascontiguousarray(pixels), columns, rows)
 
 
-def turned(pixels: npt.NDArray[np.generic], mirrored: bool, quarter: int) -> Array:
-    """A picture in one of the positions of TURNS."""
-    return np.ascontiguousarray(np.rot90(pixels[:, ::-1] if mirrored else pixels, quarter), np.uint8)
+def turned(plane: npt.NDArray[Kind], mirrored: bool, quarter: int) -> npt.NDArray[Kind]:
+    """A picture, or any array (H, W, ...), in one of the positions of TURNS."""
+    return np.ascontiguousarray(np.rot90(plane[:, ::-1] if mirrored else plane, quarter))
+
+
+def layout_off(first: Vector, second: Vector, turn: tuple[bool, int]) -> float:
+    """The distance of the layouts of two vectors, the second in one of the positions of TURNS."""
+    a, b = (vector[-(LAYOUT**2) :].astype(np.float32).reshape(LAYOUT, LAYOUT) for vector in (first, second))
+    return float(np.sqrt(np.square(a - turned(b, *turn)).sum()))
 
 
 def hash_of(pixels: Array) -> Array:

@@ -5,13 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 from test_sketch import scene
 
 import nicodec
 from nicodec.errors import NicError
-from nicodec.explore import duplicates, moving
+from nicodec.explore import duplicates, moving, search, sketch
 from nicodec.explore.duplicates import Group
 from nicodec.explore.index import Index
 from nicodec.explore.page import page
@@ -92,6 +93,20 @@ def test_empty_pictures_are_copies_only_of_themselves(tmp_path: Path) -> None:
     assert found(tmp_path) == []
     (tmp_path / "3.png").write_bytes((tmp_path / "1.png").read_bytes())
     assert [group.files for group in found(tmp_path)] == [["1.png", "3.png"]]
+
+
+def test_hashes_alone_tie_no_pictures_of_other_light(tmp_path: Path) -> None:
+    """Two glows have one hash, since both grow to the middle; but one is a spot and one fills the picture."""
+    y, x = np.mgrid[-1:1:200j, -1.02:1.02:240j]
+    away = np.sqrt((y + 0.1) ** 2 + (x - 0.05) ** 2) / 1.6
+    hashes = []
+    for name, glow in (("spot", (1 - away) ** 6), ("dome", 1 - away**4)):
+        pixels = (20 + 230 * glow).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+        hashes.append(sketch.hash_of(np.repeat(pixels[:, :, None], 3, axis=2)))
+    assert search.telling(np.stack(hashes)).all()
+    assert search.bits_off(*hashes) <= duplicates.HASH
+    assert found(tmp_path) == []
 
 
 def test_a_folder_without_pictures_has_no_groups(tmp_path: Path) -> None:

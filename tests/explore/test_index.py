@@ -14,7 +14,7 @@ from test_sketch import scene
 
 import nicodec
 from nicodec.errors import NicError
-from nicodec.explore import export, index
+from nicodec.explore import export, index, reading
 from nicodec.explore.index import Index
 
 
@@ -45,7 +45,7 @@ def test_a_folder_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     def never(path: str) -> None:
         raise AssertionError(path)
 
-    monkeypatch.setattr(index, "sketched", never)
+    monkeypatch.setattr(reading, "sketched", never)
     assert update(folder) == index.Change(0, 0, {}, False)
 
 
@@ -154,7 +154,7 @@ def test_a_busy_index_is_an_error_in_the_end(folder: Path, monkeypatch: pytest.M
     assert update(folder).read == 0
 
 
-@pytest.mark.parametrize("damage", ["text", "cut", "foreign", "row", "type"])
+@pytest.mark.parametrize("damage", ["text", "cut", "foreign", "row", "type", "null", "view"])
 def test_what_is_no_index_is_an_error_and_stays(folder: Path, damage: str) -> None:
     update(folder)
     path = folder / index.NAME
@@ -169,7 +169,14 @@ def test_what_is_no_index_is_an_error_and_stays(folder: Path, damage: str) -> No
         other.close()
     else:
         with sqlite3.connect(path) as other:
-            other.execute("UPDATE pictures SET vector = ?", (b"short" if damage == "row" else "text",))
+            other.execute(
+                {
+                    "row": "UPDATE pictures SET vector = x'00'",
+                    "type": "UPDATE pictures SET hash = 'text'",
+                    "null": "UPDATE pictures SET width = NULL",
+                    "view": "CREATE VIEW v AS WITH RECURSIVE n AS (SELECT 1 x UNION SELECT x + 1 FROM n) SELECT 1",
+                }[damage]
+            )
         other.close()
     before = path.read_bytes()
     with pytest.raises(NicError, match=r"not an index|cannot be used"):

@@ -96,6 +96,15 @@ def test_the_vectors_of_a_query_have_all_positions(codec: Codec) -> None:
         assert np.linalg.norm(queries - there, axis=1).min() < 0.5, turn
 
 
+def test_layouts_turn_as_pictures_do(codec: Codec) -> None:
+    square = scene(5, 192, 192)
+    vector = sketch.vector_of(square, codec)
+    for turn in sketch.TURNS:
+        there = sketch.vector_of(sketch.turned(square, *turn), codec)
+        assert sketch.layout_off(there, vector, turn) < 0.1, turn
+    assert sketch.layout_off(vector, vector, (True, 0)) > 1
+
+
 def test_features_are_those_of_whole_cells(codec: Codec) -> None:
     from nicodec.coding import latents
 
