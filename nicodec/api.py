@@ -22,7 +22,7 @@ from nicodec.coding.encoded import Encoded
 from nicodec.coding.painting import Region
 from nicodec.model import checkpoint
 from nicodec.picture import Picture, PilImage, Samples, Source
-from nicodec.storage.files import Data, data_of
+from nicodec.storage.files import Data, Files, data_of
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,14 @@ def codec_for(
     return _shared(checkpoint.load(checkpoint.find_id(file.header.model, near)), threads=threads)
 
 
+def codec_of(model: str | os.PathLike[str] = "photo", threads: int | None = None) -> Codec:
+    """The codec of a model, kept for the next call. Arguments and errors are those of `Codec`."""
+    return _shared(checkpoint.load(checkpoint.find(model)), threads=threads)
+
+
 def _encoder(model: Models) -> Choice:
     names = [model] if isinstance(model, str | os.PathLike) else model
-    return Choice(*(_shared(checkpoint.load(checkpoint.find(name)), threads=None) for name in names))
+    return Choice(*map(codec_of, names))
 
 
 def encode(
@@ -184,6 +189,13 @@ def info(data: Data, *, max_pixels: int | None = None) -> Info:
         chunks=tuple((_kind_name(c.kind), len(c.payload)) for c in file.chunks),
         metadata=tuple(_kind_name(k) for k in METADATA if k in kinds),
     )
+
+
+def is_nic(source: object) -> bool:
+    """Whether a source is the path of a .nic file, or its bytes, by the first bytes. A stream is not looked into."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source[: len(container.MAGIC)]) == container.MAGIC
+    return isinstance(source, str | os.PathLike) and Files().start(os.fspath(source)).startswith(container.MAGIC)
 
 
 def _path(data: Data) -> str | os.PathLike[str] | None:

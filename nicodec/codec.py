@@ -19,7 +19,7 @@ from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.symbols import Known, Symbols
 from nicodec.bitstream.tiles import Y_CELL, Box
-from nicodec.coding import beside, layout, lossless, painting, prior, targets
+from nicodec.coding import beside, latents, layout, lossless, painting, prior, targets
 from nicodec.coding.bands import Bands
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.encoded import Coded, Encoded
@@ -52,8 +52,9 @@ class Codec:
         if device == "cpu":
             self.networks: Networks = OnnxNetworks(found, threads)
         else:
-            place = device.removesuffix("-torch")
-            self.networks = nn.load("networks", f"device={device!r}").TorchNetworks(found, place)
+            self.networks = nn.load("networks", f"device={device!r}").TorchNetworks(
+                found, device.removesuffix("-torch")
+            )
         self.y_tables, self.z_tables = tables.y_tables(found), tables.z_tables(found)
         self.crew, self.familiar = Crew(found, self.networks, threads), Familiar(found)
         ours = self.crew if device == "cpu" else Crew(found, OnnxNetworks(found, threads), threads)
@@ -178,8 +179,8 @@ class Codec:
         found = beside.metadata(file, wanted, bare=dtype is not None)
         return canvas.finish(beside.clear(file, wanted), found)  # 5. data beside the tiles
 
-    encode_many = many.encode_many
-    decode_many = many.decode_many
+    encode_many, decode_many = many.encode_many, many.decode_many
+    latents, latent_windows = latents.whole, latents.windows
 
     def symbols_of(self, file: File, networks: Networks | None = None, known: Known | None = None) -> Symbols:
         """The symbols of a file, decoded on demand. Raises ModelNotFound if the file has another model.

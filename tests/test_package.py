@@ -24,8 +24,8 @@ HEAVY = ("torch", "compressai", "onnxruntime", "numpy", "PIL", "typer", "rich")
 # Each room imports from those above it in this list, and from itself.
 ROOMS = (
     ("errors",), ("extras",), ("progress",), ("storage",), ("parallel", "bitstream"), ("picture",), ("model",),
-    ("coding",), ("nn",), ("effort",), ("many",), ("codec",), ("choice",), ("api",), ("pillow", "bench"), ("train",),
-    ("cli",), ("__main__",),
+    ("coding",), ("nn",), ("effort",), ("many",), ("codec",), ("choice",), ("api",), ("pillow", "explore", "bench"),
+    ("train",), ("cli",), ("__main__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 
@@ -65,6 +65,18 @@ def test_imports_go_one_way() -> None:
             other = name.split(".")[1] if name.startswith("nicodec.") else None
             if other in FLOOR and other != room:
                 assert FLOOR[other] < FLOOR[room], f"{path.relative_to(PACKAGE)} imports {name}"
+
+
+def test_latents_at_work_see_no_networks_and_no_bitstream() -> None:
+    seen = {"errors", "extras", "progress", "storage", "parallel", "picture", "codec", "api", "explore"}
+    latents_and_lambda = {"nicodec.coding.latents", "nicodec.coding.quantize"}
+    for path in (PACKAGE / "explore").rglob("*.py"):
+        for name in imports(path):
+            room = name.split(".")[1] if name.startswith("nicodec.") else None
+            if room == "coding" and name != "nicodec.coding":
+                assert any(name == door or name.startswith(door + ".") for door in latents_and_lambda), (path, name)
+            elif room in FLOOR and name != "nicodec.coding":
+                assert room in seen, f"{path.relative_to(PACKAGE)} imports {name}"
 
 
 def test_the_house_stays_small() -> None:

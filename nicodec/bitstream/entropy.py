@@ -77,6 +77,23 @@ class Tables:
         f = self.frequencies[self.start[table] : self.start[table + 1]]
         return f.astype(np.float64) / (1 << FREQUENCY_BITS)
 
+    @cached_property
+    def information(self) -> npt.NDArray[np.float32]:
+        """-log2 of the probability of every entry of all tables, one table after another: bits, at least 0."""
+        counts = np.where(self.frequencies == 0, 1 << FREQUENCY_BITS, self.frequencies.astype(np.float64))
+        result: npt.NDArray[np.float32] = (FREQUENCY_BITS - np.log2(counts)).astype(np.float32)
+        return result
+
+    @cached_property
+    def deviation(self) -> npt.NDArray[np.float32]:
+        """The standard deviation of the symbols of each table, (T,). An escape counts as the next symbol above."""
+        p = np.exp2(-self.information.astype(np.float64))
+        sizes = np.diff(self.start)
+        symbol = np.arange(len(p)) - np.repeat(self.start[:-1] - self.low, sizes)
+        mean, square = (np.add.reduceat(p * symbol**n, self.start[:-1]) for n in (1, 2))
+        result: npt.NDArray[np.float32] = np.sqrt(np.maximum(square - mean**2, 0)).astype(np.float32)
+        return result
+
     def model(self, table: int) -> Any:
         """The coder's model of a table, made at its first use."""
         if table not in self._models:
@@ -213,19 +230,23 @@ def decode(payload: bytes, index: Integers, tables: Tables) -> npt.NDArray[np.in
     return symbols
 
 
+def bits(symbols: Integers, index: Integers, tables: Tables) -> npt.NDArray[np.float32]:
+    """Bits that a perfect coder needs for each symbol, float32, of the shape of both arrays.
+
+    The varint of an escape counts in full, beside its entry. Symbols of settled tables need none. index: the table of
+    each symbol, at most the last one.
+    """
+    low, high = tables.low[index], tables.high[index]
+    outside = (symbols < low) | (symbols > high) if tables.escape else np.zeros(symbols.shape, np.bool_)
+    entries = np.where(outside, high.astype(np.int32) + 1, symbols) - low
+    found: npt.NDArray[np.float32] = tables.information[tables.start[index] + entries]
+    found[outside] += [8 * len(_varint(_zigzag(int(value)))) for value in symbols[outside]]
+    return found
+
+
 def ideal_bits(symbols: Integers, index: Integers, tables: Tables) -> float:
-    """Bits that a perfect coder would need for the symbols with these tables; varints of escapes count in full."""
-    bits = 0.0
-    runs = _Runs.of(index, tables)
-    for table, part in runs:
-        p, own = tables.probabilities(table), symbols[runs.order[part]]
-        run = own.astype(np.int64) - int(tables.low[table])
-        if tables.escape:
-            outside = (run < 0) | (run > len(p) - 2)
-            bits += 8 * sum(len(_varint(_zigzag(int(v)))) for v in own[outside])
-            run[outside] = len(p) - 1
-        bits -= float(np.log2(p[run]).sum())
-    return bits
+    """The sum of `bits` over all symbols."""
+    return float(bits(symbols, index, tables).sum(dtype=np.float64))
 
 
 def _zigzag(value: int) -> int:

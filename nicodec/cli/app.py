@@ -13,7 +13,7 @@ import typer
 import typer.core
 
 from nicodec import __version__
-from nicodec.cli import bench, compare, decode, encode, info, models, train, verify
+from nicodec.cli import bench, compare, cost, decode, duplicates, encode, index, info, models, similar, train, verify
 from nicodec.errors import NicError
 from nicodec.progress import say
 
@@ -75,6 +75,7 @@ class Command(typer.core.TyperCommand):
 
 
 for command in (
-    encode.encode, decode.decode, compare.compare, info.info, verify.verify, models.models, bench.bench, train.train
+    encode.encode, decode.decode, compare.compare, info.info, verify.verify, cost.cost, index.index, similar.similar,
+    duplicates.duplicates, models.models, bench.bench, train.train,
 ):  # fmt: skip
     app.command(cls=Command)(command)

@@ -51,6 +51,19 @@ Preserve = Annotated[bool, typer.Option("--preserve", help="Give OUT the time an
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for each of many files, skipped ones too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+IndexFile = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--index",
+        metavar="FILE",
+        help="The index. It is made where it is missing, and brought up to date.",
+        show_default=".nicodec-index.sqlite in FOLDER",
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option("-j", "--threads", min=1, help="Pictures to read at once.", show_default="all cores")
+]
 Region = Annotated[
     str | None,
     typer.Option(metavar="X,Y,WIDTH,HEIGHT", help="Only this part, in pixels of the picture.", show_default="all"),

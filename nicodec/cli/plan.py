@@ -187,14 +187,19 @@ def _becomes_a_folder(out: str, is_file: Callable[[str], bool]) -> tuple[str, ..
 
 
 def nic_files(names: list[str]) -> list[str]:
-    """The .nic files that names mean, each once. Raises NicError if there are none, or a URL cannot be listed."""
+    """The .nic files that names mean, each once. Raises as `files`."""
+    return files(names, is_nic, ".nic file")
+
+
+def files(names: list[str], wanted: Callable[[str], bool], kind: str) -> list[str]:
+    """The wanted files that names mean, each once. Raises NicError if there are none, or a URL cannot be listed."""
     paths: dict[str, str] = {}
     for name in map(path_of, names):
         store = store_of(name)
-        for path, _ in store.found(name, is_nic):
+        for path, _ in store.found(name, wanted):
             paths.setdefault(store.place(path), path)
     if not paths:
-        raise NicError("nothing to do: no .nic file is there")
+        raise NicError(f"nothing to do: no {kind} is there")
     return list(paths.values())
 
 

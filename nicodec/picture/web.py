@@ -11,7 +11,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from nicodec.picture import Array, Picture, writer
+from nicodec.picture import Array, Picture, backgrounds, writer
 
 _WEBP_SIDE = 16383  # the longest side of a WebP file, in pixels
 
@@ -34,6 +34,13 @@ def embedded(picture: Picture) -> str:
         # These settings take a seventh of the default's time, for 5 % more bytes.
         return _uri(pil, "WEBP", lossless=True, exact=True, method=1, quality=20, icc_profile=icc)
     return _uri(pil, "PNG", icc_profile=icc)
+
+
+def thumbnail(picture: Picture, side: int) -> str:
+    """A data URI of the picture at `side` pixels at most, over gray squares where it is clear, with some loss."""
+    pil = backgrounds.checkered(writer.to_pil(picture))
+    pil.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=3)
+    return _uri(pil, "WEBP", quality=80)
 
 
 def heat_map(difference: Array, scale: int) -> str:

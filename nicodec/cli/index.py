@@ -1,0 +1,64 @@
+"""`nicodec index`: the sketches of a folder's pictures, kept for `similar` and `duplicates`.
+
+Under `app`; `explore.index` keeps them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from nicodec.cli.options import Force, IndexFile, Json, Quiet, Workers
+from nicodec.progress import say
+from nicodec.storage import store_of
+
+
+def index(
+    folder: Annotated[
+        str, typer.Argument(metavar="FOLDER", help="Of pictures and .nic files, with all folders below it.")
+    ],
+    path: IndexFile = None,
+    export: Annotated[
+        str | None,
+        typer.Option(
+            "--export",
+            metavar="OUT",
+            help="Also write names, sizes, hashes and vectors: .npz for NumPy, without pickles, or .parquet (needs"
+            " pyarrow).",
+            show_default=False,
+        ),
+    ] = None,
+    threads: Workers = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Make or update the index of a folder, by which like pictures are found.
+
+    Only new and changed files are read. What is gone is removed from the index. It holds for each picture its size, two
+    hashes and a vector of texture, shape and colour; no picture, and nothing of what a picture means.
+    """
+    from nicodec.cli import plan
+    from nicodec.cli.explored import indexed
+    from nicodec.cli.report import SOME_FAILED
+
+    if export is not None:
+        if not export.lower().endswith((".npz", ".parquet")):
+            raise typer.BadParameter(f"--export writes .npz or .parquet, not {export!r}")
+        plan.check_free(export, force, folders=False)
+    with indexed(folder, path, threads, quiet=quiet) as (found, change):
+        if export is not None:
+            from nicodec.explore import export as exporting
+
+            make = exporting.numpy_file if export.lower().endswith(".npz") else exporting.parquet_file
+            store_of(export).write(export, make(found), overwrite=force)
+        count = len(found)
+    if as_json:
+        facts = {"index": found.path, "pictures": count, "read": change.read, "gone": change.gone}
+        print(json.dumps(facts | {"remade": change.remade, "failed": change.failed}))
+    elif not quiet:
+        say(f"{count} pictures; {change.read} read, {change.gone} gone, {len(change.failed)} cannot be read")
+    if change.failed:
+        raise typer.Exit(SOME_FAILED)
