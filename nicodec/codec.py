@@ -52,9 +52,7 @@ class Codec:
         if device == "cpu":
             self.networks: Networks = OnnxNetworks(found, threads)
         else:
-            self.networks = nn.load("networks", f"device={device!r}").TorchNetworks(
-                found, device.removesuffix("-torch")
-            )
+            self.networks = nn.load("networks", f"device={device!r}").TorchNetworks(found, device)
         self.y_tables, self.z_tables = tables.y_tables(found), tables.z_tables(found)
         self.crew, self.familiar = Crew(found, self.networks, threads), Familiar(found)
         ours = self.crew if device == "cpu" else Crew(found, OnnxNetworks(found, threads), threads)

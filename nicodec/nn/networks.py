@@ -87,11 +87,11 @@ class Together:
 
 
 class TorchNetworks:
-    """`Networks` of one checkpoint. device: as for `model_of`, whose errors it raises."""
+    """`Networks` of one checkpoint. device: as for `model_of`, whose errors it raises, or "cpu-torch"."""
 
     def __init__(self, checkpoint: Checkpoint, device: str) -> None:
         self.checkpoint, self.threads = checkpoint, None
-        self._model = model_of(checkpoint, device)
+        self._model = model_of(checkpoint, device.removesuffix("-torch"))
         self._device = self._model.spread.device
         self._together = Together()
 
