@@ -19,13 +19,13 @@ import tiny_training
 
 from nicodec.cli import app
 from nicodec.errors import BadFile
-from nicodec.train import data, options
+from nicodec.train import options, reading
 from nicodec.train.options import BadOption, Options
 
 BAD = [
     "--minutes 0", "--minutes nan", "--minutes inf", "--minutes -3", "--steps 0", "--batch 0", "--patch 100",
     "--patch 0", "--rate nan", "--rate -1", "--rate 0", "--drawn nan", "--drawn 1.5", "--gray -1", "--fonts gone",
-    "--seed -1", "--threads 0", "--device gpu", "--device cuda:99", "--again", "--resume --from photo",
+    "--measure much", "--seed -1", "--threads 0", "--device gpu", "--device cuda:99", "--again", "--resume --from photo",
     "--name photo", "--name a/b", "--name deadbeef", f"--name {41 * 'a'}", f"--licence {101 * 'a'}",
     f"--note {1001 * 'a'}", "--note a\x1b[2Jb", "--licence a\x07b",
 ]  # fmt: skip
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """The exit code of the command, which may read no picture."""
-    monkeypatch.setattr(data, "sources", lambda *_: pytest.fail("pictures were read"))
+    monkeypatch.setattr(reading, "sources", lambda *_: pytest.fail("pictures were read"))
     monkeypatch.setattr(sys, "argv", ["nicodec", "train", *words])
     with pytest.raises(SystemExit) as caught:
         app.main()
@@ -106,7 +106,7 @@ def test_an_option_that_is_said_wins_over_the_state_and_both_are_said() -> None:
 def test_minutes_that_are_said_end_a_schedule_of_steps() -> None:
     result, lines = options.resumed(Options(minutes=3), ["minutes"], asdict(Options(steps=7)), "the state")
     assert (result.minutes, result.steps) == (3, None)
-    assert lines == ["--minutes is 3; the state has 120.0", "--steps is not set; the state has 7"]
+    assert lines == ["--minutes is 3; the state has 30.0", "--steps is not set; the state has 7"]
 
 
 @pytest.mark.parametrize("saved", [None, 3, {"batch": "8"}, {"rate": math.nan}, {"patch": 100}, {"note": 3},

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -21,10 +20,10 @@ from tiny_models import TINY
 from tiny_training import OPTIONS, losses_of
 
 from nicodec.errors import BadFile, BadModel
-from nicodec.train import trainer as training
-from nicodec.train import validate
+from nicodec.train import schedule, validate
 from nicodec.train.data import Patches
-from nicodec.train.trainer import Trainer, learning_rate
+from nicodec.train.schedule import learning_rate
+from nicodec.train.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +53,7 @@ def test_training_pays(patches: Patches) -> None:
 
     def cost(trainer: Trainer) -> float:
         with trainer.averaged() as model:
-            points = validate.points(model, trainer.data.validation, side=128, amp=trainer.amp)
-        return float(np.mean([np.log(p["bpp"] + p["lambda"] * 255**2 / 10 ** (p["psnr"] / 10)) for p in points]))
+            return validate.cost(validate.curves(model, trainer.data.validation, side=128, amp=trainer.amp))
 
     trainer = Trainer(replace(OPTIONS, rate=5e-3), patches)
     at_first = cost(trainer)
@@ -143,7 +141,7 @@ def test_pictures_too_small_for_the_finish_are_trained_on_to_the_end(patches: Pa
 
 def test_patches_of_the_finish_grow_to_a_largest_size_only(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> None:
     for largest, at_the_end in ((128, 4 * 128**2), (64, 4 * 4 * 64**2)):
-        monkeypatch.setattr(training, "LARGEST", largest)
+        monkeypatch.setattr(schedule, "LARGEST", largest)
         trainer = Trainer(replace(OPTIONS, steps=20, batch=4), patches)
         losses_of(trainer, 20)
         assert trainer.pixels == 16 * 4 * 64**2 + at_the_end
