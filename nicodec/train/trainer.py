@@ -200,7 +200,7 @@ class Trainer:
         """Go on from the best state, with a new optimiser and half the rate."""
         self.take_best()
         self.returns += 1
-        self.since = 0
+        self.since = self.best.checks = 0
 
     def take_best(self) -> None:
         """The best state becomes the present one, and its own average."""
@@ -275,10 +275,10 @@ class Trainer:
                         for key in MOMENTS
                     }
             self.step, self.pixels, self.seconds = meta["step"], meta["pixels"], meta["seconds"]
+            self.looks, self.looking = meta["looks"], meta["looking"]
             if not restart:
                 self.schedule_step, self.spent, self.length = meta["schedule_step"], meta["spent"], meta["length"]
                 self.since, self.returns = meta["since"], meta["returns"]
-                self.looks, self.looking = meta["looks"], meta["looking"]
                 self._usual.fill_(meta["usual"])
                 self._usual_norm.fill_(meta["usual_norm"])
             # A best state is best of the pictures that it was measured on.

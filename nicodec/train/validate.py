@@ -14,10 +14,10 @@ import torch
 
 from nicodec.coding import quantize
 from nicodec.nn.model import Model
+from nicodec.train.abreast import abreast
 from nicodec.train.reading import centre
 from nicodec.train.store import Pixels
 
-VALIDATION_BATCH = 10
 VALIDATION_QUALITIES = (0, 1250, 2500, 3750, 5000, 6250, 7500, 8750, 10000)
 
 # Bits per pixel, and mean squared error of samples 0..255, of each picture at each quality: (P, Q, 2).
@@ -32,25 +32,20 @@ def curves(
     pictures: uint8 (H, W, 3), sides of 64 at least; the central squares count, of at most `side` pixels. qualities:
     in hundredths, 0..10000. amp: in bf16.
     """
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    crops = [centre(picture, side) for picture in pictures]
-    for i, crop in enumerate(crops):
-        by_shape.setdefault(crop.shape, []).append(i)
-    found, device = np.empty((len(pictures), len(qualities), 2)), model.spread.device
-    batches = [
-        same[i : i + VALIDATION_BATCH] for same in by_shape.values() for i in range(0, len(same), VALIDATION_BATCH)
-    ]
-    for batch in batches:
-        x = torch.tensor(np.stack([crops[i] for i in batch])).to(device).float() / 255 - 0.5
-        for j, quality in enumerate(qualities):
-            q = torch.full((len(x),), quality, device=device)
+    device = model.spread.device
+
+    def one(picture: Pixels) -> Curves:
+        x = torch.tensor(centre(picture, side))[None].to(device).float() / 255 - 0.5
+        found = np.empty((len(qualities), 2))
+        for i, quality in enumerate(qualities):
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                output = model(x, q)
+                output = model(x, torch.tensor([quality], device=device))
             pixels = torch.round((output.pixels.float().clamp(-0.5, 0.5) + 0.5) * 255)
-            mse = (pixels - (x + 0.5) * 255).square().mean((1, 2, 3)).clamp(min=1e-3)
-            found[batch, j, 0] = ((output.y_bits + output.z_bits) / (x.shape[1] * x.shape[2])).cpu().numpy()
-            found[batch, j, 1] = mse.cpu().numpy()
-    return found
+            mse = (pixels - (x + 0.5) * 255).square().mean()
+            found[i] = float(output.y_bits + output.z_bits) / (x.shape[1] * x.shape[2]), max(float(mse), 1e-3)
+        return found
+
+    return np.stack(list(abreast(one, pictures, device)))
 
 
 def decibels(found: Curves) -> npt.NDArray[np.float64]:

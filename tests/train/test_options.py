@@ -25,7 +25,7 @@ from nicodec.train.options import BadOption, Options
 BAD = [
     "--minutes 0", "--minutes nan", "--minutes inf", "--minutes -3", "--steps 0", "--batch 0", "--patch 100",
     "--patch 0", "--rate nan", "--rate -1", "--rate 0", "--drawn nan", "--drawn 1.5", "--gray -1", "--fonts gone",
-    "--measure much", "--seed -1", "--threads 0", "--device gpu", "--device cuda:99", "--again", "--resume --from photo",
+    "--seed -1", "--threads 0", "--device gpu", "--device cuda:99", "--again", "--resume --from photo",
     "--name photo", "--name a/b", "--name deadbeef", f"--name {41 * 'a'}", f"--licence {101 * 'a'}",
     f"--note {1001 * 'a'}", "--note a\x1b[2Jb", "--licence a\x07b",
 ]  # fmt: skip
@@ -81,7 +81,16 @@ def test_a_name_that_is_not_there_is_bad_input(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"batch": 2.5}, {"batch": True}, {"rate": "fast"}, {"seed": 2**64}, {"device": 3}, {"steps": 10**12}]
+    "changes",
+    [
+        {"batch": 2.5},
+        {"batch": True},
+        {"rate": "fast"},
+        {"seed": 2**64},
+        {"device": 3},
+        {"measure": "much"},
+        {"steps": 10**12},
+    ],
 )
 def test_options_of_strange_types_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(BadOption, match=next(iter(changes))):

@@ -32,7 +32,7 @@ def test_a_picture_under_one_cell_has_no_centre() -> None:
 
 
 def test_curves_are_those_of_each_picture_at_every_quality() -> None:
-    """Pictures of one size make a batch; each keeps its place."""
+    """In whatever order threads end, each keeps its place."""
     model = tiny_models.random(TINY)
     pictures = [picture(1, 70, 130), picture(2, 200, 140), picture(3, 64, 64)]
     together = validate.curves(model, pictures, amp=False)
