@@ -152,12 +152,14 @@ class Patches:
         best: npt.NDArray[np.int64] = corners[:, np.arange(len(chosen)), detail.argmax(1)]
         return best
 
-    def squares(self, count: int) -> Tensor:
-        """Central squares (<= count, side, side, 3) uint8 of pictures spread evenly over the store.
+    @property
+    def square(self) -> int:
+        """The side of `squares`: 256, or 128 or 64 where no picture is larger."""
+        return next(s for s in (256, 128, SMALLEST) if self.has(s))
 
-        side: 256, or 128 or 64 where no picture is larger.
-        """
-        side = next(s for s in (256, 128, SMALLEST) if self.has(s))
+    def squares(self, count: int) -> Tensor:
+        """Central squares (<= count, square, square, 3) uint8 of pictures spread evenly over the store."""
+        side = self.square
         usable = [e for e in self.entries if min(e.height, e.width) >= side]
         result = []
         for e in _spread(usable, count):

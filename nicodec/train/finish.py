@@ -44,7 +44,7 @@ def write(
     for line in verdict(trainer):
         say(line)
     trainer.take_best()
-    if not trainer.limited:
+    if not limits.measured(trainer.model):
         trainer.measure_limits()
     with trainer.averaged() as model, progress.working("counting symbols, writing and checking the model"):
         limits.measure_familiar(model, data.squares(LIMITED), amp=amp)

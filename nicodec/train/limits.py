@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nicodec.bitstream.anchors import ANCHORS
-from nicodec.nn.layers import Cap, hats
+from nicodec.nn.layers import FIRST_LIMIT, Cap, hats
 from nicodec.nn.model import Model
 from nicodec.train import coded
 
@@ -20,6 +20,11 @@ SHARE, ROOM = 0.9, 1.5
 FAMILIAR = 0.995
 # The least limit: the smallest float16 of full precision. The graphs divide weights by limits.
 LEAST_LIMIT = 2**-14
+
+
+def measured(model: Model) -> bool:
+    """Whether its caps have limits that were measured."""
+    return any(bool((m.limit != FIRST_LIMIT).any()) for m in model.modules() if isinstance(m, Cap))
 
 
 @torch.no_grad()

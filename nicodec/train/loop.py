@@ -17,7 +17,9 @@ from typing import Any
 
 from nicodec.errors import NicError, one_line
 from nicodec.storage.files import shown
+from nicodec.train import limits
 from nicodec.train.options import plain
+from nicodec.train.schedule import WARM_UP
 from nicodec.train.trainer import Trainer
 from nicodec.train.watch import Watch
 
@@ -30,8 +32,8 @@ MEASURED = 0.5
 REPORT_EVERY = 0.2
 # The held-out pictures are looked at so often in a schedule, for at most this share of its time.
 LOOKS, LOOKING = 20, 0.05
-# After so many looks without a better state, and when training diverges, a run goes back to its best state. It does
-# so RETURNS times, then it ends.
+# After so many looks without a better state, once the rate is warm, and when training diverges, a run goes back to its
+# best state. It does so RETURNS times, then it ends.
 PATIENCE, RETURNS = 4, 2
 
 
@@ -66,6 +68,7 @@ def run(
     """
     begin(trainer, out)
     file, log, watch = out / STATE, out / LOG, Watch()
+    trainer.save(file)  # in place of that of an earlier run: whatever ends this one, it can go on
     last = reported = logged = saved = time.monotonic()
     before = trainer.pixels
     with _interrupted() as stopped:
@@ -78,7 +81,7 @@ def run(
                 trainer.spent += now - last
                 trainer.seconds += now - last
                 last = now
-                if begun < MEASURED <= trainer.progress() and not trainer.limited:
+                if begun < MEASURED <= trainer.progress() and not limits.measured(trainer.model):
                     trainer.measure_limits()
                     trainer.best.forget()  # which had no limits
                 why = ""
@@ -93,7 +96,7 @@ def run(
                 better = False
                 if not why and _due(trainer, begun):
                     better = _look(trainer, log)
-                    if trainer.best.checks >= PATIENCE:
+                    if trainer.best.checks >= PATIENCE and trainer.since > WARM_UP:
                         why = f"held-out pictures were no better in {trainer.best.checks} looks"
                 if why:
                     if trainer.returns >= RETURNS:

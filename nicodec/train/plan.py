@@ -14,6 +14,7 @@ from pathlib import Path
 
 from nicodec.errors import NicError
 from nicodec.picture import reader
+from nicodec.train.data import WHOLE, Patches
 from nicodec.train.sources import is_tar, listed
 from nicodec.train.validate import VALIDATION_QUALITIES
 
@@ -23,12 +24,12 @@ READING, LEARNING = 1 / 10, 1 / 2
 LOOKED_AT = 8
 # Export at its fullest: pictures whose symbols are counted for the tables of y and of z, and those that the preview is
 # fitted on. Runs under FULL minutes have their share of them, but at least LEAST of each.
-COUNTED, COUNTED_Z, FITTED, FULL, LEAST = 96, 256, 48, 30.0, 12
+COUNTED, COUNTED_Z, FITTED, FULL, LEAST = 96, 128, 48, 30.0, 12
 # Held-out pictures and qualities of a report, by the word of --measure.
 REPORTS = {"none": (0, 0), "quick": (8, 5), "full": (24, 11)}
 # What a pixel costs, in units of one in the looks at held-out pictures: alone in a batch, on its way to z, in a file
-# that is written and read again. Measured on two cores; a look costs as much per pixel as an estimate can tell.
-ALONE, TO_Z, IN_A_FILE = 1.5, 0.7, 2.5
+# that is written and read again. Measured on two busy cores (docs/LOG.md).
+ALONE, TO_Z, IN_A_FILE = 1.2, 0.35, 4.0
 # The same of writing and checking a model, in pixels, and seconds that depend on nothing.
 WRITING, FIXED = 6e6, 6.0
 # The estimate is multiplied by this: a reserve that is too small makes a run late.
@@ -111,18 +112,21 @@ class Plan:
         y, z, fitted = (max(min(n, LEAST), math.ceil(share * n)) for n in (COUNTED, COUNTED_Z, FITTED))
         return Effort(y, z, fitted, *REPORTS[self.measure])
 
-    def reserve(self, speed: float, held: int, models: int, *, square: int = 256, side: int = 384) -> float:
+    def reserve(self, speed: float, data: Patches, models: int) -> float:
         """The seconds that export and report will need.
 
-        speed: pixels a second, as the first look at the held-out pictures took them. held: how many there are. models:
-        how many the report compares. square, side: of the squares that are counted and reported, in pixels.
+        speed: pixels a second, as the first look at the held-out pictures took them. models: how many the report
+        compares.
         """
-        effort = self.effort()
-        pixels: float = held * len(VALIDATION_QUALITIES) * square**2
+        effort, stored = self.effort(), data.entries
+        pixels: float = len(VALIDATION_QUALITIES) * sum(min(256, *p.shape[:2]) ** 2 for p in data.validation)
         # Every one of eleven anchors, or every other one, has its tables and its preview.
-        pixels += ALONE * square**2 * (11 * effort.counted + 6 * effort.fitted)
-        pixels += TO_Z * 11 * effort.counted_z * square**2
-        pixels += IN_A_FILE * models * min(held, effort.measured) * effort.qualities * side**2
+        counted, fitted = (min(n, len(stored)) for n in (effort.counted, effort.fitted))
+        pixels += ALONE * data.square**2 * (11 * counted + 6 * fitted)
+        whole = sum(min(e.height, WHOLE) * min(e.width, WHOLE) for e in stored) / len(stored)
+        pixels += TO_Z * 11 * min(effort.counted_z, len(stored)) * whole
+        measured = sum(p.shape[0] * p.shape[1] for p in data.validation[: effort.measured])
+        pixels += IN_A_FILE * models * effort.qualities * measured
         return ROOM * (FIXED + (pixels + WRITING) / speed)
 
     def learning(self, reserve: float) -> float:

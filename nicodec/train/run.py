@@ -139,7 +139,7 @@ def train(
         )
         loop.begin(trainer, folder)
         origin = _start(options.origin, begin)
-        reserve = times.reserve(trainer.speed, len(data.validation), 2 if origin else 1)
+        reserve = times.reserve(trainer.speed, data, 2 if origin else 1)
         if times.minutes is not None:
             trainer.length = max(1e-3, trainer.spent + times.learning(reserve))
         with progress.bar(1, share=True) as advance:

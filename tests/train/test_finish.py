@@ -25,7 +25,7 @@ from tiny_training import OPTIONS, picture
 
 from nicodec.model.card import Card
 from nicodec.nn.thaw import model_of
-from nicodec.train import finish
+from nicodec.train import finish, limits, loop
 from nicodec.train.best import Best
 from nicodec.train.held import Held
 from nicodec.train.plan import Effort
@@ -54,7 +54,7 @@ def test_the_best_state_is_written_and_not_the_last(tmp_path: Path, monkeypatch:
         if not name.startswith("h_sigma"):  # which become whole numbers
             assert torch.allclose(value, best[name], rtol=2e-3, atol=1e-4), name
     # Its caps have limits, though the run ended before they were measured.
-    assert trainer.limited
+    assert limits.measured(trainer.model)
 
 
 def test_limits_of_a_model_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,14 +67,12 @@ def test_limits_of_a_model_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.
     start = tiny_models.write(trainer.model, tmp_path / "start.nicmodel")
     onward = Trainer(replace(OPTIONS, steps=4, origin="start 0"), patches, fresh=False)
     onward.start_from(start)
-    assert onward.limited
-    from nicodec.train import loop
-
+    assert limits.measured(onward.model)
     loop.run(onward, tmp_path / "run", lambda step: None)
     made = finish.write(onward, tmp_path / "my.nicmodel", "my", {}, Card(), LITTLE, lambda line: None)
-    limits = [name for name in start.tensors if name.endswith("limit")]
-    assert limits
-    assert all(np.array_equal(start.tensors[name], made.tensors[name]) for name in limits)
+    names = [name for name in start.tensors if name.endswith("limit")]
+    assert names
+    assert all(np.array_equal(start.tensors[name], made.tensors[name]) for name in names)
 
 
 def state(*, gain: float = 0.2, step: int = 40, borrowed: bool = False, fall: bool = False) -> Any:

@@ -78,7 +78,7 @@ def test_every_step_is_reported_logged_and_saved_if_there_is_time_for_it(
     assert [step.number for step in seen] == [1, 2, 3]
     assert [step.fraction for step in seen] == pytest.approx([1 / 3, 2 / 3, 1])
     assert all(step.loss > 0 and step.bpp > 0 and step.psnr > 0 for step in seen)
-    assert saved == [1, 2, 3, 3]
+    assert saved == [0, 1, 2, 3, 3]
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert {line["step"] for line in lines if "loss" in line} == {1, 2, 3}
     assert {line["step"] for line in lines if "look" in line} == {0, 1, 2, 3}
@@ -154,6 +154,7 @@ def test_pictures_that_become_worse_end_a_run_with_the_best_state(
         return base * (1 if len(looks) == 3 else 1 + 0.01 * len(looks))
 
     monkeypatch.setattr(best, "measured", worse)
+    monkeypatch.setattr(loop, "WARM_UP", 0)
     said: list[str] = []
     loop.run(trainer, tmp_path, lambda step: None, said.append)
     assert trainer.best.step == looks[2]
@@ -187,7 +188,7 @@ def test_a_disk_that_is_full_ends_a_run_and_keeps_the_state_before(
     monkeypatch.setattr(state, "save_file", full)
     with pytest.raises(NicError, match=r"state\.safetensors: the state cannot be written .* the state before is kept"):
         loop.run(trainer, tmp_path, lambda step: None)
-    assert trainer.step == 1
+    assert trainer.step == 0
     assert {path.name for path in tmp_path.iterdir()} == {"state.safetensors", "log.jsonl"}
     assert (tmp_path / "state.safetensors").read_bytes() == before
 

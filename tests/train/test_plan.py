@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ import tiny_training
 
 from nicodec.train import options, plan
 from nicodec.train.plan import Plan
+from nicodec.train.reading import Entry
 
 
 class Clock:
@@ -28,6 +31,12 @@ class Clock:
         return self.now
 
 
+def pictures(held: int = 20, stored: int = 400, side: int = 600) -> Any:
+    """What a plan sees of the pictures."""
+    square = np.zeros((min(side, 384), min(side, 384), 3), np.uint8)
+    return SimpleNamespace(entries=stored * [Entry(0, side, side)], validation=held * [square], square=min(256, side))
+
+
 @pytest.mark.parametrize("minutes", [6.0, 12.0, 30.0, 120.0])
 @pytest.mark.parametrize("speed", [3e5, 1.5e6, 2e8])
 @pytest.mark.parametrize("measure", ["none", "quick", "full"])
@@ -36,7 +45,7 @@ def test_all_parts_together_take_the_minutes(minutes: float, speed: float, measu
     clock = Clock()
     times = Plan(minutes, measure, clock=clock)
     clock.now += times.reading() or 0
-    reserve = times.reserve(speed, 20, 2)
+    reserve = times.reserve(speed, pictures(), 2)
     clock.now += times.learning(reserve)
     effort = times.effort()
     looked_at = 65536 * (11 * effort.counted + 6 * effort.fitted + 9 * 20)
@@ -49,9 +58,18 @@ def test_all_parts_together_take_the_minutes(minutes: float, speed: float, measu
 
 
 def test_a_slow_machine_gets_a_longer_reserve_and_a_short_run_a_shorter_one() -> None:
-    assert Plan(30).reserve(1e6, 20, 2) > 2 * Plan(30).reserve(1e7, 20, 2)
-    assert Plan(6).reserve(1e6, 20, 2) < Plan(30).reserve(1e6, 20, 2)
-    assert Plan(30, "none").reserve(1e6, 20, 2) < Plan(30).reserve(1e6, 20, 2) < Plan(30, "full").reserve(1e6, 20, 2)
+    assert Plan(30).reserve(1e6, pictures(), 2) > 2 * Plan(30).reserve(1e7, pictures(), 2)
+    assert Plan(6).reserve(1e6, pictures(), 2) < Plan(30).reserve(1e6, pictures(), 2)
+    assert (
+        Plan(30, "none").reserve(1e6, pictures(), 2)
+        < Plan(30).reserve(1e6, pictures(), 2)
+        < Plan(30, "full").reserve(1e6, pictures(), 2)
+    )
+
+
+def test_a_few_small_pictures_need_a_shorter_reserve() -> None:
+    assert Plan(30).reserve(1e6, pictures(5, 30), 2) < Plan(30).reserve(1e6, pictures(), 2) / 2
+    assert Plan(30).reserve(1e6, pictures(20, 400, 128), 2) < Plan(30).reserve(1e6, pictures(), 2) / 2
 
 
 def test_reading_that_took_long_shortens_learning() -> None:

@@ -78,12 +78,24 @@ def test_a_new_schedule_starts_from_the_average(patches: Patches, tmp_path: Path
     trainer = Trainer(OPTIONS, patches)
     losses_of(trainer, 5)
     trainer.save(tmp_path / "state.safetensors")
-    other = Trainer(OPTIONS, patches)
+    other = Trainer(OPTIONS, patches, fresh=False)
     other.load(tmp_path / "state.safetensors", restart=True)
     assert other.progress() == 0
     assert (other.step, other.pixels) == (5, trainer.pixels)
     for p, average in zip(other.model.parameters(), trainer.ema, strict=True):
         assert torch.equal(p, average)
+
+
+def test_a_new_schedule_starts_from_the_best_state_if_there_is_one(patches: Patches, tmp_path: Path) -> None:
+    trainer = Trainer(OPTIONS, patches)
+    trainer.look()
+    losses_of(trainer, 5)
+    trainer.save(tmp_path / "state.safetensors")
+    other = Trainer(OPTIONS, patches, fresh=False)
+    other.load(tmp_path / "state.safetensors", restart=True)
+    for name, value in other.model.state_dict().items():
+        assert torch.equal(value, trainer.best.tensors[name])
+    assert other.best.meta() == trainer.best.meta()
 
 
 def test_learning_rate_warms_up_holds_and_falls() -> None:
@@ -119,6 +131,18 @@ def test_a_step_whose_loss_jumps_changes_nothing(patches: Patches, monkeypatch: 
     assert all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
     # A level that stays becomes the usual one.
     losses_of(trainer, 120)
+    assert not all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+
+
+def test_a_step_whose_gradient_jumps_changes_nothing(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(replace(OPTIONS, batch=2), patches)
+    losses_of(trainer, 3)
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    clip = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *given: 1000 * clip(*given))
+    losses_of(trainer, 1)
+    assert all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+    losses_of(trainer, 100)
     assert not all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
 
 
