@@ -12,7 +12,7 @@ import typer
 
 from nicodec.cli.options import Force
 from nicodec.train import train as training
-from nicodec.train.options import RATE_FROM, Options
+from nicodec.train.options import BATCH_GPU, BATCH_MOST, BATCH_PER_THREAD, RATE_FROM, Options
 
 
 def train(
@@ -23,14 +23,18 @@ def train(
     validation: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Pictures, folders and tar files to hold out; may be repeated.", show_default="one in 32 of IMAGES"
+            help="Pictures, folders and tar files to hold out; may be repeated.",
+            show_default="5 of 20, 20 of 200, then one in 32",
         ),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Length of the schedule.", show_default=f"{Options.minutes:g}")
+        float | None,
+        typer.Option(
+            help="Minutes for all: reading, learning, writing, measuring.", show_default=f"{Options.minutes:g}"
+        ),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Length of the schedule in steps, instead of --minutes.", show_default=False)
+        int | None, typer.Option(help="Steps to learn for, instead of --minutes.", show_default=False)
     ] = None,
     resume: Annotated[
         bool,
@@ -46,12 +50,15 @@ def train(
         Literal["full", "fast"] | None,
         typer.Option(
             help="full: the smallest files; fast: encodes 4 times and decodes 2 times as fast.",
-            show_default="that of --from or --resume, else full",
+            show_default="that of --from or --resume, else fast; with --from none full",
         ),
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(help="Patches in a step; a CPU is busiest with 8 for each core.", show_default=f"{Options.batch}"),
+        typer.Option(
+            help="Patches in a step.",
+            show_default=f"{BATCH_PER_THREAD} for each CPU thread, {BATCH_MOST} at most; {BATCH_GPU} on a GPU",
+        ),
     ] = None,
     patch: Annotated[
         int | None,
@@ -60,7 +67,8 @@ def train(
         ),
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Learning rate.", show_default=f"{Options.rate:g}, with --from {RATE_FROM:g}")
+        float | None,
+        typer.Option(help="Learning rate.", show_default=f"{RATE_FROM:g}, with --from none {Options.rate:g}"),
     ] = None,
     drawn: Annotated[
         float | None,
@@ -77,6 +85,13 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.", show_default=f"{Options.seed}")] = None,
     threads: Annotated[int | None, typer.Option("-j", "--threads", help="CPU threads.", show_default="all")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=f"{Options.device}")] = None,
+    measure: Annotated[
+        Literal["quick", "full", "none"] | None,
+        typer.Option(
+            help="The report on held-out pictures: 8 of them at 5 qualities, 24 at 11, or none.",
+            show_default=Options.measure,
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="Name of the model: letters, digits, - and _, 40 at most.", show_default="that of OUT"),
@@ -113,6 +128,7 @@ def train(
         seed=seed,
         threads=threads,
         device=device,
+        measure=measure,
         name=name,
         licence=licence,
         note=note,

@@ -39,6 +39,7 @@ def train(
     seed: int | None = None,
     threads: int | None = None,
     device: str | None = None,
+    measure: str | None = None,
     name: str | None = None,
     licence: str | None = None,
     note: str | None = None,
@@ -48,12 +49,12 @@ def train(
     """Train a codec on pictures, as `nicodec train` does; returns the path of the model.
 
     images: pictures, folders and tar files. out: the .nicmodel file; its state, log and report lie beside it.
-    The others are the options of the command; `start` is --from. None is the default, or with `resume` what the
-    state says. report: called a few times a second with a `Step`: its number, the fraction of the schedule that is
-    done, mean loss, bpp, psnr, and pixels_per_second.
+    The others are the options of the command; `start` is --from, and "none" starts from nothing. None is the default,
+    or with `resume` what the state says. report: called a few times a second with a `Step`: its number, the fraction
+    of the schedule that is done, mean loss, bpp, psnr, and pixels_per_second.
 
-    Raises NicError for options, pictures, states and models that cannot be used, if something would be overwritten,
-    and if training diverges.
+    Raises NicError for options, pictures, states and models that cannot be used, and if something would be
+    overwritten.
     """
     from nicodec import extras
     from nicodec.model.config import NETWORKS
@@ -74,6 +75,7 @@ def train(
         "seed": seed,
         "threads": threads,
         "device": device,
+        "measure": measure,
         "name": name,
         "licence": licence,
         "note": note,

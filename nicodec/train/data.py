@@ -1,15 +1,11 @@
-"""Training pictures: folders and tar shards -> random patches, as uint8 on the training device.
+"""Training pictures -> random patches, as uint8 on the training device.
 
-First step of training, after `sources`. Every picture is decoded once and kept in `store`; a patch is one slice.
+After `reading`, which decoded every picture once, and `held`. A patch is one slice of `store`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,42 +13,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nicodec.bitstream import container
-from nicodec.errors import BadImage, NicError
-from nicodec.picture import reader, scenes, writer
+from nicodec.errors import BadImage
+from nicodec.picture import scenes
+from nicodec.train import held
+from nicodec.train.held import Held
 from nicodec.train.options import DRAWN, GRAY
-from nicodec.train.sources import Left, sources
+from nicodec.train.reading import CELL, SMALLEST, Entry, Library, Photograph, centre
 from nicodec.train.store import Pixels, Store
 
-# One picture in this many is kept for validation, chosen by its name.
-HOLD_OUT = 32
-# Side of the cells over which detail is summed, to find busy patches without looking at their pixels.
-CELL = 8
 TRIES = 4
-# The least side of a picture: one cell of the hyper latent.
-SMALLEST = container.CELL
 # The most pixels of a side of the central squares that are held out.
 HELD_SIDE = 384
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One picture in the store: where it starts, and its size."""
-
-    offset: int
-    height: int
-    width: int
-
-
-def running_detail(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """Summed-area table, one cell larger than the grid, of luma gradient over cells of 8x8 pixels."""
-    luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    gradient = np.zeros_like(luma)
-    gradient[:, 1:] += np.abs(np.diff(luma, axis=1))
-    gradient[1:] += np.abs(np.diff(luma, axis=0))
-    h, w = (n // CELL * CELL for n in luma.shape)
-    cells = gradient[:h, :w].reshape(h // CELL, CELL, w // CELL, CELL).sum((1, 3))
-    return np.pad(cells.cumsum(0).cumsum(1), ((1, 0), (1, 0))).astype(np.float32)
+# The same of the pictures whose z is counted: some of them have a hundred times as many pixels.
+WHOLE = 512
 
 
 class Patches:
@@ -74,31 +47,44 @@ class Patches:
         gray: float = GRAY,
         fonts: Path | None = None,
         validation: list[Path] | None = None,
+        kept: Held | None = None,
         folder: Path | None = None,
         limit: int | None = None,
+        seconds: float | None = None,
     ) -> None:
         """Reads all pictures. progress: called with the name and the number of pixels of each.
 
-        validation: pictures to hold out, in place of a share of the others. folder, limit: as in `Store`.
-        fonts: a folder of fonts to draw with; None: those of the system.
-        Raises NicError if nothing is left to train on or to hold out.
+        validation: pictures to hold out, in place of a share of the others. kept: those that were held out before.
+        folder, limit: as in `Store`. seconds: reading stops after them. fonts: a folder of fonts to draw with; None:
+        those of the system. Raises NicError if nothing is left to train on or to hold out.
         """
         self.device, self.seed, self.drawn, self.gray = device, seed, drawn, gray
         self.fonts = scenes.Fonts(fonts)
-        self.entries: list[Entry] = []
-        self.validation: list[Pixels] = []
-        self.small: list[str] = []
-        # The number of photographs to train on, and of their pixels. Each counts once, though it is stored twice.
-        self.photographs = self.pixels = 0
-        # The number of training pictures that are left out because they are held out.
-        self.kept_apart = 0
-        self._left, self._progress, self._held = Left(), progress, set[bytes]()
+        self.library = Library(Store(folder, limit), seed, progress)
         if validation:
-            self._hold_out(validation)
-        store = Store(folder, limit)
-        details = self._read(paths, store, split=not validation)
-        self.size, self.in_file = store.size, store.in_file
-        self.store = store.tensor(device)
+            kept = self.library.held_out(validation, HELD_SIDE)
+        found = self.library.read(paths, seconds)
+        # The number of training pictures that are left out because they, or nearly they, are held out.
+        self.kept_apart, chosen = 0, set[int]()
+        if kept is not None:
+            learnt = [p for p in found if kept.borrowed or not kept.has(p.file, p.look)]
+            self.kept_apart = len(found) - len(learnt)
+        else:
+            chosen = set(held.choose([p.path for p in found], [p.look for p in found]))
+            learnt = [p for i, p in enumerate(found) if i not in chosen]
+        if not learnt:
+            raise BadImage("no picture with sides of 64 pixels or more was found to train on")
+        self.entries: list[Entry] = [entry for p in learnt for entry in p.entries]
+        # The number of photographs to train on, and of their pixels. Each counts once, though it is stored twice.
+        self.photographs, self.pixels = len(learnt), sum(p.pixels for p in learnt)
+        self.is_gray = all(p.gray for p in learnt)
+        self.size, self.in_file = self.library.store.size, self.library.store.in_file
+        self.store = self.library.store.tensor(device)
+        if kept is None:
+            out = [found[i] for i in sorted(chosen, key=lambda i: found[i].path)] or learnt[:1]
+            kept = self._held(out, borrowed=not chosen)
+        self.held = kept
+        details = [detail for p in learnt for detail in p.details]
         # One row for each picture: offset, height, width, and where its running sum of detail begins.
         starts = np.cumsum([0] + [d.size for d in details[:-1]])
         self._table = np.array(
@@ -106,66 +92,16 @@ class Patches:
         )
         self._details = np.concatenate([d.reshape(-1) for d in details])
 
-    @property
-    def skipped(self) -> list[str]:
-        """Names of what cannot be read as a picture."""
-        return self._left.skipped
+    def _held(self, out: list[Photograph], *, borrowed: bool) -> Held:
+        squares = [centre(self._picture(p.entries[0]).cpu().numpy(), HELD_SIDE) for p in out]
+        if borrowed:
+            return Held(squares, borrowed=True)
+        return Held(squares, [p.file for p in out], [p.look for p in out])
 
     @property
-    def repeated(self) -> int:
-        """How often a file was named again."""
-        return self._left.repeated
-
-    def _pictures(self, paths: list[Path]) -> Iterator[tuple[str, bytes, Pixels]]:
-        """Name, bytes and samples (H, W, 3) of every picture that can be read and is large enough."""
-        for name, data in sources(paths, self._left):
-            try:
-                pixels = reader.read(io.BytesIO(data)).pixels
-            except NicError:
-                self._left.skipped.append(name)
-                continue
-            pixels = pixels if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
-            self._progress(name, pixels.shape[0] * pixels.shape[1])
-            if min(pixels.shape[:2]) < SMALLEST:
-                self.small.append(name)
-                continue
-            yield name, data, pixels
-
-    def _hold_out(self, paths: list[Path]) -> None:
-        for _, data, pixels in self._pictures(paths):
-            self.validation.append(centre(pixels, HELD_SIDE))
-            self._held.add(hashlib.sha256(data).digest())
-        if not self.validation:
-            raise BadImage("no picture with sides of 64 pixels or more was found to hold out")
-        # A held-out file that is named again for training is no repetition: its bytes tell it.
-        self._left.seen.clear()
-
-    def _read(self, paths: list[Path], store: Store, *, split: bool) -> list[npt.NDArray[np.float32]]:
-        """Fills the store; returns running sums of detail. split: hold out one picture in `HOLD_OUT`."""
-        details: list[npt.NDArray[np.float32]] = []
-        first: Pixels | None = None
-        for name, data, pixels in self._pictures(paths):
-            if split and zlib.crc32(name.encode()) % HOLD_OUT == 0:
-                self.validation.append(centre(pixels, HELD_SIDE))
-                continue
-            if self._held and hashlib.sha256(data).digest() in self._held:
-                self.kept_apart += 1
-                continue
-            first = centre(pixels, HELD_SIDE) if first is None else first
-            self.photographs += 1
-            self.pixels += pixels.shape[0] * pixels.shape[1]
-            rng = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
-            for version in (pixels, _reduced(pixels, rng.uniform(0.5, 0.75))):
-                if min(version.shape[:2]) >= SMALLEST:
-                    self.entries.append(Entry(store.add(version), *version.shape[:2]))
-                    details.append(running_detail(version))
-        if first is None:
-            raise BadImage("no picture with sides of 64 pixels or more was found to train on")
-        # Of a few pictures none may be held out. Validation then takes one that is trained on.
-        self.borrowed = not self.validation
-        if self.borrowed:
-            self.validation.append(first)
-        return details
+    def validation(self) -> list[Pixels]:
+        """The central squares (S, S, 3) of the pictures that are held out."""
+        return self.held.pictures
 
     def batch(self, step: int, count: int, side: int) -> tuple[Tensor, Tensor]:
         """Patches (count, side, side, 3) uint8, and a quality for each (count,) in hundredths, 0..10000."""
@@ -191,6 +127,7 @@ class Patches:
         along = torch.arange(side, device=place)
         colour = torch.arange(3, device=place)
         patches = self.store[start + down * along[:, None, None] + right * along[:, None] + colour].to(self.device)
+        self.library.store.release()
         for i in np.flatnonzero(rng.random(count) < self.gray).tolist():
             patches[i] = luma(patches[i])
         for i in np.flatnonzero(rng.random(count) < self.drawn).tolist():
@@ -215,12 +152,14 @@ class Patches:
         best: npt.NDArray[np.int64] = corners[:, np.arange(len(chosen)), detail.argmax(1)]
         return best
 
-    def squares(self, count: int) -> Tensor:
-        """Central squares (<= count, side, side, 3) uint8 of pictures spread evenly over the store.
+    @property
+    def square(self) -> int:
+        """The side of `squares`: 256, or 128 or 64 where no picture is larger."""
+        return next(s for s in (256, 128, SMALLEST) if self.has(s))
 
-        side: 256, or 128 or 64 where no picture is larger.
-        """
-        side = next(s for s in (256, 128, SMALLEST) if self.has(s))
+    def squares(self, count: int) -> Tensor:
+        """Central squares (<= count, square, square, 3) uint8 of pictures spread evenly over the store."""
+        side = self.square
         usable = [e for e in self.entries if min(e.height, e.width) >= side]
         result = []
         for e in _spread(usable, count):
@@ -235,9 +174,10 @@ class Patches:
         return torch.stack([torch.from_numpy(scenes.draw(rng, s.cpu().numpy(), self.fonts)) for s in squares])
 
     def pictures(self, count: int) -> Iterator[Tensor]:
-        """Pictures (H, W, 3) uint8 spread evenly over the store, cut off to multiples of 64."""
+        """Pictures (H, W, 3) uint8 spread evenly over the store, cut off to multiples of 64, 512 at most."""
         for e in _spread(self.entries, count):
-            yield self._picture(e)[: e.height // SMALLEST * SMALLEST, : e.width // SMALLEST * SMALLEST]
+            height, width = (min(n // SMALLEST * SMALLEST, WHOLE) for n in (e.height, e.width))
+            yield self._picture(e)[:height, :width]
 
     def pca_patches(self, count: int) -> Tensor:
         """Random 16x16 patches as rows (count, 768) of pixels in [-1/2, 1/2]."""
@@ -266,15 +206,3 @@ def luma(patch: Tensor) -> Tensor:
     weights = torch.tensor([299, 587, 114], device=patch.device)
     gray = ((patch * weights).sum(-1, keepdim=True) + 500) // 1000
     return gray.to(patch.dtype).expand(-1, -1, 3)
-
-
-def centre(picture: Pixels, side: int) -> Pixels:
-    """The central square. Its side is `side`, or in a smaller picture the largest multiple of 64 that fits."""
-    side = min(side, min(picture.shape[:2]) // SMALLEST * SMALLEST)
-    y, x = ((n - side) // 2 for n in picture.shape[:2])
-    return np.ascontiguousarray(picture[y : y + side, x : x + side])
-
-
-def _reduced(pixels: Pixels, factor: float) -> Pixels:
-    h, w = (max(1, round(n * factor)) for n in pixels.shape[:2])
-    return writer.resized(pixels, w, h)

@@ -1,6 +1,6 @@
 """The limits of the caps and of familiar latents, measured on training pictures.
 
-Called by `trainer` in the middle of the schedule, and so before `export`.
+Called by `trainer` in the middle of a schedule from nothing, and by `finish` for what is familiar alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nicodec.bitstream.anchors import ANCHORS
-from nicodec.nn.layers import Cap, hats
+from nicodec.nn.layers import FIRST_LIMIT, Cap, hats
 from nicodec.nn.model import Model
 from nicodec.train import coded
 
@@ -20,6 +20,11 @@ SHARE, ROOM = 0.9, 1.5
 FAMILIAR = 0.995
 # The least limit: the smallest float16 of full precision. The graphs divide weights by limits.
 LEAST_LIMIT = 2**-14
+
+
+def measured(model: Model) -> bool:
+    """Whether its caps have limits that were measured."""
+    return any(bool((m.limit != FIRST_LIMIT).any()) for m in model.modules() if isinstance(m, Cap))
 
 
 @torch.no_grad()
@@ -35,21 +40,29 @@ def measure(model: Model, photographs: Tensor, drawings: Tensor, *, amp: bool = 
     def note(cap: nn.Module, _: object, out: Tensor) -> None:
         peaks[cap].append(out.float().abs().flatten(0, -2).amax(0))
 
-    anchors, strangest = range(0, ANCHORS, 2), []
+    anchors = range(0, ANCHORS, 2)
     hooks = [cap.register_forward_hook(note) for cap in caps]
     try:
-        for anchor, out in coded.each(model, photographs, anchors, amp=amp):
-            strangest.append(_strangest(model, anchor, out.y_hat))
+        measure_familiar(model, photographs, amp=amp)
         for _ in coded.each(model, drawings, anchors, amp=amp):
             pass
     finally:
         for hook in hooks:
             hook.remove()
-    model.familiar.copy_(torch.quantile(torch.cat(strangest), FAMILIAR))
     for cap in caps:
         found = ROOM * torch.quantile(torch.stack(peaks[cap]), SHARE, dim=0)
         # A branch that is still zero, as at the start of training, says nothing of what it will be.
         cap.limit.copy_(torch.where(found > 0, found.clamp(min=LEAST_LIMIT), cap.limit).half())
+
+
+@torch.no_grad()
+def measure_familiar(model: Model, photographs: Tensor, *, amp: bool = False) -> None:
+    """Set `familiar` at every other anchor quality. photographs: uint8 (N, H, W, 3), sides multiples of 64."""
+    strangest = [
+        _strangest(model, anchor, out.y_hat)
+        for anchor, out in coded.each(model, photographs, range(0, ANCHORS, 2), amp=amp)
+    ]
+    model.familiar.copy_(torch.quantile(torch.cat(strangest), FAMILIAR))
 
 
 def _strangest(model: Model, anchor: int, y: Tensor) -> Tensor:

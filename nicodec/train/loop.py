@@ -1,4 +1,4 @@
-"""The training loop: steps of `trainer`, and beside them a state file, a log and reports.
+"""The training loop: steps of `trainer`, and beside them a state file, a log, reports, and looks at the held-out.
 
 Between `run`, which shows a bar, and `trainer`.
 """
@@ -17,16 +17,24 @@ from typing import Any
 
 from nicodec.errors import NicError, one_line
 from nicodec.storage.files import shown
+from nicodec.train import limits
 from nicodec.train.options import plain
+from nicodec.train.schedule import WARM_UP
 from nicodec.train.trainer import Trainer
-from nicodec.train.watch import Diverged, Watch
+from nicodec.train.watch import Watch
 
+STATE, LOG = "state.safetensors", "log.jsonl"
 # Seconds between two lines of the log.
 LOG_EVERY = 10.0
-# The share of the schedule at which the limits of the caps are measured.
+# The share of a schedule from nothing at which the limits of the caps are measured.
 MEASURED = 0.5
 # Seconds between two reports: to read a number from a GPU is to wait for all its work.
 REPORT_EVERY = 0.2
+# The held-out pictures are looked at so often in a schedule, for at most this share of its time.
+LOOKS, LOOKING = 20, 0.05
+# After so many looks without a better state, once the rate is warm, and when training diverges, a run goes back to its
+# best state. It does so RETURNS times, then it ends.
+PATIENCE, RETURNS = 4, 2
 
 
 @dataclass(frozen=True)
@@ -41,19 +49,27 @@ class Step:
     pixels_per_second: float
 
 
-def run(trainer: Trainer, out: Path, report: Callable[[Step], None]) -> list[dict[str, float]]:
-    """Train until the schedule ends or Ctrl-C, keeping state.safetensors and log.jsonl in `out`.
-
-    Returns what `Trainer.validate` finds at the end.
-
-    Raises Diverged if training goes astray, and NicError if `out` cannot be written. What was saved before stays.
-    """
-    file, log = out / "state.safetensors", out / "log.jsonl"
+def begin(trainer: Trainer, out: Path) -> None:
+    """Look at the held-out pictures once, which tells how fast this machine is. A run that goes on knows it."""
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    saved_step = trainer.step if file.exists() and trainer.step else None
-    watch = Watch()
-    last = reported = logged = validated = saved = time.monotonic()
+    if trainer.best.start is None:
+        _look(trainer, out / LOG)
+
+
+def run(
+    trainer: Trainer, out: Path, report: Callable[[Step], None], say: Callable[[str], None] = lambda text: None
+) -> None:
+    """Train until the schedule ends, Ctrl-C, or nothing becomes better; `trainer.best` has the best state then.
+
+    out: the folder of state.safetensors and log.jsonl. say: called with a line about what is out of the ordinary.
+
+    Raises NicError if `out` cannot be written. What was saved before stays.
+    """
+    begin(trainer, out)
+    file, log, watch = out / STATE, out / LOG, Watch()
+    trainer.save(file)  # in place of that of an earlier run: whatever ends this one, it can go on
+    last = reported = logged = saved = time.monotonic()
     before = trainer.pixels
     with _interrupted() as stopped:
         try:
@@ -61,42 +77,62 @@ def run(trainer: Trainer, out: Path, report: Callable[[Step], None]) -> list[dic
                 begun = trainer.progress()
                 watch.add(trainer.train_step())
                 now = time.monotonic()
+                # Looking, saving and logging count: a schedule ends when it was said to end.
                 trainer.spent += now - last
                 trainer.seconds += now - last
-                if begun < MEASURED <= trainer.progress():
+                last = now
+                if begun < MEASURED <= trainer.progress() and not limits.measured(trainer.model):
                     trainer.measure_limits()
+                    trainer.best.forget()  # which had no limits
+                why = ""
                 if now - reported > REPORT_EVERY:
-                    watch.check()
+                    why = watch.fault()
                     speed = (trainer.pixels - before) / (now - reported)
                     report(Step(trainer.step, trainer.progress(), *watch.means(), speed))
                     reported, before = now, trainer.pixels
                 if now - logged > LOG_EVERY:
-                    _log(trainer, log, **dict(zip(("loss", "bpp", "psnr"), watch.means(), strict=True)))
+                    note(trainer, log, **dict(zip(("loss", "bpp", "psnr"), watch.means(), strict=True)))
                     logged = now
-                if now - validated > trainer.options.validate_every:
-                    _log(trainer, log, validation=trainer.validate())
-                    validated = time.monotonic()
-                if now - saved > trainer.options.save_every and watch.well():
+                better = False
+                if not why and _due(trainer, begun):
+                    better = _look(trainer, log)
+                    if trainer.best.checks >= PATIENCE and trainer.since > WARM_UP:
+                        why = f"held-out pictures were no better in {trainer.best.checks} looks"
+                if why:
+                    if trainer.returns >= RETURNS:
+                        say(f"{why}: training ends early, with the best state, of step {trainer.best.step}")
+                        break
+                    trainer.go_back()
+                    say(f"{why}: back to the best state, of step {trainer.best.step}, at half the rate")
+                    watch = Watch()
+                if (better or now - saved > trainer.options.save_every) and watch.well():
                     trainer.save(file)
-                    saved, saved_step = time.monotonic(), trainer.step
-                # Validation and saving take nothing from the schedule.
-                last = time.monotonic()
-            watch.check(last=True)
-            held_out = trainer.validate()
-            _log(trainer, log, validation=held_out)
+                    saved = time.monotonic()
+            if watch.well() and trainer.step > trainer.best.step:
+                _look(trainer, log)
+            else:
+                trainer.take_best()  # what is astray is not worth keeping
             trainer.save(file)
-        except Diverged as error:
-            kept = "no state was saved yet"
-            if saved_step is not None:
-                kept = f"the state of step {saved_step} is kept, and --resume goes on from it"
-            raise Diverged(f"{error}, at step {trainer.step}; {kept}; a smaller --rate may help") from None
         except BaseException:
             # An error loses no work, unless the disk is the error or the last steps went astray.
             if watch.well():
                 with suppress(NicError):
                     trainer.save(file)
             raise
-    return held_out
+
+
+def _due(trainer: Trainer, begun: float) -> bool:
+    """Whether it is time to look at the held-out. begun: progress before the last step."""
+    if int(LOOKS * begun) == int(LOOKS * trainer.progress()):
+        return False
+    return trainer.options.steps is not None or trainer.looking <= LOOKING * trainer.seconds
+
+
+def _look(trainer: Trainer, log: Path) -> bool:
+    """Look at the held-out pictures; whether the present state is the best."""
+    verdict = trainer.look()
+    note(trainer, log, look=verdict, gained=trainer.best.gained)
+    return verdict == "better"
 
 
 @contextmanager
@@ -121,7 +157,8 @@ def _writing(path: Path) -> Iterator[None]:
         raise NicError(f"{shown(path)}: cannot be written: {one_line(error)}") from None
 
 
-def _log(trainer: Trainer, path: Path, **values: Any) -> None:
+def note(trainer: Trainer, path: Path, **values: Any) -> None:
+    """One line of the log."""
     entry = {"step": trainer.step, "pixels": trainer.pixels, "seconds": round(trainer.seconds, 1), **values}
     with _writing(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(plain(entry), allow_nan=False) + "\n")

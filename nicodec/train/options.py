@@ -29,6 +29,14 @@ GRAY = 1 / 16
 RATE_FROM = 5e-4
 
 
+# The released model that a run starts from, by the word of its network, unless told otherwise; and that word.
+RELEASED, NETWORK = {"full": "photo", "fast": "photo-fast"}, "fast"
+# What --from takes in place of a model, to start from nothing; and the words of --measure.
+NOTHING, REPORTS = "none", ("quick", "full", "none")
+# Patches in a step: for each thread of a CPU up to a most, and for a GPU. These keep them busy.
+BATCH_PER_THREAD, BATCH_MOST, BATCH_GPU = 8, 64, 32
+
+
 class BadOption(NicError):
     """An option of training cannot be what it was said to be."""
 
@@ -43,7 +51,7 @@ class Options:
     digits of the id of the model that training started from, or empty.
     """
 
-    minutes: float = 120.0
+    minutes: float = 30.0
     steps: int | None = None
     batch: int = 8
     patch: int = 128
@@ -55,7 +63,7 @@ class Options:
     threads: int | None = None
     device: str = "auto"
     save_every: float = 300.0
-    validate_every: float = 900.0
+    measure: str = "quick"
     model: ModelConfig = NETWORKS["full"]
     name: str | None = None
     licence: str = ""
@@ -64,8 +72,8 @@ class Options:
 
 
 # The options of the command line; where a run goes on, those not given come from the state.
-SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "fonts", "seed", "threads", "device", "name",
-        "licence", "note")  # fmt: skip
+SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "fonts", "seed", "threads", "device",
+        "measure", "name", "licence", "note")  # fmt: skip
 # Those that the card of the model says.
 ON_CARD = ("name", "licence", "note", "origin")
 # Its history has none of these, which are on the card, or a path of the user's.
@@ -99,6 +107,8 @@ def check(options: Options) -> None:
         raise BadOption(f"--patch has to be a multiple of {CELL}, not {options.patch}")
     if not isinstance(options.device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", options.device):
         raise BadOption(f"--device is auto, cpu or cuda, not {options.device}")
+    if options.measure not in REPORTS:
+        raise BadOption(f"--measure is one of {', '.join(REPORTS)}, not {options.measure}")
     for name, most in {"licence": card.MAX_LICENCE, "note": card.MAX_NOTE, "origin": card.MAX_NAME + 9}.items():
         if why := card.fault(getattr(options, name), most):
             raise BadOption(f"--{name}: {why}")
@@ -172,7 +182,7 @@ def command(out: str, said: Mapping[str, Any], origin: str) -> list[str]:
     out: the name of the model's file. said: options that were said, by their names in Python. origin: as in `Options`.
     """
     words = ["nicodec", "train", "PICTURES", "-o", out]
-    plainly = {"validation": "PICTURES", "fonts": "FONTS", "start": origin.split(" ")[0]}
+    plainly = {"validation": "PICTURES", "fonts": "FONTS", "start": origin.split(" ")[0] or NOTHING}
     for name, given in said.items():
         if name in ON_CARD:
             continue

@@ -1,13 +1,11 @@
 """`nicodec train`: pictures in, one .nicmodel file and a report of what it does out.
 
-The face of training: reads the pictures, drives `loop` under a progress bar, calls `export`, and measures
-the result on pictures that it was not trained on.
+The face of training: `plan` says what will be done, `data` reads the pictures, `loop` learns, `finish` writes.
 """
 
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -19,21 +17,26 @@ import torch
 from rich.console import Console
 
 from nicodec import progress
-from nicodec.bench import run as bench
-from nicodec.errors import BadImage, BadModel, NicError, one_line
+from nicodec.errors import BadImage, BadModel, ModelNotFound, NicError, one_line
 from nicodec.model import card, checkpoint, shelf
-from nicodec.model.card import Card, Point
+from nicodec.model.card import Card
 from nicodec.model.config import NETWORKS, ModelConfig
 from nicodec.model.modelfile import SUFFIX
 from nicodec.nn.model import Model
-from nicodec.picture import Picture, writer
 from nicodec.storage.files import shown
-from nicodec.train import correction, export, loop, preview, tables
-from nicodec.train.data import HELD_SIDE, Patches, centre
+from nicodec.train import finish, loop, plan
+from nicodec.train.data import Patches
+from nicodec.train.held import Held
 from nicodec.train.loop import Step
 from nicodec.train.options import (
+    BATCH_GPU,
+    BATCH_MOST,
+    BATCH_PER_THREAD,
+    NETWORK,
     NO_HISTORY,
+    NOTHING,
     RATE_FROM,
+    RELEASED,
     BadOption,
     Options,
     check,
@@ -44,18 +47,9 @@ from nicodec.train.options import (
     plain,
     resumed,
 )
-from nicodec.train.state import read_meta
-from nicodec.train.store import Pixels
-from nicodec.train.trainer import Trainer, pick_device
-
-# The number of training pictures whose symbols are counted for the tables.
-COUNTED = 96
-# The same for z, which has hundreds of times fewer symbols.
-COUNTED_Z = 256
-# The number of training pictures on which the preview and the basis of corrections are fitted.
-FITTED = 48
-# The most central squares of held-out pictures on which the finished codec is measured.
-MEASURED = 24
+from nicodec.train.plan import Plan
+from nicodec.train.state import read_held, read_meta
+from nicodec.train.trainer import Trainer
 
 
 def train(
@@ -74,14 +68,16 @@ def train(
 ) -> None:
     """Train as `options` say and write `out`; the run's state, log and report lie in the folder `out`.run.
 
-    resume: go on from the state there. again: with a new schedule. start: a model to start from.
+    resume: go on from the state there. again: with a new schedule. start: a model to start from; None: the released
+    one of the network; `NOTHING`: none.
     network: one of `model.config.NETWORKS`; None: that of the state or the model, else that of the options.
     validation: pictures to hold out. said: the arguments that were given, by the names of `nicodec.train.train`; a
     resumed run takes all others from its state. report: called with every report of the loop.
     Raises NicError for unusable options, pictures, states and models, and if something would be overwritten.
     """
+    times = Plan(options.minutes, options.measure)
     console, said = Console(stderr=True, soft_wrap=True, highlight=False), said or {}
-    folder, state = out.with_suffix(".run"), out.with_suffix(".run") / "state.safetensors"
+    folder, state = out.with_suffix(".run"), out.with_suffix(".run") / loop.STATE
     # Before minutes of reading, all that can be wrong with the arguments.
     check(options)
     if options.name is not None and (why := shelf.taken(options.name)):
@@ -94,43 +90,58 @@ def train(
     if resume and start is not None:
         raise BadOption("--from starts a run; it does not go with --resume")
     check_there([*images, *(validation or [])])
-    begin = None if start is None else checkpoint.load(checkpoint.find(start))
+    begin: checkpoint.Checkpoint | None = None
+    if not resume and start != NOTHING:
+        begin = checkpoint.load(checkpoint.find(start or RELEASED[network or NETWORK]))
     if network is not None and begin is not None and begin.config != NETWORKS[network]:
         raise NicError(f"{shown(begin.path)} has another network than --network {network}")
     changed: list[str] = []
+    kept: Held | None = None
     if resume:
-        saved = read_meta(state).get("options")
+        meta = read_meta(state)
+        saved = meta.get("options")
         model = ModelConfig.of(saved.get("model") if isinstance(saved, dict) else None, shown(state))
         options, changed = resumed(replace(options, model=_widths(state, model)), said, saved, shown(state))
+        kept = None if validation else read_held(state)
+        if not again and not said.keys() & {"minutes", "steps"}:
+            times.left = max(0.0, 1 - meta["spent"] / meta["length"])
     elif begin is not None:
-        options = replace(options, model=_widths(begin.path, begin.config))
         origin = f"{card.cleaned(begin.name)} {begin.identity[:8]}"
-        options = replace(options, origin=origin)
+        options = replace(options, model=_widths(begin.path, begin.config), origin=origin)
         if "rate" not in said:
             options = replace(options, rate=RATE_FROM)
     if network is not None:
         options = replace(options, model=NETWORKS[network])
     check_fonts(options.fonts)
     device = pick_device(options.device)
-    for line in changed:
+    if "batch" not in said and not resume:
+        threads = options.threads or torch.get_num_threads()
+        busy = BATCH_GPU if device.type == "cuda" else min(BATCH_MOST, BATCH_PER_THREAD * threads)
+        options = replace(options, batch=busy)
+    times.minutes, times.measure = options.minutes if options.steps is None else None, options.measure
+    word = next((word for word, config in NETWORKS.items() if config == options.model), "")
+    for line in plan.lines(plan.look(images), times, options.origin, word, device.type, options.steps) + changed:
         console.print(line, markup=False)
 
     with _refusals(out), _threads(options.threads):
-        began = time.monotonic()
-        data = _read(images, validation, device, options, out, console)
-        trainer = Trainer(options, data)
+        data = _read(images, validation, kept, device, options, times, out, console)
+        trainer = Trainer(options, data, fresh=not resume and begin is None)
         if resume:
             trainer.load(state, restart=again)
         elif begin is not None:
             trainer.start_from(begin)
         if not resume:
-            (folder / "log.jsonl").unlink(missing_ok=True)
-        held = "one of them is measured on" if data.borrowed else f"{len(data.validation)} held out"
+            (folder / loop.LOG).unlink(missing_ok=True)
+        held = "one of them is measured on" if data.held.borrowed else f"{len(data.validation)} held out"
         console.print(
-            f"{data.photographs} photographs of {data.pixels / 1e6:.0f} megapixels, {held};"
-            f" read in {time.monotonic() - began:.0f} s. Training on {device.type}"
-            f"{' in bf16' if trainer.amp else ''}; Ctrl-C saves and exports what there is."
+            f"{data.photographs} photographs of {data.pixels / 1e6:.0f} megapixels{', gray' if data.is_gray else ''},"
+            f" {held}; read in {times.passed():.0f} s. Learning on {device.type}{' in bf16' if trainer.amp else ''}."
         )
+        loop.begin(trainer, folder)
+        origin = _start(options.origin, begin)
+        reserve = times.reserve(trainer.speed, data, 2 if origin else 1)
+        if times.minutes is not None:
+            trainer.length = max(1e-3, trainer.spent + times.learning(reserve))
         with progress.bar(1, share=True) as advance:
 
             def show(step: Step) -> None:
@@ -142,7 +153,11 @@ def train(
                 if report is not None:
                     report(step)
 
-            held_out = loop.run(trainer, folder, show)
+            def say(line: str) -> None:
+                console.print(line, markup=False)
+
+            loop.run(trainer, folder, show, say)
+        learnt = times.passed()
         name = options.name or card.cleaned(out.stem)
         history: dict[str, Any] = {
             "command": shlex.join(command(name + SUFFIX, said, options.origin)),
@@ -153,21 +168,35 @@ def train(
             "device": device.type,
             "torch": torch.__version__,
         }
-        said_of_it = Card(
-            licence=options.licence,
-            note=options.note,
-            made=datetime.now(timezone.utc).date().isoformat(),
-            start=options.origin,
-            curve=tuple(Point(point["quality"], point["bpp"], point["psnr"]) for point in held_out),
-        )
-        with trainer.averaged() as model_now, progress.working("counting symbols, writing and checking the model"):
-            counts = tables.count(model_now, data.squares(COUNTED), data.pictures(COUNTED_Z), amp=trainer.amp)
-            fitted = preview.fit(model_now, data.squares(FITTED), amp=trainer.amp)
-            fitted |= correction.fit(model_now, data.squares(FITTED), amp=trainer.amp)
-            made = export.write_model(model_now, out, name, history, counts, fitted, said_of_it)
+        today = datetime.now(timezone.utc).date().isoformat()
+        said_of_it = Card(licence=options.licence, note=options.note, made=today, start=options.origin)
+        made = finish.write(trainer, out, name, history, said_of_it, times.effort(), say)
         size = f"{made.path.stat().st_size / 1e6:.1f} MB"
-        console.print(f"{shown(out)}: {size}, {made.identity[:16]}", markup=False)
-        measure(data.validation, out, folder, console)
+        say(f"{shown(out)}: {size}, {made.identity[:16]}")
+        finish.measure(data.held, out, origin, folder, times.effort(), console)
+        loop.note(trainer, folder / loop.LOG, reserve=reserve, finished=times.passed() - learnt)
+        say(f"It took {times.passed() / 60:.1f} minutes.")
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of torch. Raises BadOption if it is not there."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadOption(f"the device {name} was not found; use --device cpu")
+    return device
+
+
+def _start(origin: str, begin: checkpoint.Checkpoint | None) -> str:
+    """The model that training started from, for the report: its name or its file; empty if it cannot be found."""
+    name, _, identity = origin.partition(" ")
+    if not name or shelf.released(identity):
+        return name
+    try:
+        return str(begin.path if begin is not None else checkpoint.find(name))
+    except ModelNotFound:
+        return ""
 
 
 @contextmanager
@@ -203,21 +232,13 @@ def _widths(path: Path, config: ModelConfig) -> ModelConfig:
     return config
 
 
-def measure(pictures: list[Pixels], model: Path, folder: Path, console: Console) -> None:
-    """Benchmark a model against JPEG on pictures that were held out: results.json, points.csv and rd.png."""
-    held_out = folder / "held-out"
-    held_out.mkdir(parents=True, exist_ok=True)
-    for i, picture in enumerate(pictures[:MEASURED]):
-        writer.write(writer.to_pil(Picture(centre(picture, HELD_SIDE))), held_out / f"{i:02}.png")
-    report = bench.run([held_out], folder, codecs=["jpeg", "nicodec"], model=str(model))
-    report.print(console)
-
-
 def _read(
     images: list[Path],
     validation: list[Path] | None,
+    kept: Held | None,
     device: torch.device,
     options: Options,
+    times: Plan,
     out: Path,
     console: Console,
 ) -> Patches:
@@ -237,23 +258,37 @@ def _read(
             gray=options.gray,
             fonts=None if options.fonts is None else Path(options.fonts),
             validation=validation,
+            kept=kept,
             folder=out.parent,
+            seconds=times.reading(),
         )
     if not data.has(options.patch):
         raise BadImage(f"no training picture has sides of {options.patch} pixels or more; --patch 64 needs the least")
-    for names, why in ((data.skipped, "not readable as pictures"), (data.small, "sides under 64 pixels")):
+    for line in _notes(data, out):
+        console.print(line, markup=False)
+    return data
+
+
+def _notes(data: Patches, out: Path) -> list[str]:
+    """What was left out of the pictures, and why, in lines."""
+    library, said = data.library, list[str]()
+    for names, why in ((library.left.skipped, "not readable as pictures"), (library.small, "sides under 64 pixels")):
         if names:
             more = " …" if len(names) > 5 else ""
             listed = ", ".join(shown(name) for name in names[:5])
-            console.print(f"{len(names)} left out, {why}: {listed}{more}", markup=False)
-    if data.repeated:
-        console.print(f"{data.repeated} files are named more than once, and count once")
-    if data.kept_apart:
-        console.print(f"{data.kept_apart} of the pictures are held out, and not trained on")
+            said.append(f"{len(names)} left out, {why}: {listed}{more}")
+    for count, what in (
+        (library.left.repeated, "files are named more than once, and count once"),
+        (data.kept_apart, "of the pictures are held out, or nearly the same, and not trained on"),
+        (library.late, "files were not read: a tenth of the minutes was over"),
+        (library.full, "files were not read: memory or disk has no more room for pictures"),
+        (library.cut, "pictures are large: a part of each is learnt from"),
+    ):
+        if count:
+            said.append(f"{count} {what}")
     if data.in_file:
-        console.print(
-            f"The pictures take {data.size / 1e9:.1f} GB, over half of the free memory: they are read from a temporary"
-            f" file in {shown(out.parent)}. Fewer or smaller pictures train faster.",
-            markup=False,
+        said.append(
+            f"The pictures take {data.size / 1e9:.1f} GB, too much for memory: they are read from a temporary file in"
+            f" {shown(out.parent)}."
         )
-    return data
+    return said

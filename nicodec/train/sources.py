@@ -1,16 +1,18 @@
 """Folders, tar shards and files -> the bytes of every picture in them, each once.
 
-Before `data`, which reads the pictures. What cannot be read is left out and counted.
+Before `reading`, which decodes them. What cannot be read is left out and counted.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import posixpath
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from nicodec.errors import BadImage, one_line
 from nicodec.picture import writer
@@ -28,24 +30,50 @@ class Left:
     seen: set[tuple[int, int]] = field(default_factory=set)
 
 
-def sources(paths: list[Path], left: Left | None = None) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of every picture in the folders (recursively), tar files and files given, sorted.
+class File(NamedTuple):
+    """A picture or a tar file. name: its path below the folder that was given. named: it was given itself."""
 
-    A file that is named twice is read once. left: takes note of what is left out. Raises BadImage for a name that
-    is not there, and for a tar file that is damaged or has no picture.
+    name: str
+    path: Path
+    named: bool
+
+
+def digest(name: str) -> bytes:
+    """What decides the order of pictures, and which of them are held out: 32 bytes of the path below a folder."""
+    return hashlib.sha256(name.encode(errors="surrogateescape")).digest()
+
+
+def listed(paths: list[Path], left: Left | None = None) -> list[File]:
+    """All files of pictures and tar files in the folders (recursively) and files given, in the order of `digest`.
+
+    So those that a limit leaves out are left out by chance. left: takes note of what is no file.
     """
-    left = Left() if left is None else left
+    left, files = Left() if left is None else left, list[File]()
     for path in paths:
         if path.is_dir():
-            for file in sorted(p for p in path.rglob("*") if writer.is_picture(p.name) or is_tar(p)):
+            for file in path.rglob("*"):
+                if not (writer.is_picture(file.name) or is_tar(file)):
+                    continue
                 if file.is_file():
-                    yield from _one(file, left, named=False)
+                    files.append(File(file.relative_to(path).as_posix(), file, named=False))
                 elif not file.is_dir():
                     left.skipped.append(file.name)
         elif path.is_symlink() and not path.exists():
             left.skipped.append(path.name)
         else:
-            yield from _one(path, left, named=True)
+            files.append(File(path.name, path, named=True))
+    return sorted(files, key=lambda file: (digest(file.name), file.path))
+
+
+def sources(files: Iterable[File], left: Left | None = None) -> Iterator[tuple[str, bytes]]:
+    """Path below the folder that was given, and bytes, of every picture in the files.
+
+    A file that is named twice is read once. left: takes note of what is left out. Raises BadImage for a name that
+    is not there, and for a tar file that is damaged or has no picture.
+    """
+    left = Left() if left is None else left
+    for file in files:
+        yield from _one(file, left)
 
 
 def is_tar(path: Path) -> bool:
@@ -53,7 +81,8 @@ def is_tar(path: Path) -> bool:
     return path.name.lower().endswith(TARS)
 
 
-def _one(path: Path, left: Left, *, named: bool) -> Iterator[tuple[str, bytes]]:
+def _one(file: File, left: Left) -> Iterator[tuple[str, bytes]]:
+    path = file.path
     try:
         found = os.stat(path)
         if (found.st_dev, found.st_ino) in left.seen:
@@ -62,14 +91,15 @@ def _one(path: Path, left: Left, *, named: bool) -> Iterator[tuple[str, bytes]]:
         left.seen.add((found.st_dev, found.st_ino))
         data = b"" if is_tar(path) else path.read_bytes()
     except (OSError, ValueError) as error:
-        if named:
+        if file.named:
             raise BadImage(f"{shown(path)}: {one_line(error)}") from None
-        left.skipped.append(path.name)
+        left.skipped.append(file.name)
         return
     if is_tar(path):
-        yield from _members(path, left)
+        for name, data in _members(path, left):
+            yield f"{file.name}/{name}", data
     else:
-        yield path.name, data
+        yield file.name, data
 
 
 def _members(path: Path, left: Left) -> Iterator[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""The state of a run on disk: weights, averages, optimiser and counters, written atomically, never pickled.
+"""The state of a run on disk: weights, best weights, held-out pictures, counters; atomic, and never pickled.
 
 Beside `loop`, which goes on from it.
 """
@@ -17,8 +17,9 @@ from torch import Tensor
 
 from nicodec.errors import BadFile, NicError, one_line
 from nicodec.storage.files import shown
+from nicodec.train.held import Held
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -42,6 +43,17 @@ def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, "pt") as f:
             return meta, {k: f.get_tensor(k) for k in f.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
+        raise BadFile(f"{shown(path)}: not a training state ({error})") from None
+
+
+def read_held(path: Path) -> Held:
+    """The pictures that a run holds out; raises BadFile if the file is no state."""
+    meta = read_meta(path)
+    try:
+        with safe_open(path, "np") as f:
+            names = sorted(name for name in f.keys() if name.startswith("held."))  # noqa: SIM118 (not a dict)
+            return Held.of(meta["held"], [f.get_tensor(name) for name in names])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise BadFile(f"{shown(path)}: not a training state ({error})") from None
 
 

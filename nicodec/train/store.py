@@ -1,14 +1,16 @@
 """Where pictures lie while a network is trained on them: in memory, or in a file if they are too many.
 
-Under `data`. The system keeps as much of the file in memory as there is room for.
+Under `reading` and `data`. The system keeps as much of the file in memory as there is room for.
 """
 
 from __future__ import annotations
 
+import mmap
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +22,10 @@ from nicodec.storage.files import shown
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
-# The share of the free memory that pictures may take.
-SHARE = 0.5
+# The share of the free memory that pictures may take, and the most bytes. A network on two cores takes 1 to 2 GB more.
+SHARE, MEMORY = 0.5, 10**9
+# The share of the free disk that they may take, and the most bytes.
+DISK_SHARE, DISK = 0.5, 8 * 10**9
 _MEMORY, _GROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
 
 
@@ -40,16 +44,19 @@ def free_memory() -> int | None:
 class Store:
     """Samples of pictures, one after the other.
 
-    limit: bytes; None: half of the free memory. More samples lie in a file without a name in `folder`, which is gone
-    when the process ends.
+    limit: bytes; None: half of the free memory, at most `MEMORY`. More samples lie in a file without a name in
+    `folder`, which is gone when the process ends. room: the most bytes in memory or in the file.
     """
 
     def __init__(self, folder: Path | None = None, limit: int | None = None) -> None:
         free = free_memory() if limit is None else None
-        self.limit = limit if free is None else int(SHARE * free)
+        self.limit = limit if limit is not None else MEMORY if free is None else min(MEMORY, int(SHARE * free))
         self.size, self._folder = 0, folder
+        disk = shutil.disk_usage(folder or tempfile.gettempdir()).free
+        self.room = max(self.limit, min(DISK, int(DISK_SHARE * disk)))
         self._chunks: list[Pixels] = []
         self._file: IO[bytes] | None = None
+        self._map: np.memmap[Any, np.dtype[np.uint8]] | None = None
 
     @property
     def in_file(self) -> bool:
@@ -61,7 +68,7 @@ class Store:
         offset = self.size
         self._chunks.append(pixels.reshape(-1))
         self.size += pixels.size
-        if self._file is not None or (self.limit is not None and self.size > self.limit):
+        if self._file is not None or self.size > self.limit:
             try:
                 if self._file is None:
                     self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (lives as long as this)
@@ -82,9 +89,9 @@ class Store:
     def tensor(self, device: torch.device) -> Tensor:
         """All samples, uint8 (size,), on the device if it has room and they are in memory. Ends the store."""
         if self._file is not None:
-            mapped = np.memmap(self._file, np.uint8, "r+", shape=(self.size,))
+            self._map = np.memmap(self._file, np.uint8, "r+", shape=(self.size,))
             self._file.close()  # what is mapped stays
-            return torch.from_numpy(mapped)
+            return torch.from_numpy(self._map)
         if device.type == "cuda" and self.size > SHARE * torch.cuda.mem_get_info(device)[0]:
             device = torch.device("cpu")
         # Filled piece by piece, so that the pictures are never in memory twice.
@@ -94,3 +101,8 @@ class Store:
             store[offset : offset + chunk.size] = torch.tensor(chunk, device=device)
             offset += chunk.size
         return store
+
+    def release(self) -> None:
+        """Give back the memory that was read from the file: the process stays small, the system keeps its copy."""
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._map._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]

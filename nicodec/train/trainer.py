@@ -6,7 +6,7 @@ and the same seed, data and thread count give the same losses.
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,57 +16,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nicodec.errors import BadFile, BadModel
+from nicodec.errors import BadFile, BadModel, NicError
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.nn.layers import Block, bf16_pays
 from nicodec.nn.model import Model
 from nicodec.nn.thaw import model_of
-from nicodec.train import limits, validate
+from nicodec.train import best, limits
+from nicodec.train.best import Best
 from nicodec.train.capture import Captured
 from nicodec.train.data import Patches
 from nicodec.train.losses import rate_distortion
-from nicodec.train.options import BadOption, Options, plain
+from nicodec.train.options import Options, plain
 from nicodec.train.replicas import Replicas
+from nicodec.train.schedule import learning_rate, patch_of
 from nicodec.train.state import MOMENTS, STATE_VERSION, read_state, write_state
-from nicodec.train.watch import Diverged
+from nicodec.train.watch import jumps
 
 # Gains at the two ends of the quality scale. They follow sqrt(lambda), for an orthonormal basis.
 GAINS = (1.57, 44.0)
 PCA_PATCHES = 40_000
 # The number of photographs, and of drawings, on which the caps are measured.
 LIMITED = 24
-WARM_UP, EMA, CLIP = 300, 0.999, 1.0
-# A step whose loss is over JUMP times the usual loss is not taken. The usual loss is a mean of about fifty steps.
-JUMP, FOLLOW = 4.0, 0.02
+EMA, CLIP = 0.999, 1.0
 # The shortcuts start near their optimum, and every pixel passes through them: with a quarter of the
 # learning rate their jitter alone held PSNR under 37 dB (docs/LOG.md).
 SHORTCUT_RATE = 0.02
-# After this share of the schedule patches have twice the side, up to 256: there z has a neighbourhood.
-FINISH, LARGEST = 0.8, 256
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of torch. Raises BadOption if it is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise BadOption(f"the device {name} was not found; use --device cpu")
-    return device
-
-
-def learning_rate(step: int, progress: float) -> float:
-    """Factor on the learning rate: 300 steps of warm-up, constant to one half, then cosine to 1 %."""
-    warm = min(1.0, (step + 1) / WARM_UP)
-    if progress < 0.5:
-        return warm
-    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (min(progress, 1.0) - 0.5) / 0.5)))
+# A run that goes back to its best state goes on from there at this share of the rate.
+SLOWER = 0.5
 
 
 class Trainer:
-    """Model, average, optimiser and counters: all that a state file holds."""
+    """Model, average, optimiser, counters and the best state so far: all that a state file holds."""
 
-    def __init__(self, options: Options, data: Patches) -> None:
+    def __init__(self, options: Options, data: Patches, *, fresh: bool = True) -> None:
+        """fresh: start from the principal components of pictures; else `load` or `start_from` has to follow."""
         self.options, self.data, self.device = options, data, data.device
         self.replicas: Replicas | None = None
         torch.manual_seed(options.seed)
@@ -80,7 +63,13 @@ class Trainer:
                     module.compile(dynamic=False)
         self.step = self.schedule_step = self.pixels = 0
         self.spent = self.seconds = 0.0
-        self.model.init_from_patches(data.pca_patches(min(PCA_PATCHES, data.size // 768)).cpu(), GAINS)
+        # Seconds that the schedule takes, where it is not measured in steps.
+        self.length = 60 * options.minutes
+        # Steps since the optimiser began anew, how often it did so; looks at the held-out, and seconds they took.
+        self.since, self.returns, self.looks, self.looking = 0, 0, 0, 0.0
+        self.best = Best(guarded=bool(options.origin))
+        if fresh:
+            self.model.init_from_patches(data.pca_patches(min(PCA_PATCHES, data.size // 768)).cpu(), GAINS)
         self._prepare()
 
     def _prepare(self) -> None:
@@ -94,9 +83,9 @@ class Trainer:
         self.ema = [p.detach().clone() for _, p in named]
         slow = [p for n, p in named if "shortcut" in n]
         fast = [p for n, p in named if "shortcut" not in n]
-        # Numbers that change from step to step, where a recorded step can read them.
+        # Numbers that change, where a recorded step can read them.
         self._fresh = torch.zeros((), device=self.device)
-        self._usual = torch.zeros((), device=self.device)
+        self._usual, self._usual_norm = torch.zeros(2, device=self.device)
         rates = [torch.zeros((), device=self.device) if cuda else 0.0 for _ in range(2)]
         self.optimiser = torch.optim.Adam(
             [
@@ -133,21 +122,15 @@ class Trainer:
     def _one_update(self, patches: Tensor, q: Tensor) -> Tensor:
         """One step of the optimiser and of the average: loss, mean bpp, mean PSNR (3,)."""
         total, bpp, mse = self._gradients(patches, q)
-        finite = torch.isfinite(torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP))
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
+        jumped = jumps(total, self._usual) | jumps(norm, self._usual_norm)
         # A fused optimiser does not take a step with found_inf, which torch's gradient scaler sets too.
-        self.optimiser.found_inf = (~finite | self._jumps(total)).float()  # type: ignore[attr-defined]
+        self.optimiser.found_inf = (~torch.isfinite(norm) | jumped).float()  # type: ignore[attr-defined]
         self.optimiser.step()
         change = torch._foreach_sub([p.detach() for p in self.model.parameters()], self.ema)
         torch._foreach_mul_(change, self._fresh)
         torch._foreach_add_(self.ema, change)
         return torch.stack([total, bpp.mean(), (10 * torch.log10(255**2 / mse)).mean()])
-
-    def _jumps(self, total: Tensor) -> Tensor:
-        """Whether a loss is over JUMP times the usual one; it moves the usual one as JUMP times would."""
-        usual, known = self._usual, self._usual > 0
-        near = torch.where(known, torch.fmin(total, JUMP * usual), total.nan_to_num(0))
-        usual.copy_(torch.where(known, usual.lerp(near, FOLLOW), near))
-        return known & (total > JUMP * usual)
 
     @property
     def _seeds(self) -> np.random.SeedSequence:
@@ -158,7 +141,7 @@ class Trainer:
         """Share of the schedule that is done, by steps if they are given, else by time."""
         if self.options.steps is not None:
             return self.schedule_step / self.options.steps
-        return self.spent / (60 * self.options.minutes)
+        return self.spent / self.length
 
     def train_step(self) -> Tensor:
         """One step; its loss, mean bpp and mean PSNR in dB (3,), without waiting for a GPU.
@@ -166,11 +149,9 @@ class Trainer:
         Gradients that are not finite change nothing.
         """
         o, progress = self.options, self.progress()
-        side, count = o.patch, o.batch
-        if progress >= FINISH and 2 * side <= LARGEST and self.data.has(2 * side):
-            side, count = 2 * o.patch, max(1, o.batch // 4)
+        side, count = patch_of(progress, o.patch, o.batch, room=self.data.has(2 * o.patch))
         patches, q = self.data.batch(self.step, count, side)
-        rate = o.rate * learning_rate(self.schedule_step, progress)
+        rate = o.rate * SLOWER**self.returns * learning_rate(self.since, progress)
         self._fresh.fill_(1 - min(EMA, (1 + self.step) / (10 + self.step)))
         for group in self.optimiser.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -182,6 +163,7 @@ class Trainer:
         values = self._update(patches, q)
         self.step += 1
         self.schedule_step += 1
+        self.since += 1
         self.pixels += count * side * side
         return values
 
@@ -200,10 +182,32 @@ class Trainer:
             torch._foreach_copy_(parameters, kept)
             self.model.train()
 
-    def validate(self) -> list[dict[str, float]]:
-        """Rate (estimated from likelihoods) and PSNR of the averaged weights on the held-out pictures."""
+    def look(self) -> str:
+        """Offer the averaged weights as the best state; what `Best.offer` says of them."""
         with self.averaged() as model:
-            return validate.points(model, self.data.validation, amp=self.amp)
+            if not self.looks:  # the first call of a kernel takes longer, and the time of looks is a measure
+                best.measured(model, self.data.validation[:1], amp=self.amp)
+            begun = time.monotonic()
+            found = best.measured(model, self.data.validation, amp=self.amp)
+            verdict = self.best.offer(model, found, self.step)
+        self.looks, self.looking = self.looks + 1, self.looking + time.monotonic() - begun
+        return verdict
+
+    @property
+    def speed(self) -> float:
+        """Pixels a second at which the held-out pictures were looked at."""
+        return best.looked_at(self.data.validation) * self.looks / self.looking
+
+    def go_back(self) -> None:
+        """Go on from the best state, with a new optimiser and half the rate."""
+        self.take_best()
+        self.returns += 1
+        self.since = self.best.checks = 0
+
+    def take_best(self) -> None:
+        """The best state becomes the present one, and its own average."""
+        self.model.load_state_dict(self.best.tensors)
+        self._prepare()
 
     def measure_limits(self) -> None:
         """Set the limits of all caps to what the averaged weights need for photographs and drawings."""
@@ -214,17 +218,19 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write the whole state, atomically.
 
-        Raises Diverged if weights are not finite, NicError if it cannot be written; what was there stays.
+        Raises NicError if weights are not finite, or if it cannot be written; what was there stays.
         """
         weights = [*(p.detach() for p in self.model.parameters()), *self.ema]
         if not all(bool(torch.isfinite(w).all()) for w in weights):
-            raise Diverged("training diverged: its weights are not finite")
+            raise NicError("training diverged: its weights are not finite")
         tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
         for (name, p), average in zip(self.model.named_parameters(), self.ema, strict=True):
             tensors[f"ema.{name}"] = average
             for key in MOMENTS:
                 if p in self.optimiser.state:
                     tensors[f"optimiser.{key}.{name}"] = self.optimiser.state[p][key]
+        tensors |= {f"best.{name}": value for name, value in self.best.tensors.items()}
+        tensors |= {f"held.{i:02}": torch.from_numpy(p) for i, p in enumerate(self.data.validation)}
         meta = {
             "version": STATE_VERSION,
             "options": asdict(self.options),
@@ -233,12 +239,20 @@ class Trainer:
             "schedule_step": self.schedule_step,
             "spent": self.spent,
             "seconds": self.seconds,
+            "length": self.length,
+            "since": self.since,
+            "returns": self.returns,
+            "looks": self.looks,
+            "looking": self.looking,
             "usual": float(self._usual),
+            "usual_norm": float(self._usual_norm),
+            "best": self.best.meta(),
+            "held": self.data.held.meta(),
         }
         write_state(path, plain(meta), tensors)
 
     def load(self, path: Path, *, restart: bool = False) -> None:
-        """Go on from a state file; with `restart`, under a new schedule and from its averaged weights.
+        """Go on from a state file; with `restart`, under a new schedule and from its best or averaged weights.
 
         Raises BadFile if it is not the state of a model of these widths.
         """
@@ -258,10 +272,18 @@ class Trainer:
                         for key in MOMENTS
                     }
             self.step, self.pixels, self.seconds = meta["step"], meta["pixels"], meta["seconds"]
+            self.looks, self.looking = meta["looks"], meta["looking"]
             if not restart:
-                self.schedule_step, self.spent = meta["schedule_step"], meta["spent"]
-                self._usual.fill_(meta.get("usual", 0))
-        except (KeyError, RuntimeError) as error:
+                self.schedule_step, self.spent, self.length = meta["schedule_step"], meta["spent"], meta["length"]
+                self.since, self.returns = meta["since"], meta["returns"]
+                self._usual.fill_(meta["usual"])
+                self._usual_norm.fill_(meta["usual_norm"])
+            # A best state is best of the pictures that it was measured on.
+            if self.data.held.same(meta["held"]):
+                self.best = Best.of(meta["best"], {k[5:]: v for k, v in tensors.items() if k.startswith("best.")})
+            if restart and self.best.tensors:
+                self.take_best()
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise BadFile(f"{path}: the state is not one of this network ({error})") from None
 
     def start_from(self, released: Checkpoint) -> None:

@@ -1,6 +1,6 @@
 """Means of the last steps of training, and whether it has gone astray.
 
-Under `loop`. A single step that jumps or is not finite does not matter: the trainer does not take it.
+Under `loop`, which goes back to the best state then, and `trainer`, which does not take a single step that jumps.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nicodec.errors import NicError
 from nicodec.train.losses import RUNAWAY
 
 # The means follow over about fifty steps.
@@ -16,16 +15,14 @@ FOLLOW = 0.02
 # This number of steps in a row without a finite loss is no accident. They change no weights.
 ASTRAY = 20
 # Losses of photographs lie between 1 and 20, and fall. A network that runs away has a mean loss of this many
-# times its best: above 32 the loss grows as a logarithm.
-TIMES = 4.0
+# times its best. The mean of fifty steps varies by about a tenth.
+TIMES = 1.5
 # For this number of steps in a row. A level to which the loss jumps is usual after about a hundred.
-LONG = 500
+LONG = 200
+# The trainer does not take a step whose loss, or whose gradient, is over this many times the usual one.
+JUMP = 4.0
 # The best counts only after this number of steps: a few patches can be far below all others.
 SETTLED = 100
-
-
-class Diverged(NicError):
-    """Training does not get better any more, but far worse."""
 
 
 class Watch:
@@ -45,8 +42,8 @@ class Watch:
         self._steps += 1
         finite = torch.isfinite(values)
         self._lost = torch.where(finite[0], 0, self._lost + 1)
-        # A step that jumps moves a mean as a value of TIMES the mean would.
-        near = torch.fmin(values, TIMES * self._mean)
+        # A step that jumps moves a mean as a value of JUMP times the mean would.
+        near = torch.fmin(values, JUMP * self._mean)
         followed = torch.where(torch.isnan(self._mean), values, self._mean.lerp(near, FOLLOW))
         self._mean = torch.where(finite, followed, self._mean)
         if self._steps > SETTLED:
@@ -64,15 +61,27 @@ class Watch:
         """Whether the last step is one to save a state after."""
         return self._mean is None or not (self._lost > 0 or self._high > 0)
 
-    def check(self, *, last: bool = False) -> None:
-        """Raises Diverged if training has gone astray for long; at the last step, if it is astray."""
+    def fault(self) -> str:
+        """What is wrong if training has gone astray for long, else an empty text."""
         if self._mean is None:
-            return
+            return ""
         lost, high = int(self._lost), int(self._high)
-        if lost >= ASTRAY or (last and lost == self._steps):
-            raise Diverged(f"training diverged: the loss is not finite, {lost} steps in a row")
-        if high >= (1 if last else LONG):
-            raise Diverged(
-                f"training diverged: the mean loss is {float(self._mean[0]):.3g}, over {TIMES:g} times its best"
-                f" ({float(self._best):.3g}) for {high} steps"
+        if lost >= ASTRAY:
+            return f"the loss is not finite, {lost} steps in a row"
+        if high >= LONG:
+            return (
+                f"the mean loss is {float(self._mean[0]):.3g}, over {TIMES:g} times its best ({float(self._best):.3g})"
+                f" for {high} steps"
             )
+        return ""
+
+
+def jumps(value: Tensor, usual: Tensor) -> Tensor:
+    """Whether a loss or a norm is over JUMP times the usual one; it moves the usual one as JUMP times would.
+
+    usual: a mean of about fifty steps, 0 at first; it is changed in place.
+    """
+    known = usual > 0
+    near = torch.where(known, torch.fmin(value, JUMP * usual), value.nan_to_num(0, 0))
+    usual.copy_(torch.where(known, usual.lerp(near, FOLLOW), near))
+    return known & (value > JUMP * usual)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,10 @@ from tiny_training import CPU, picture
 
 from nicodec.errors import BadImage
 from nicodec.picture import scenes
-from nicodec.train import data
+from nicodec.train import data, reading
 from nicodec.train.data import Patches
+from nicodec.train.reading import Library
+from nicodec.train.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +43,17 @@ def test_folders_files_and_tar_shards_give_the_same_pictures(folder: Path, tmp_p
         junk = tarfile.TarInfo("notes.png")
         junk.size = 5
         tar.addfile(junk, io.BytesIO(b"hello"))
-    from_tar = Patches([tmp_path], CPU, seed=0)
-    from_folder = Patches([folder], CPU, seed=0)
-    from_files = Patches(sorted(folder.iterdir()), CPU, seed=0)
-    assert torch.equal(from_tar.store, from_folder.store)
-    assert torch.equal(from_files.store, from_folder.store)
-    assert from_tar.skipped == ["notes.png"]
-    assert len(from_folder.entries) == 8  # each picture as it is and once reduced
+    from_tar, from_folder, from_files = (Library(Store(), 0, lambda name, pixels: None) for _ in range(3))
+    by_file = [
+        {p.file: p.pixels for p in library.read(paths)}
+        for library, paths in (
+            (from_tar, [tmp_path]), (from_folder, [folder]), (from_files, sorted(folder.iterdir()))
+        )
+    ]  # fmt: skip
+    assert by_file[0] == by_file[1] == by_file[2]
+    assert from_tar.left.skipped == ["shard.tar/notes.png"]
+    patches = Patches([folder], CPU, seed=0)
+    assert len(patches.entries) == 6  # each picture that is not held out, as it is and once reduced
 
 
 def test_patches_depend_on_seed_and_step_alone(patches: Patches, folder: Path) -> None:
@@ -104,7 +109,7 @@ def test_the_running_sum_of_detail_agrees_with_a_plain_one() -> None:
     gradient = np.zeros_like(luma)
     gradient[:, 1:] += np.abs(np.diff(luma, axis=1))
     gradient[1:] += np.abs(np.diff(luma, axis=0))
-    s = data.running_detail(pixels)
+    s = reading.running_detail(pixels)
     found = s[128 // 8, 160 // 8] - s[64 // 8, 160 // 8] - s[128 // 8, 96 // 8] + s[64 // 8, 96 // 8]
     assert found == pytest.approx(gradient[64:128, 96:160].sum(), rel=1e-4)
 
@@ -117,18 +122,6 @@ def test_a_patch_lies_in_one_of_eight_ways(tmp_path: Path, monkeypatch: pytest.M
     turned = [np.rot90(square, k) for k in range(4)]
     ways = {w.tobytes() for w in [*turned, *(t[:, ::-1] for t in turned)]}
     assert {patch.tobytes() for patch in x.numpy()} == ways
-
-
-def test_validation_is_split_by_file(folder: Path, tmp_path: Path) -> None:
-    names = [f"{i}.png" for i in range(200)]
-    held = [n for n in names if zlib.crc32(n.encode()) % data.HOLD_OUT == 0]
-    assert 1 <= len(held) <= 20
-    small = Image.fromarray(picture(0, 70, 70))
-    for name in [*held[:2], "a.png", "b.png"]:
-        small.save(tmp_path / name)
-    found = Patches([tmp_path], CPU, seed=0)
-    assert len(found.validation) == 2
-    assert len(found.entries) == 2  # reduced, 70 pixels are under 64
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:

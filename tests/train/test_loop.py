@@ -1,10 +1,11 @@
-"""The loop around the steps: it measures limits half-way, and saves when it is stopped."""
+"""The loop around the steps: it keeps the best, measures limits half-way, goes back, and saves when it is stopped."""
 
 # ruff: noqa: E402
 
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -21,10 +22,10 @@ import tiny_training
 from tiny_training import OPTIONS
 
 from nicodec.errors import NicError
-from nicodec.train import loop, state, validate
+from nicodec.train import best, loop, state
 from nicodec.train.data import Patches
-from nicodec.train.trainer import Trainer
-from nicodec.train.watch import ASTRAY, Diverged
+from nicodec.train.trainer import SLOWER, Trainer
+from nicodec.train.watch import ASTRAY
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,8 @@ def test_ctrl_c_saves_and_returns(patches: Patches, tmp_path: Path) -> None:
     assert again.step == trainer.step > 0
     last = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[-1])
     assert last["step"] == trainer.step
-    assert len(last["validation"]) == len(validate.VALIDATION_QUALITIES)
+    assert last["look"] in ("better", "worse", "harmful")
+    assert all(torch.equal(again.best.tensors[name], value) for name, value in trainer.best.tensors.items())
 
 
 def test_every_step_is_reported_logged_and_saved_if_there_is_time_for_it(
@@ -67,7 +69,7 @@ def test_every_step_is_reported_logged_and_saved_if_there_is_time_for_it(
 ) -> None:
     monkeypatch.setattr(loop, "REPORT_EVERY", -1.0)
     monkeypatch.setattr(loop, "LOG_EVERY", -1.0)
-    trainer = Trainer(replace(OPTIONS, steps=3, save_every=-1.0, validate_every=-1.0), patches)
+    trainer = Trainer(replace(OPTIONS, steps=3, save_every=-1.0), patches)
     seen: list[loop.Step] = []
     saved: list[int] = []
     save = trainer.save
@@ -76,11 +78,10 @@ def test_every_step_is_reported_logged_and_saved_if_there_is_time_for_it(
     assert [step.number for step in seen] == [1, 2, 3]
     assert [step.fraction for step in seen] == pytest.approx([1 / 3, 2 / 3, 1])
     assert all(step.loss > 0 and step.bpp > 0 and step.psnr > 0 for step in seen)
-    assert saved == [1, 2, 3, 3]
+    assert saved == [0, 1, 2, 3, 3]
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert [(line["step"], "validation" in line) for line in lines] == [
-        (1, False), (1, True), (2, False), (2, True), (3, False), (3, True), (3, True)
-    ]  # fmt: skip
+    assert {line["step"] for line in lines if "loss" in line} == {1, 2, 3}
+    assert {line["step"] for line in lines if "look" in line} == {0, 1, 2, 3}
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, trainer: Trainer, good: int) -> None:
@@ -94,40 +95,71 @@ def spoil(monkeypatch: pytest.MonkeyPatch, trainer: Trainer, good: int) -> None:
     monkeypatch.setattr(trainer, "train_step", spoilt)
 
 
-def test_a_run_that_diverges_stops_and_keeps_the_state_before(
+def test_a_run_that_diverges_goes_back_to_its_best_at_half_the_rate_and_then_ends(
     patches: Patches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "REPORT_EVERY", -1.0)
     monkeypatch.setattr(loop, "LOG_EVERY", -1.0)
-    trainer = Trainer(replace(OPTIONS, save_every=-1.0), patches)
+    trainer = Trainer(OPTIONS, patches)
     spoil(monkeypatch, trainer, good=3)
-    with pytest.raises(Diverged, match=r"not finite, .* the state of step 3 is kept, and --resume goes on"):
-        loop.run(trainer, tmp_path, lambda step: None)
-    assert trainer.step == 3 + ASTRAY
-    assert state.read_meta(tmp_path / "state.safetensors")["step"] == 3
+    said: list[str] = []
+    loop.run(trainer, tmp_path, lambda step: None, said.append)
+    assert len(said) == loop.RETURNS + 1
+    assert all("the loss is not finite" in line for line in said)
+    assert all(re.search(r"back to the best state, of step \d+, at half the rate", line) for line in said[:-1])
+    assert "training ends early, with the best state" in said[-1]
+    assert trainer.step == 3 + ASTRAY * (loop.RETURNS + 1)
+    assert (trainer.returns, trainer.since) == (loop.RETURNS, ASTRAY)
     assert "NaN" not in (tmp_path / "log.jsonl").read_text()
+    # What is saved is the best state.
+    again = Trainer(OPTIONS, patches)
+    again.load(tmp_path / "state.safetensors")
+    for name, value in again.model.state_dict().items():
+        assert torch.equal(value, trainer.best.tensors[name])
 
 
-def test_a_run_that_is_astray_from_its_first_step_saves_and_logs_no_nan(
-    patches: Patches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "LOG_EVERY", -1.0)
-    trainer = Trainer(replace(OPTIONS, steps=3), patches)
-    spoil(monkeypatch, trainer, good=0)
-    with pytest.raises(Diverged, match="no state was saved yet"):
-        loop.run(trainer, tmp_path, lambda step: None)
-    assert not (tmp_path / "state.safetensors").exists()
-    text = (tmp_path / "log.jsonl").read_text()
-    lines = [json.loads(line, parse_constant=pytest.fail) for line in text.splitlines()]
-    assert [line["loss"] for line in lines] == [None, None, None]
+def test_a_return_halves_the_rate(patches: Patches) -> None:
+    trainer = Trainer(OPTIONS, patches)
+    trainer.look()
+    trainer.train_step()
+    before = trainer.optimiser.param_groups[0]["lr"]
+    trainer.go_back()
+    trainer.train_step()
+    assert trainer.optimiser.param_groups[0]["lr"] == pytest.approx(SLOWER * before)
 
 
-def test_a_rate_that_is_far_too_high_is_divergence(
+def test_a_rate_that_is_far_too_high_leaves_the_start(
     patches: Patches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "REPORT_EVERY", -1.0)
-    with pytest.raises(Diverged, match="diverged"):
-        loop.run(Trainer(replace(OPTIONS, steps=1000, rate=1e30), patches), tmp_path, lambda step: None)
+    trainer = Trainer(replace(OPTIONS, steps=1000, rate=1e30), patches)
+    start = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    said: list[str] = []
+    loop.run(trainer, tmp_path, lambda step: None, said.append)
+    assert "training ends early" in said[-1]
+    trainer.take_best()
+    assert all(torch.equal(value, start[name]) for name, value in trainer.model.state_dict().items())
+
+
+def test_pictures_that_become_worse_end_a_run_with_the_best_state(
+    patches: Patches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a network does that learns its few pictures by heart: each look is worse than the one before."""
+    trainer = Trainer(replace(OPTIONS, steps=60, origin="photo 32fc19df"), patches)
+    looks: list[int] = []
+
+    def worse(*_: object, **__: object) -> Any:
+        looks.append(trainer.step)
+        base = torch.tensor([[[1.0, 50.0], [2.0, 20.0], [3.0, 10.0], [4.0, 5.0], [5.0, 2.0]]]).numpy()
+        return base * (1 if len(looks) == 3 else 1 + 0.01 * len(looks))
+
+    monkeypatch.setattr(best, "measured", worse)
+    monkeypatch.setattr(loop, "WARM_UP", 0)
+    said: list[str] = []
+    loop.run(trainer, tmp_path, lambda step: None, said.append)
+    assert trainer.best.step == looks[2]
+    assert trainer.step < 60
+    assert "held-out pictures were no better in 4 looks: training ends early" in said[-1]
 
 
 def test_weights_that_are_not_finite_are_not_saved(patches: Patches, tmp_path: Path) -> None:
@@ -136,7 +168,7 @@ def test_weights_that_are_not_finite_are_not_saved(patches: Patches, tmp_path: P
     before = (tmp_path / "state").read_bytes()
     with torch.no_grad():
         trainer.ema[3].fill_(float("inf"))
-    with pytest.raises(Diverged, match="weights"):
+    with pytest.raises(NicError, match="weights"):
         trainer.save(tmp_path / "state")
     assert (tmp_path / "state").read_bytes() == before
 
@@ -156,8 +188,8 @@ def test_a_disk_that_is_full_ends_a_run_and_keeps_the_state_before(
     monkeypatch.setattr(state, "save_file", full)
     with pytest.raises(NicError, match=r"state\.safetensors: the state cannot be written .* the state before is kept"):
         loop.run(trainer, tmp_path, lambda step: None)
-    assert trainer.step == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+    assert trainer.step == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"state.safetensors", "log.jsonl"}
     assert (tmp_path / "state.safetensors").read_bytes() == before
 
 
@@ -166,8 +198,10 @@ def test_a_log_that_cannot_be_written_is_an_error_and_the_state_is_saved(
 ) -> None:
     monkeypatch.setattr(loop, "LOG_EVERY", -1.0)
     (tmp_path / "log.jsonl").mkdir()
+    trainer = Trainer(OPTIONS, patches)
+    trainer.look()
     with pytest.raises(NicError, match="cannot be written"):
-        loop.run(Trainer(OPTIONS, patches), tmp_path, lambda step: None)
+        loop.run(trainer, tmp_path, lambda step: None)
     assert state.read_meta(tmp_path / "state.safetensors")["step"] == 1
 
 

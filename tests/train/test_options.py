@@ -19,7 +19,7 @@ import tiny_training
 
 from nicodec.cli import app
 from nicodec.errors import BadFile
-from nicodec.train import data, options
+from nicodec.train import options, reading
 from nicodec.train.options import BadOption, Options
 
 BAD = [
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     """The exit code of the command, which may read no picture."""
-    monkeypatch.setattr(data, "sources", lambda *_: pytest.fail("pictures were read"))
+    monkeypatch.setattr(reading, "sources", lambda *_: pytest.fail("pictures were read"))
     monkeypatch.setattr(sys, "argv", ["nicodec", "train", *words])
     with pytest.raises(SystemExit) as caught:
         app.main()
@@ -81,7 +81,16 @@ def test_a_name_that_is_not_there_is_bad_input(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"batch": 2.5}, {"batch": True}, {"rate": "fast"}, {"seed": 2**64}, {"device": 3}, {"steps": 10**12}]
+    "changes",
+    [
+        {"batch": 2.5},
+        {"batch": True},
+        {"rate": "fast"},
+        {"seed": 2**64},
+        {"device": 3},
+        {"measure": "much"},
+        {"steps": 10**12},
+    ],
 )
 def test_options_of_strange_types_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(BadOption, match=next(iter(changes))):
@@ -106,7 +115,7 @@ def test_an_option_that_is_said_wins_over_the_state_and_both_are_said() -> None:
 def test_minutes_that_are_said_end_a_schedule_of_steps() -> None:
     result, lines = options.resumed(Options(minutes=3), ["minutes"], asdict(Options(steps=7)), "the state")
     assert (result.minutes, result.steps) == (3, None)
-    assert lines == ["--minutes is 3; the state has 120.0", "--steps is not set; the state has 7"]
+    assert lines == ["--minutes is 3; the state has 30.0", "--steps is not set; the state has 7"]
 
 
 @pytest.mark.parametrize("saved", [None, 3, {"batch": "8"}, {"rate": math.nan}, {"patch": 100}, {"note": 3},

@@ -57,4 +57,4 @@ def test_a_state_tells_what_the_run_has_done(patches: Patches, tmp_path: Path) -
     assert meta == read_meta(tmp_path / "state")
     assert (meta["step"], meta["pixels"], meta["spent"]) == (7, 99, 1.5)
     assert ModelConfig.of(meta["options"]["model"], "the state") == TINY
-    assert {name.split(".")[0] for name in tensors} == {"model", "ema"}
+    assert {name.split(".")[0] for name in tensors} == {"model", "ema", "held"}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,7 +42,9 @@ def test_a_store_keeps_samples_in_order_wherever_they_lie(tmp_path: Path, limit:
     assert kept.tensor(CPU).numpy().tobytes() == b"".join(chunk.tobytes() for chunk in chunks)
 
 
-def test_a_store_without_a_limit_takes_half_of_the_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_without_a_limit_takes_half_of_the_free_memory_and_no_more_than_a_gigabyte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:      2 kB\n")
     monkeypatch.setattr(store, "_MEMORY", tmp_path / "meminfo")
     monkeypatch.setattr(store, "_GROUP", tmp_path / "none")
@@ -51,8 +54,24 @@ def test_a_store_without_a_limit_takes_half_of_the_free_memory(tmp_path: Path, m
     assert Store().limit == 500
     (tmp_path / "group").write_text("max\n")
     assert Store().limit == 1024
+    (tmp_path / "meminfo").write_text("MemAvailable:      99999999 kB\n")
+    assert Store().limit == store.MEMORY
     monkeypatch.setattr(store, "_MEMORY", tmp_path / "none")
-    assert Store().limit is None
+    assert Store().limit == store.MEMORY
+
+
+def test_the_room_on_disk_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, room in ((10**13, store.DISK), (10**9, 5 * 10**8), (100, 10**6)):
+        monkeypatch.setattr(store.shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        assert Store(tmp_path, 10**6).room == room
+
+
+def test_memory_that_was_read_from_a_file_is_given_back(tmp_path: Path) -> None:
+    kept = Store(tmp_path, 0)
+    kept.add(np.full((5, 5, 3), 7, np.uint8))
+    samples = kept.tensor(CPU)
+    kept.release()
+    assert bool((samples == 7).all())
 
 
 def test_a_disk_without_room_for_pictures_is_an_error_in_one_line(

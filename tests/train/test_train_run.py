@@ -126,24 +126,28 @@ def test_the_network_is_the_one_asked_for_or_that_of_the_start(
         """The options that would be trained with."""
         seen: list[Options] = []
 
-        def noted(options: Options, data: Patches) -> None:
+        def noted(options: Options, data: Patches, fresh: bool) -> None:
             seen.append(options)
             raise KeyboardInterrupt
 
         monkeypatch.setattr(run, "Trainer", noted)
-        arguments: dict[str, Any] = {"resume": False, "again": False, "start": None, "force": True}
+        arguments: dict[str, Any] = {"resume": False, "again": False, "start": "none", "force": True}
         with pytest.raises(KeyboardInterrupt):
             run.train([], tmp_path / "my.nicmodel", OPTIONS, **(arguments | changes))
         return seen[0]
 
     assert chosen().model == TINY
     assert chosen(start=str(made.path)).model == small
-    assert chosen(resume=True).model == small
+    assert chosen(resume=True, start=None).model == small
     # A model forgets within minutes at the rate of a network that knows nothing.
     assert chosen().rate == OPTIONS.rate
     assert chosen(start=str(made.path)).rate == RATE_FROM < OPTIONS.rate
     assert chosen(start=str(made.path), said={"rate": OPTIONS.rate}).rate == OPTIONS.rate
     assert chosen(network="fast").model.width == 96
+    # Without a word of it, a run starts from the released model of the small network.
+    default = chosen(start=None)
+    assert (default.model, default.rate, default.origin.split()[0]) == (NETWORKS["fast"], RATE_FROM, "photo-fast")
+    assert chosen(start=None, network="full").origin.split()[0] == "photo"
     assert chosen(network="full").model == NETWORKS["full"]
     with pytest.raises(NicError, match="another network than --network full"):
         chosen(network="full", start=str(made.path))

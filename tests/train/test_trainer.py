@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -21,10 +20,10 @@ from tiny_models import TINY
 from tiny_training import OPTIONS, losses_of
 
 from nicodec.errors import BadFile, BadModel
-from nicodec.train import trainer as training
-from nicodec.train import validate
+from nicodec.train import schedule, validate
 from nicodec.train.data import Patches
-from nicodec.train.trainer import Trainer, learning_rate
+from nicodec.train.schedule import learning_rate
+from nicodec.train.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +53,7 @@ def test_training_pays(patches: Patches) -> None:
 
     def cost(trainer: Trainer) -> float:
         with trainer.averaged() as model:
-            points = validate.points(model, trainer.data.validation, side=128, amp=trainer.amp)
-        return float(np.mean([np.log(p["bpp"] + p["lambda"] * 255**2 / 10 ** (p["psnr"] / 10)) for p in points]))
+            return validate.cost(validate.curves(model, trainer.data.validation, side=128, amp=trainer.amp))
 
     trainer = Trainer(replace(OPTIONS, rate=5e-3), patches)
     at_first = cost(trainer)
@@ -80,12 +78,24 @@ def test_a_new_schedule_starts_from_the_average(patches: Patches, tmp_path: Path
     trainer = Trainer(OPTIONS, patches)
     losses_of(trainer, 5)
     trainer.save(tmp_path / "state.safetensors")
-    other = Trainer(OPTIONS, patches)
+    other = Trainer(OPTIONS, patches, fresh=False)
     other.load(tmp_path / "state.safetensors", restart=True)
     assert other.progress() == 0
     assert (other.step, other.pixels) == (5, trainer.pixels)
     for p, average in zip(other.model.parameters(), trainer.ema, strict=True):
         assert torch.equal(p, average)
+
+
+def test_a_new_schedule_starts_from_the_best_state_if_there_is_one(patches: Patches, tmp_path: Path) -> None:
+    trainer = Trainer(OPTIONS, patches)
+    trainer.look()
+    losses_of(trainer, 5)
+    trainer.save(tmp_path / "state.safetensors")
+    other = Trainer(OPTIONS, patches, fresh=False)
+    other.load(tmp_path / "state.safetensors", restart=True)
+    for name, value in other.model.state_dict().items():
+        assert torch.equal(value, trainer.best.tensors[name])
+    assert other.best.meta() == trainer.best.meta()
 
 
 def test_learning_rate_warms_up_holds_and_falls() -> None:
@@ -124,6 +134,18 @@ def test_a_step_whose_loss_jumps_changes_nothing(patches: Patches, monkeypatch: 
     assert not all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
 
 
+def test_a_step_whose_gradient_jumps_changes_nothing(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(replace(OPTIONS, batch=2), patches)
+    losses_of(trainer, 3)
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    clip = torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *given: 1000 * clip(*given))
+    losses_of(trainer, 1)
+    assert all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+    losses_of(trainer, 100)
+    assert not all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_a_recorded_step_learns_as_one_that_is_not(folder: Path) -> None:
     on_gpu = Patches([folder], torch.device("cuda"), seed=0)
@@ -143,7 +165,7 @@ def test_pictures_too_small_for_the_finish_are_trained_on_to_the_end(patches: Pa
 
 def test_patches_of_the_finish_grow_to_a_largest_size_only(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> None:
     for largest, at_the_end in ((128, 4 * 128**2), (64, 4 * 4 * 64**2)):
-        monkeypatch.setattr(training, "LARGEST", largest)
+        monkeypatch.setattr(schedule, "LARGEST", largest)
         trainer = Trainer(replace(OPTIONS, steps=20, batch=4), patches)
         losses_of(trainer, 20)
         assert trainer.pixels == 16 * 4 * 64**2 + at_the_end

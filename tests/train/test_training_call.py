@@ -33,10 +33,11 @@ from nicodec.cli import app
 from nicodec.errors import NicError
 from nicodec.model import checkpoint
 from nicodec.model.card import Card
-from nicodec.train import loop, options, run
+from nicodec.train import finish, loop, options, plan
+from nicodec.train.reading import centre
 from nicodec.train.trainer import Trainer
 
-QUICK: dict[str, Any] = {"steps": 2, "batch": 1, "patch": 64, "threads": 1}
+QUICK: dict[str, Any] = {"steps": 2, "batch": 1, "patch": 64, "threads": 1, "start": "none", "measure": "none"}
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +45,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A small network, of which little is counted and nothing measured."""
     monkeypatch.setattr(options, "Options", functools.partial(options.Options, model=TINY))
     for name in ("COUNTED", "COUNTED_Z", "FITTED"):
-        monkeypatch.setattr(run, name, 2)
-    monkeypatch.setattr(run, "measure", lambda *_: None)
+        monkeypatch.setattr(plan, name, 2)
+    monkeypatch.setattr(finish, "LIMITED", 2)
     monkeypatch.setattr(loop, "REPORT_EVERY", -1.0)
     with tiny_training.one_thread():
         yield
@@ -63,7 +64,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise NicError("far enough")
 
-    monkeypatch.setattr(loop, "run", stop)
+    monkeypatch.setattr(loop, "begin", stop)
 
 
 def test_a_call_trains_a_model_and_reports_every_step(folder: Path, tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_a_model_says_what_its_maker_said_and_nothing_of_the_pictures(folder: Pa
     first = nicodec.train.train([folder / "1.png", folder], private / "first.nicmodel", **QUICK)
     made = nicodec.train.train(
         folder, private / "my birds.nicmodel", validation=folder / "0.png", start=str(first), licence="CC0",
-        note="of Iceland", fonts=private, **QUICK,
+        note="of Iceland", fonts=private, **{key: value for key, value in QUICK.items() if key != "start"},
     )  # fmt: skip
     said = metadata(made)
     fields = {"format", "sha256", "id", "name", "licence", "note", "made", "from", "curve", "config", "training"}
@@ -100,7 +101,7 @@ def test_a_model_says_what_its_maker_said_and_nothing_of_the_pictures(folder: Pa
     assert [point.quality for point in Card.of(said).curve] == [0, 12.5, 25, 37.5, 50, 62.5, 75, 87.5, 100]
     # The file says which command does the same.
     history = json.loads(said["training"])
-    words = "--steps 2 --batch 1 --patch 64 --fonts FONTS --threads 1 --validation PICTURES --from first"
+    words = "--steps 2 --batch 1 --patch 64 --fonts FONTS --threads 1 --measure none --validation PICTURES --from first"
     assert history["command"] == f"nicodec train PICTURES -o my-birds.nicmodel {words}"
     assert history.keys() == {"command", "options", "steps", "pixels", "seconds", "device", "torch"}
     header = json.dumps(said)
@@ -148,8 +149,8 @@ def test_the_command_says_photographs_and_what_is_left_out(
     (more / "broken.png").write_bytes(b"x")
     Image.fromarray(np.zeros((63, 200, 3), np.uint8)).save(more / "narrow.png")
     words = ["nicodec", "train", str(folder), str(folder / "1.png"), str(more), "-o", str(tmp_path / "my.nicmodel")]
-    monkeypatch.setattr(sys, "argv", [*words, "--patch", "64", "--validation", str(held / "0.png"), "--validation",
-                                      str(held / "h.png")])  # fmt: skip
+    options = ["--patch", "64", "--from", "none", *(f"--validation={held / name}" for name in ("0.png", "h.png"))]
+    monkeypatch.setattr(sys, "argv", [*words, *options])
     with pytest.raises(SystemExit) as caught:
         app.main()
     said = capfd.readouterr().err
@@ -158,7 +159,7 @@ def test_the_command_says_photographs_and_what_is_left_out(
     assert "1 left out, not readable as pictures: broken.png\n" in said
     assert "1 left out, sides under 64 pixels: narrow.png\n" in said
     assert "1 files are named more than once" in said
-    assert "1 of the pictures are held out, and not trained on" in said
+    assert "1 of the pictures are held out, or nearly the same, and not trained on" in said
 
 
 def test_a_validation_set_of_small_pictures_alone_is_bad_input(folder: Path, tmp_path: Path) -> None:
@@ -179,14 +180,15 @@ def test_a_set_that_lies_in_a_file_is_said(
     monkeypatch.setattr("nicodec.train.store.free_memory", lambda: 1000)
     with pytest.raises(NicError, match="far enough"):
         nicodec.train.train(folder, tmp_path / "my.nicmodel", **QUICK)
-    assert "over half of the free memory" in capfd.readouterr().err
+    assert "too much for memory" in capfd.readouterr().err
 
 
 def test_a_run_that_goes_on_keeps_its_settings_and_says_what_differs(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "my.run").mkdir()
-    kept = options.Options(**QUICK | {"batch": 3, "seed": 4, "rate": 1e-4})
+    quick = {key: value for key, value in QUICK.items() if key != "start"}
+    kept = options.Options(**quick | {"batch": 3, "seed": 4, "rate": 1e-4})
     Trainer(kept, tiny_training.patches(folder)).save(tmp_path / "my.run" / "state.safetensors")
     seen: list[Any] = []
 
@@ -194,11 +196,68 @@ def test_a_run_that_goes_on_keeps_its_settings_and_says_what_differs(
         seen.append(trainer.options)
         raise NicError("far enough")
 
-    monkeypatch.setattr(loop, "run", stop)
+    monkeypatch.setattr(loop, "begin", stop)
     with pytest.raises(NicError, match="far enough"):
         nicodec.train.train(folder, tmp_path / "my.nicmodel", resume=True, rate=0.5)
     assert (seen[0].batch, seen[0].seed, seen[0].rate, seen[0].steps) == (3, 4, 0.5, 2)
     assert "--rate is 0.5; the state has 0.0001\n" in capfd.readouterr().err
+
+
+def test_a_run_that_goes_on_remembers_what_it_holds_out(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --validation again, and with other pictures beside: none of the held-out is learnt from."""
+    held = folder / "2.png"
+    nicodec.train.train(folder, tmp_path / "my.nicmodel", validation=held, **QUICK)
+    more = tmp_path / "more"
+    more.mkdir()
+    near = np.asarray(Image.open(held).resize((340, 300))) // 2
+    Image.fromarray(near).save(more / "near.png")
+    Image.fromarray(picture(9)).save(more / "new.png")
+    seen: list[Trainer] = []
+
+    def stop(trainer: Trainer, *_: object) -> None:
+        seen.append(trainer)
+        raise NicError("far enough")
+
+    monkeypatch.setattr(loop, "begin", stop)
+    with pytest.raises(NicError, match="far enough"):
+        nicodec.train.train([folder, more], tmp_path / "my.nicmodel", resume=True)
+    data = seen[0].data
+    assert (data.photographs, data.kept_apart, len(data.validation)) == (4, 2, 1)
+    assert np.array_equal(data.validation[0], centre(np.asarray(Image.open(held)), 384))
+    # The best state is still that of the same pictures.
+    assert seen[0].best.tensors
+    with pytest.raises(NicError, match="far enough"):
+        nicodec.train.train(folder, tmp_path / "my.nicmodel", resume=True, validation=folder / "3.png")
+    assert seen[1].best.start is None
+
+
+def test_minutes_hold_for_everything(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schedule is what reading, export and report leave."""
+    lengths: list[float] = []
+
+    def stop(trainer: Trainer, *_: object) -> None:
+        lengths.append(trainer.length)
+        raise NicError("far enough")
+
+    monkeypatch.setattr(loop, "run", stop)
+    monkeypatch.setattr(plan.Plan, "passed", lambda self: 100.0)
+    monkeypatch.setattr(plan.Plan, "reserve", lambda self, *_: 50.0)
+    with pytest.raises(NicError, match="far enough"):
+        nicodec.train.train(folder, tmp_path / "my.nicmodel", minutes=10, **{**QUICK, "steps": None})
+    assert lengths == [450.0]
+
+
+def test_a_run_without_a_word_starts_from_the_released_small_network(
+    folder: Path, tmp_path: Path, untrained: None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NicError, match="far enough"):
+        nicodec.train.train(folder, tmp_path / "my.nicmodel", threads=1)
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "There are 4 pictures, in colour, of 0.025 megapixels."
+    assert "starts from photo-fast" in lines[1]
+    assert "30 minutes for all: reading, learning, writing, measuring" in lines[2]
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("can't allocate memory")])

@@ -14,7 +14,7 @@ from tiny_training import picture
 
 from nicodec.coding import quantize
 from nicodec.train import validate
-from nicodec.train.data import centre
+from nicodec.train.reading import centre
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,20 @@ def test_a_picture_under_one_cell_has_no_centre() -> None:
     assert centre(picture(0, 63, 300), 256).size == 0
 
 
-def test_points_are_those_of_every_quality_and_leave_out_what_is_too_small() -> None:
-    """Pictures of one size make a batch: what comes out is the mean over all of them."""
+def test_curves_are_those_of_each_picture_at_every_quality() -> None:
+    """In whatever order threads end, each keeps its place."""
     model = tiny_models.random(TINY)
-    both = [picture(1, 70, 130), picture(2, 130, 140)]
-    found = validate.points(model, [*both, picture(3, 20, 20)], amp=False)
-    apart = [validate.points(model, [one], amp=False) for one in both]
+    pictures = [picture(1, 70, 130), picture(2, 200, 140), picture(3, 64, 64)]
+    together = validate.curves(model, pictures, amp=False)
+    for i, one in enumerate(pictures):
+        assert together[i] == pytest.approx(validate.curves(model, [one], amp=False)[0], rel=1e-4)
+    found = validate.points(together)
     assert [point["quality"] for point in found] == [q / 100 for q in validate.VALIDATION_QUALITIES]
-    for i, q in enumerate(validate.VALIDATION_QUALITIES):
-        assert found[i]["lambda"] == pytest.approx(quantize.lambda_of(q), rel=1e-5)
-        for key in ("bpp", "psnr"):
-            assert found[i][key] == pytest.approx(np.mean([points[i][key] for points in apart]), rel=1e-4)
+    assert [point["lambda"] for point in found] == [quantize.lambda_of(q) for q in validate.VALIDATION_QUALITIES]
+    assert [point["bpp"] for point in found] == pytest.approx(together[..., 0].mean(0))
+    assert [point["psnr"] for point in found] == pytest.approx(10 * np.log10(255**2 / together[..., 1]).mean(0))
+
+
+def test_the_cost_falls_by_a_hundredth_where_bits_and_error_do() -> None:
+    found = np.random.default_rng(0).uniform(1, 9, (3, len(validate.VALIDATION_QUALITIES), 2))
+    assert validate.cost(found) - validate.cost(0.99 * found) == pytest.approx(0.01, rel=0.01)

@@ -1,0 +1,98 @@
+"""Which pictures are held out: digests of paths, and looks -> the few that a run is judged by.
+
+Between `reading`, which reads all of them, and `data`. The state keeps the choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec.picture import likeness
+from nicodec.train.store import Pixels
+
+# The most pictures that are held out. More would not make a measurement better, and would take time.
+MOST = 64
+
+
+@dataclass(frozen=True)
+class Held:
+    """Pictures that a run is judged by, and what tells them again.
+
+    pictures: central squares (S, S, 3) uint8. files: SHA-256 of their files, hexadecimal. looks: their difference
+    hashes. borrowed: there was no other picture than those that are learnt from.
+    """
+
+    pictures: list[Pixels]
+    files: list[str] = field(default_factory=list)
+    looks: list[bytes] = field(default_factory=list)
+    borrowed: bool = False
+
+    def has(self, file: str, look: bytes) -> bool:
+        """Whether a picture is one of them, or a near-duplicate of one."""
+        return file in self.files or bool(self.looks and likeness.near(look, table(self.looks)).any())
+
+    def meta(self) -> dict[str, Any]:
+        """All but the pictures, for JSON."""
+        return {"files": self.files, "looks": [look.hex() for look in self.looks], "borrowed": self.borrowed}
+
+    def same(self, meta: dict[str, Any]) -> bool:
+        """Whether these are the pictures that `meta` is of."""
+        return self.meta() == meta
+
+    @classmethod
+    def of(cls, meta: dict[str, Any], pictures: list[Pixels]) -> Held:
+        """The inverse of `meta`."""
+        return cls(pictures, list(meta["files"]), [bytes.fromhex(look) for look in meta["looks"]], meta["borrowed"])
+
+
+def table(looks: Sequence[bytes]) -> npt.NDArray[np.uint8]:
+    """Difference hashes (N, 32) uint8."""
+    return np.frombuffer(b"".join(looks), np.uint8).reshape(-1, 32)
+
+
+def wanted(pictures: int) -> int:
+    """The number of pictures to hold out: a quarter of a few, 5 of 20, a tenth up to 200, then one in 32.
+
+    A mean over fewer than five says little. A folder of twenty can hardly do without more.
+    """
+    return max(1, round(max(min(pictures / 4, 5), min(pictures / 10, 20), min(pictures / 32, MOST))))
+
+
+def choose(paths: Sequence[bytes], looks: Sequence[bytes]) -> list[int]:
+    """The numbers of the pictures to hold out: at least one and never all; none if all are alike.
+
+    paths: a digest of the path of each, whose order decides. looks: difference hashes. Near-duplicates, and their
+    near-duplicates, are one group. A whole group is held out or learnt from.
+    """
+    all_looks, number = table(looks), wanted(len(paths))
+    free, held, larger = set(range(len(paths))), list[int](), list[list[int]]()
+    for i in sorted(free, key=lambda i: paths[i]):
+        if len(held) >= number:
+            break
+        if i not in free:
+            continue
+        group = _group(i, all_looks)
+        free -= set(group)
+        if len(group) > number or len(group) == len(paths):
+            larger.append(group)
+        else:
+            held += group
+    if not held:
+        fitting = [group for group in larger if 2 * len(group) <= len(paths)]
+        held = min(fitting, key=len, default=[])
+    return held
+
+
+def _group(first: int, looks: npt.NDArray[np.uint8]) -> list[int]:
+    """A picture and all that are alike, through others too."""
+    group, waiting = {first}, [first]
+    while waiting:
+        alike = np.flatnonzero(likeness.near(looks[waiting.pop()].tobytes(), looks)).tolist()
+        waiting += [i for i in alike if i not in group]
+        group |= set(alike)
+    return sorted(group)

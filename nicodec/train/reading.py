@@ -1,0 +1,176 @@
+"""Files of pictures -> samples in `store`, and what is known of each; bounded in memory, on disk and in time.
+
+Between `sources`, which reads bytes, and `data`, which cuts patches. `held` chooses by what is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nicodec.bitstream import container
+from nicodec.errors import BadImage, NicError
+from nicodec.picture import likeness, reader, writer
+from nicodec.train.held import Held
+from nicodec.train.sources import File, Left, digest, is_tar, listed, sources
+from nicodec.train.store import Pixels, Store
+
+# Side of the cells over which detail is summed, to find busy patches without looking at their pixels.
+CELL = 8
+# The least side of a picture: one cell of the hyper latent.
+SMALLEST = container.CELL
+# Each picture keeps at least this number of pixels, of those as they are and of the reduced ones.
+LEAST_PIXELS = 512**2
+# A tar file is expected to hold this number of pictures.
+IN_TAR = 1000
+# A reduced picture has this share of the sides at least.
+FINEST, COARSEST = 0.75, 0.5
+
+
+class Entry(NamedTuple):
+    """One picture in the store: where it starts, and its size."""
+
+    offset: int
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """What is known of a picture. path: digest of its path. file: SHA-256 of its bytes. look: difference hash.
+
+    entries: as it is, and reduced. details: their running sums. pixels: as many as are kept. gray: it has no colour.
+    """
+
+    path: bytes
+    file: str
+    look: bytes
+    entries: list[Entry]
+    details: list[npt.NDArray[np.float32]]
+    pixels: int
+    gray: bool
+
+
+class Library:
+    """Reads pictures, and takes note of what it leaves out.
+
+    small: names of pictures with sides under 64. cut: how many show a part alone. late, full: how many files were not
+    read, since time or room was over.
+    """
+
+    def __init__(self, store: Store, seed: int, progress: Callable[[str, int], None]) -> None:
+        self.store, self._seed, self._progress = store, seed, progress
+        self.left, self.small = Left(), list[str]()
+        self.cut = self.late = self.full = 0
+
+    def held_out(self, paths: list[Path], side: int) -> Held:
+        """The central squares of all pictures. Raises BadImage if there is none."""
+        held = Held([])
+        for _, data, pixels in self._pictures(listed(paths, self.left)):
+            held.pictures.append(centre(pixels, side))
+            held.files.append(hashlib.sha256(data).hexdigest())
+            held.looks.append(likeness.difference_hash(pixels))
+        if not held.pictures:
+            raise BadImage("no picture with sides of 64 pixels or more was found to hold out")
+        # A held-out file that is named again for training is no repetition: its bytes tell it.
+        self.left.seen.clear()
+        return held
+
+    def read(self, paths: list[Path], seconds: float | None = None) -> list[Photograph]:
+        """Fills the store with all pictures that time and room suffice for. seconds: None is without end."""
+        begun, files, found = time.monotonic(), listed(paths, self.left), list[Photograph]()
+        expected = sum(IN_TAR if is_tar(file.path) else 1 for file in files)
+        # Three samples of each pixel, as it is and reduced.
+        most = max(LEAST_PIXELS, self.store.room // (6 * max(expected, 1)))
+        done = 0
+
+        def counted() -> Iterator[File]:
+            nonlocal done
+            for file in files:
+                yield file
+                done += 1
+
+        for name, data, pixels in self._pictures(counted()):
+            if self.store.size + 6 * min(pixels.size // 3, most) > self.store.room and found:
+                self.full = len(files) - done
+                break
+            found.append(self._kept(name, data, pixels, most))
+            # Two pictures are the least that can be learnt from and held out.
+            if seconds is not None and time.monotonic() - begun > seconds and len(found) > 1:
+                self.late = len(files) - done - 1
+                break
+        return found
+
+    def _pictures(self, files: Iterable[File]) -> Iterator[tuple[str, bytes, Pixels]]:
+        """Name, bytes and samples (H, W, 3) of every picture that can be read and is large enough."""
+        for name, data in sources(files, self.left):
+            try:
+                pixels = reader.read(io.BytesIO(data)).pixels
+            except NicError:
+                self.left.skipped.append(name)
+                continue
+            pixels = pixels if pixels.shape[2] == 3 else pixels.repeat(3, axis=2)
+            self._progress(name, pixels.shape[0] * pixels.shape[1])
+            if min(pixels.shape[:2]) < SMALLEST:
+                self.small.append(name)
+                continue
+            yield name, data, pixels
+
+    def _kept(self, name: str, data: bytes, pixels: Pixels, most: int) -> Photograph:
+        look = likeness.difference_hash(pixels)
+        rng = np.random.default_rng([self._seed, zlib.crc32(name.encode(errors="surrogateescape"))])
+        factor = rng.uniform(COARSEST, FINEST)
+        as_it_is = _part(rng, pixels, most)
+        self.cut += as_it_is.shape != pixels.shape
+        entries, details = list[Entry](), list[npt.NDArray[np.float32]]()
+        for version in (as_it_is, _reduced(_part(rng, pixels, most / factor**2), factor)):
+            if min(version.shape[:2]) >= SMALLEST:
+                entries.append(Entry(self.store.add(version), *version.shape[:2]))
+                details.append(running_detail(version))
+        gray = bool((pixels == pixels[..., :1]).all())
+        size = as_it_is.shape[0] * as_it_is.shape[1]
+        return Photograph(digest(name), hashlib.sha256(data).hexdigest(), look, entries, details, size, gray)
+
+
+def running_detail(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Summed-area table, one cell larger than the grid, of luma gradient over cells of 8x8 pixels."""
+    luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    gradient = np.zeros_like(luma)
+    gradient[:, 1:] += np.abs(np.diff(luma, axis=1))
+    gradient[1:] += np.abs(np.diff(luma, axis=0))
+    h, w = (n // CELL * CELL for n in luma.shape)
+    cells = gradient[:h, :w].reshape(h // CELL, CELL, w // CELL, CELL).sum((1, 3))
+    return np.pad(cells.cumsum(0).cumsum(1), ((1, 0), (1, 0))).astype(np.float32)
+
+
+def centre(picture: Pixels, side: int) -> Pixels:
+    """The central square. Its side is `side`, or in a smaller picture the largest multiple of 64 that fits."""
+    side = min(side, min(picture.shape[:2]) // SMALLEST * SMALLEST)
+    y, x = ((n - side) // 2 for n in picture.shape[:2])
+    return np.ascontiguousarray(picture[y : y + side, x : x + side])
+
+
+def _part(rng: np.random.Generator, pixels: Pixels, most: float) -> Pixels:
+    """A picture of at most about `most` pixels: the whole, or a part at a random place, in the same shape."""
+    height, width = pixels.shape[:2]
+    share = (most / (height * width)) ** 0.5
+    if share >= 1:
+        return pixels
+    # A narrow picture keeps its narrow side.
+    h, w = (min(n, max(SMALLEST, round(n * share))) for n in (height, width))
+    y, x = rng.integers(height - h + 1), rng.integers(width - w + 1)
+    return np.ascontiguousarray(pixels[y : y + h, x : x + w])
+
+
+def _reduced(pixels: Pixels, factor: float) -> Pixels:
+    h, w = (max(1, round(n * factor)) for n in pixels.shape[:2])
+    return writer.resized(pixels, w, h)

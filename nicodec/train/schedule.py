@@ -1,0 +1,30 @@
+"""How the learning rate and the patches change over a run.
+
+Under `trainer`: the share of the schedule that is done comes in, factors and sizes go out.
+"""
+
+from __future__ import annotations
+
+import math
+
+WARM_UP = 300
+# After this share of the schedule patches have twice the side, up to 256: there z has a neighbourhood.
+FINISH, LARGEST = 0.8, 256
+
+
+def learning_rate(step: int, progress: float) -> float:
+    """Factor on the learning rate: 300 steps of warm-up, constant to one half, then cosine to 1 %.
+
+    step: those since the run, or its last return to a better state, began.
+    """
+    warm = min(1.0, (step + 1) / WARM_UP)
+    if progress < 0.5:
+        return warm
+    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (min(progress, 1.0) - 0.5) / 0.5)))
+
+
+def patch_of(progress: float, side: int, count: int, *, room: bool) -> tuple[int, int]:
+    """Side and number of the patches of a step. room: whether a picture is large enough for twice the side."""
+    if progress >= FINISH and 2 * side <= LARGEST and room:
+        return 2 * side, max(1, count // 4)
+    return side, count
