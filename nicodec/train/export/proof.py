@@ -159,7 +159,8 @@ def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
             _error_gradients(reference, networks, y_hat, torch.from_numpy(x), quality),
             _mean_gradients(reference, networks, (mu0, y0, features), seed, quality),
         ):
-            difference = np.linalg.norm(ours - _nchw(theirs)) / np.linalg.norm(_nchw(theirs))
+            size = max(np.linalg.norm(_nchw(theirs)), np.finfo(np.float32).tiny)  # 0 before the first step of training
+            difference = np.linalg.norm(ours - _nchw(theirs)) / size
             worst["gradient"] = max(worst["gradient"], float(difference))
     limits = {"latent": LATENT_TOLERANCE, "pixel": PIXEL_TOLERANCE, "index": 0.0, "gradient": GRADIENT_TOLERANCE}
     for key, value in worst.items():
