@@ -1,6 +1,6 @@
-"""A function over many pictures, in threads of one core each, on a CPU.
+"""The threads of torch on a CPU: a function over many pictures, in threads of one core each, or by one thread alone.
 
-Under `coded` and `validate`. A second thread inside a small product gains little, and waits where the machine is busy.
+Under `coded`, `validate` and `trainer`. A second thread inside a small product gains little, and waits where the machine is busy.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -33,3 +34,24 @@ def abreast(work: Callable[[Given], Made], items: Iterable[Given], device: torch
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def alone(work: Callable[..., Made]) -> Callable[..., Made]:
+    """The same function by one thread: many small loops would wait for a second one, on busy cores for long."""
+
+    def single(*given: object) -> Made:
+        with torch_threads(1):
+            return work(*given)
+
+    return single
+
+
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """torch with `count` threads (None: as before) for the block, in this thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

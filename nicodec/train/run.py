@@ -25,6 +25,7 @@ from nicodec.model.modelfile import SUFFIX
 from nicodec.nn.model import Model
 from nicodec.storage.files import shown
 from nicodec.train import finish, loop, plan
+from nicodec.train.abreast import torch_threads
 from nicodec.train.data import Patches
 from nicodec.train.held import Held
 from nicodec.train.loop import Step
@@ -123,7 +124,7 @@ def train(
     for line in plan.lines(plan.look(images), times, options.origin, word, device.type, options.steps) + changed:
         console.print(line, markup=False)
 
-    with _refusals(out), _threads(options.threads):
+    with _refusals(out), torch_threads(options.threads):
         data = _read(images, validation, kept, device, options, times, out, console)
         trainer = Trainer(options, data, fresh=not resume and begin is None)
         if resume:
@@ -210,17 +211,6 @@ def _refusals(out: Path) -> Iterator[None]:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise NicError(f"not enough memory, a smaller --batch or --patch needs less: {one_line(error)}") from None
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """torch with `count` threads (None: as before) for the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _widths(path: Path, config: ModelConfig) -> ModelConfig:

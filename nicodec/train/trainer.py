@@ -22,6 +22,7 @@ from nicodec.nn.layers import Block, bf16_pays
 from nicodec.nn.model import Model
 from nicodec.nn.thaw import model_of
 from nicodec.train import best, limits
+from nicodec.train.abreast import alone
 from nicodec.train.best import Best
 from nicodec.train.capture import Captured
 from nicodec.train.data import Patches
@@ -102,7 +103,7 @@ class Trainer:
             self._update: Callable[[Tensor, Tensor], Tensor] = Captured(self._one_update)
         else:
             self.replicas = Replicas(self.model, self._loss, self.options.batch)
-            self._update = self._one_update
+            self._update = alone(self._one_update)
 
     def _loss(self, model: Model, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = patches.float() / 255 - 0.5

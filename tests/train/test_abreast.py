@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nicodec.train.abreast import abreast
+from nicodec.train.abreast import abreast, alone
 
 CPU = torch.device("cpu")
 
@@ -41,3 +41,13 @@ def test_few_results_wait() -> None:
     results = abreast(lambda n: n, (taken.append(n) or n for n in range(100)), CPU)
     next(results)
     assert len(taken) <= torch.get_num_threads() + 1
+
+
+def test_a_function_alone_runs_in_one_thread_and_leaves_the_others_to_the_rest() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert alone(lambda n: (n, torch.get_num_threads()))(7) == (7, 1)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
