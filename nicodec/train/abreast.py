@@ -1,6 +1,7 @@
 """The threads of torch on a CPU: a function over many pictures, in threads of one core each, or by one thread alone.
 
-Under `coded`, `validate` and `trainer`. A second thread inside a small product gains little, and waits where the machine is busy.
+Under `coded`, `validate` and `trainer`. A second thread inside a small product gains little, and waits where the
+machine is busy.
 """
 
 from __future__ import annotations
