@@ -38,4 +38,7 @@ def resealed(data: bytes) -> bytes:
 def with_another_id(data: bytes) -> bytes:
     """A model file -> the same model but for the last bit of a spread, which hardly changes its pictures."""
     spread = modelfile.parse(data, "a model")[1]["spread"].tobytes()
-    return resealed(data.replace(spread, spread[:-4] + bytes([spread[-4] ^ 1]) + spread[-3:]))
+    other = resealed(data.replace(spread, spread[:-4] + bytes([spread[-4] ^ 1]) + spread[-3:]))
+    metadata, tensors = modelfile.parse(other, "a model")
+    own = modelfile.identity(modelfile.config_of(metadata, "a model"), tensors)
+    return resealed(other.replace(metadata["id"].encode(), own.encode())) if "id" in metadata else other
