@@ -15,7 +15,7 @@ from PIL import Image
 from nicodec import api, codec
 from nicodec.bitstream import container
 from nicodec.coding import beside
-from nicodec.model import checkpoint
+from nicodec.model import shelf
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "tests" / "vectors"
@@ -58,7 +58,7 @@ def test_no_vector_was_changed() -> None:
 
 
 def test_the_newest_model_of_each_name_has_vectors() -> None:
-    manifest = ROOT / "checkpoints" / checkpoint.MANIFEST
+    manifest = ROOT / "checkpoints" / shelf.MANIFEST
     if not manifest.is_file():
         pytest.skip("no model is released")
     newest = {e["name"]: e["id"] for e in json.loads(manifest.read_text("utf-8"))["models"]}

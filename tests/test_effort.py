@@ -52,7 +52,9 @@ def test_what_is_no_better_is_not_kept(tiny: Codec, photograph: Any, monkeypatch
         y.view(band.times(4))[...] += 1
 
     monkeypatch.setattr(Refinement, "__call__", spoil)
-    assert tiny.encode(photograph, effort=9) == tiny.encode(photograph)
+    kept = dict(nicodec.info(tiny.encode(photograph, effort=9)).chunks)
+    kept.pop("CORRECTION", None)  # every effort above 1 fits one
+    assert kept == dict(nicodec.info(tiny.encode(photograph)).chunks)
 
 
 def test_the_command_line_writes_what_python_makes(here: Path, run: Run) -> None:

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from nicodec.model import shelf
+from nicodec.train import sources
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and mounts of POSIX")
 
@@ -135,8 +136,7 @@ def test_what_a_kill_leaves_is_taken_for_nothing(here: Path, monkeypatch: pytest
     run(here, "encode", "a.png", "out.nic", before=BEFORE_THE_NAME)
     (left,) = names(here)
     assert shelf.stock(here).models == []
-    data = pytest.importorskip("nicodec.train.data")
-    assert left not in {name for name, _ in data.sources([here])}
+    assert left not in {file.path.name for file in sources.listed([here])}
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])
