@@ -88,7 +88,8 @@ def duplicates(
                 for match in group.matches:
                     print(f"    {shown(match.files[0])} - {shown(match.files[1])}: {match}")
     if not quiet:
-        say(f"{len(groups)} groups, {sum(len(group.entries) - 1 for group in groups)} files beside the best ones")
+        others = sum(len(group.entries) - 1 for group in groups)
+        say(f"groups: {len(groups)}; files beside the best ones: {others}")
     if move is not None:
         moved = moving.move(groups, folder, move)
         if not quiet and moved:

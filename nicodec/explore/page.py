@@ -51,7 +51,7 @@ def page(groups: Sequence[Group], folder: str) -> str:
         fitting += count <= MOST
     more = f" {len(groups) - fitting} more are not shown." if fitting < len(groups) else ""
     copies = sum(len(group.entries) - 1 for group in groups)
-    intro = f"{len(groups)} groups, {copies} files beside the best ones. The best of each has a blue edge.{more}"
+    intro = f"Groups: {len(groups)}; files beside the best ones: {copies}. The best of each has a blue edge.{more}"
     title = html.escape(f"Copies in {shown(folder)}")
     parts = [_HEAD.format(title=title, intro=intro)]
     for number, group in enumerate(groups[:fitting], 1):
