@@ -89,8 +89,8 @@ class Choice:
         psnr = self.psnr(picture, made) if made.psnr is None else made.psnr
         if target_bytes is not None or target_bpp is not None:
             return -psnr
-        weight = quantize.lambda_of(quantize.quality_index(50 if quality is None else quality))
-        return 8 * len(made) + weight * made.width * made.height * 255**2 * 10 ** (-psnr / 10)
+        q = quantize.quality_index(50 if quality is None else quality)
+        return quantize.cost(q, len(made), psnr, made.width * made.height)
 
     def maker(self, made: Encoded) -> Codec:
         """The codec that made a file; of a lossless one the first."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nicodec.cli.options import Force, IndexFile, Json, Quiet, Workers
+from nicodec.cli.options import Folder, Force, IndexFile, Json, Quiet, Workers
 from nicodec.progress import say, working
 from nicodec.storage import store_of
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def duplicates(
-    folder: Annotated[
-        str, typer.Argument(metavar="FOLDER", help="Of pictures and .nic files, with all folders below it.")
-    ],
+    folder: Folder,
     page: Annotated[
         str | None,
         typer.Option(

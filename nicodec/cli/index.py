@@ -10,15 +10,13 @@ from typing import Annotated
 
 import typer
 
-from nicodec.cli.options import Force, IndexFile, Json, Quiet, Workers
+from nicodec.cli.options import Folder, Force, IndexFile, Json, Quiet, Workers
 from nicodec.progress import say
 from nicodec.storage import store_of
 
 
 def index(
-    folder: Annotated[
-        str, typer.Argument(metavar="FOLDER", help="Of pictures and .nic files, with all folders below it.")
-    ],
+    folder: Folder,
     path: IndexFile = None,
     export: Annotated[
         str | None,

@@ -51,6 +51,7 @@ Preserve = Annotated[bool, typer.Option("--preserve", help="Give OUT the time an
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for each of many files, skipped ones too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="Of pictures and .nic files, with all folders below it.")]
 IndexFile = Annotated[
     str | None,
     typer.Option(

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.bitstream import anchors, container, entropy, tiles
+from nicodec.bitstream import container, entropy, tiles
 from nicodec.bitstream.container import CELL, File
 from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.hyper import HyperTables
@@ -21,6 +21,7 @@ from nicodec.bitstream.symbols import Symbols
 from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box
 from nicodec.coding import painting, prior, quantize
 from nicodec.coding.crew import Crew, in_turn
+from nicodec.coding.look import Familiar
 from nicodec.coding.painting import Limit, Nic, Region
 from nicodec.errors import NicError
 from nicodec.model.checkpoint import Checkpoint
@@ -45,6 +46,8 @@ class Codec(Protocol):
     def z_tables(self) -> HyperTables: ...
     @property
     def crew(self) -> Crew: ...
+    @property
+    def familiar(self) -> Familiar: ...
     @property
     def symbols_of(self) -> Callable[..., Symbols]: ...
 
@@ -158,12 +161,9 @@ def features(codec: Codec, pixels: npt.NDArray[np.uint8], quality: float = 50) -
         raise NicError(
             f"features are those of at most {MOST_PIXELS:,} pixels in whole cells of 16, not {width}x{height}"
         )
-    checkpoint, networks = codec.checkpoint, codec.crew.alone.networks
-    deep = checkpoint.config.deep
-    y = networks.g_a(quantize.planes(pixels), quality)[0, :deep]
-    hats = anchors.integer_hats(quantize.quality_index(quality)).reshape(-1)
-    gain = np.exp(hats @ checkpoint.array("log_gain")[:, :deep] / hats.sum())
-    result: Floats = (y / (gain * checkpoint.array("spread")[:deep])[:, None, None]).astype(np.float32)
+    unit = codec.familiar.unit(quantize.quality_index(quality))
+    y = codec.crew.alone.networks.g_a(quantize.planes(pixels), quality)[0, : len(unit)]
+    result: Floats = (y / unit[:, None, None]).astype(np.float32)
     return result
 
 

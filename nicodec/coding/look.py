@@ -72,14 +72,18 @@ class Familiar:
         result: npt.NDArray[np.float64] = np.exp(hats @ self._log_gain)
         return result
 
+    def unit(self, q: int) -> npt.NDArray[np.float64]:
+        """The usual spread of each deep channel, (D,), in quantiser steps, at a quality in hundredths."""
+        result: npt.NDArray[np.float64] = (self.gain(q) * self._spread)[: self._deep]
+        return result
+
     def strange(self, latent: npt.NDArray[np.float32], q: int) -> npt.NDArray[np.bool_]:
         """Whether each cell, (h, w), has a latent unlike photographs. latent: (1, L, 4h, 4w), in quantiser steps.
 
         The measure is the mean square of the deep channels at a position, in units of their spread. Where the
         networks fail, it is twice that of photographs. q: quality in hundredths.
         """
-        unit = (self.gain(q) * self._spread)[: self._deep]
-        deep = latent[0, : self._deep]
+        unit, deep = self.unit(q), latent[0, : self._deep]
         energy = np.einsum("cij,cij,c->ij", deep, deep, (unit**-2 / self._deep).astype(np.float32))
         rows, columns = (n // Y_CELL for n in energy.shape)
         largest = energy.reshape(rows, Y_CELL, columns, Y_CELL).max((1, 3))
@@ -219,9 +223,8 @@ class Look:
     @property
     def psnr(self) -> float | None:
         """PSNR in dB of all visible samples; None if some cells were not looked at."""
-        heights, widths = (np.arange(0, n, SIDE) for n in self.pixels.shape[:2])
-        seen = np.ones(self.pixels.shape[:2], np.bool_) if self.alpha is None else self.alpha > 0
-        pixels = np.add.reduceat(np.add.reduceat(seen, heights, 0, np.int64), widths, 1)
+        height, width, _ = self.pixels.shape
+        pixels = metrics.visible(height, width, self.alpha)
         error = float((pixels * self.errors).sum()) / max(1, pixels.sum())
         return None if math.isnan(error) else metrics.decibels(error)
 

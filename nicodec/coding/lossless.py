@@ -69,8 +69,8 @@ class Lossless:
         if whole > WORTH * size or (most is not None and whole > most):
             return lossy
         height, width, _ = pixels.shape
-        weight = quantize.lambda_of(lossy.file.header.quality) * height * width * 255**2
-        pays = whole <= size or 8 * (whole - size) < weight * 10 ** (-psnr(lossy.file) / 10)
+        q = lossy.file.header.quality
+        pays = whole <= size or 8 * whole < quantize.cost(q, size, psnr(lossy.file), height * width)
         return self.coded if pays else lossy
 
 

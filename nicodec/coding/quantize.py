@@ -41,6 +41,14 @@ def lambda_of(q: int) -> float:
     return LAMBDA_MIN * math.exp(q * math.log(LAMBDA_MAX / LAMBDA_MIN) / 10000)
 
 
+def cost(q: int, size: int, psnr: float, pixels: int) -> float:
+    """Rate plus weighted distortion of a whole file, in bits: bits + lambda * squared error.
+
+    q: quality in hundredths. size: in bytes. psnr: in dB, over so many pixels.
+    """
+    return 8 * size + lambda_of(q) * 255**2 * pixels * float(10 ** (-psnr / 10))
+
+
 def patch_steps(q: int) -> int:
     """Quality in hundredths -> the number of steps of a patch from 0 to 255.
 

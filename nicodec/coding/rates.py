@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.bitstream.entropy import FREQUENCY_BITS, Tables
+from nicodec.bitstream.entropy import Tables
 
 # About the bits of a symbol outside its table, without its escape mark.
 ESCAPE_BITS = 16
@@ -24,10 +24,7 @@ class Rates:
 
     def __init__(self, tables: Tables) -> None:
         self.settled = tables.settled
-        # A frequency of 0 stands for 2^16: the only symbol of its table.
-        frequencies = np.where(tables.frequencies == 0, 2**FREQUENCY_BITS, tables.frequencies.astype(np.int64))
-        bits = (FREQUENCY_BITS - np.log2(frequencies)).astype(np.float32)
-        own = np.split(bits, tables.start[1:-1])
+        own = np.split(tables.information, tables.start[1:-1])
         escapes = [
             [0, 0] if settled else [b[-1] + ESCAPE_BITS] * 2 for b, settled in zip(own, self.settled, strict=True)
         ]

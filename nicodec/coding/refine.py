@@ -96,7 +96,7 @@ class Refinement:
         """Rate plus weighted distortion of a file, in bits. size: in bytes. psnr: in dB."""
         height, width, _ = self.pixels.shape
         visible = height * width if self.alpha is None else np.count_nonzero(self.alpha)
-        return 8 * size + self.weight * visible * float(10 ** (-psnr / 10))
+        return quantize.cost(self.q, size, psnr, visible)
 
     def begin(self, cost: float) -> None:
         """A window begins, at this cost in bits."""

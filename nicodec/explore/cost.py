@@ -85,7 +85,7 @@ def of(
 def _measured(data: Data, codec: Codec, picture: Picture | None) -> Cost:
     """data: a .nic file. picture: its original in 8 bits, if known."""
     about = api.info(data)
-    bits, positions = np.zeros(shape_of(about.width, about.height)), np.zeros((0, 0))
+    bits = np.zeros((-(-about.height // CELL), -(-about.width // CELL)))
     for part in codec.latent_windows(data):
         positions = part.bits.sum(axis=0, dtype=np.float64)
         share = part.z_bits.sum(axis=0, dtype=np.float64) / (64 // CELL) ** 2
@@ -114,19 +114,4 @@ def _errors(data: Data, codec: Codec, picture: Picture, about: api.Info) -> Cell
     # Gray counts as RGB where only one of the two is gray.
     most = max(channels, colours)
     a, b = (np.broadcast_to(pixels, (height, width, most)).astype(np.uint8, copy=False) for pixels in both)
-    return metrics.cell_errors(a, b, picture.alpha) * visible(height, width, picture.alpha)
-
-
-def shape_of(width: int, height: int) -> tuple[int, int]:
-    """Rows and columns of the cells that cover a picture."""
-    return -(-height // CELL), -(-width // CELL)
-
-
-def visible(height: int, width: int, alpha: npt.NDArray[Any] | None) -> npt.NDArray[np.int64]:
-    """The number of pixels of each cell that are inside the picture and not under alpha 0, (rows, columns)."""
-    lefts, tops = np.arange(0, width, CELL), np.arange(0, height, CELL)
-    if alpha is None:
-        return np.outer(np.minimum(height - tops, CELL), np.minimum(width - lefts, CELL))
-    columns = np.add.reduceat(alpha > 0, lefts, axis=1, dtype=np.int64)
-    found: npt.NDArray[np.int64] = np.add.reduceat(columns, tops, axis=0)
-    return found
+    return metrics.cell_errors(a, b, picture.alpha) * metrics.visible(height, width, picture.alpha)

@@ -84,6 +84,16 @@ def cell_errors(
     return errors
 
 
+def visible(height: int, width: int, alpha: NDArray[Any] | None) -> NDArray[np.int64]:
+    """The number of pixels of each cell that are inside the picture and not under alpha 0, (rows, columns)."""
+    lefts, tops = np.arange(0, width, CELL_SIDE), np.arange(0, height, CELL_SIDE)
+    if alpha is None:
+        return np.outer(np.minimum(height - tops, CELL_SIDE), np.minimum(width - lefts, CELL_SIDE))
+    columns = np.add.reduceat(alpha > 0, lefts, axis=1, dtype=np.int64)
+    found: NDArray[np.int64] = np.add.reduceat(columns, tops, axis=0)
+    return found
+
+
 class Cell(NamedTuple):
     """A cell of 16 x 16 pixels: its PSNR in dB, and its top left corner in pixels."""
 

@@ -8,6 +8,7 @@ from nicodec.codec import Codec
 from nicodec.coding.quantize import lambda_of
 from nicodec.errors import NicError
 from nicodec.explore import cost
+from nicodec.picture import metrics
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def test_what_is_under_alpha_0_has_no_error(codec: Codec) -> None:
     found = cost.of(pixels, codec)
     assert found.error[0, :2].max() == 0
     assert found.error[1:].min() > 0
-    np.testing.assert_array_equal(cost.visible(64, 64, pixels[:, :, 3])[0], [0, 0, 256, 256])
+    np.testing.assert_array_equal(metrics.visible(64, 64, pixels[:, :, 3])[0], [0, 0, 256, 256])
 
 
 def test_gray_and_16_bits_are_measured_in_8(codec: Codec) -> None:
