@@ -6,13 +6,13 @@ machine is busy.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
+
+from nicodec.parallel.threads import in_order
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -27,14 +27,7 @@ def abreast(work: Callable[[Given], Made], items: Iterable[Given], device: torch
     if threads == 1:
         yield from map(work, items)
         return
-    with ThreadPoolExecutor(threads, "picture", torch.set_num_threads, (1,)) as pool:
-        waiting = deque[Future[Made]]()
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    yield from in_order(alone(work), items, threads, ahead=1)
 
 
 def alone(work: Callable[..., Made]) -> Callable[..., Made]:
