@@ -98,8 +98,7 @@ def _tiff(file: BinaryIO) -> Samples | None:
 
 def png_of(picture: Picture, plain: bytes) -> bytes:
     """A picture of 16 bits as a PNG file. plain: one of a single pixel, with the metadata of the picture."""
-    pixels = picture.pixels
-    return _with_samples(plain, pixels if picture.alpha is None else np.dstack([pixels, picture.alpha]))
+    return _with_samples(plain, picture.pixels, picture.alpha)
 
 
 def tiff_of(picture: Picture) -> bytes:
@@ -125,13 +124,17 @@ def tiff_of(picture: Picture) -> bytes:
     return buffer.getvalue()
 
 
-def _with_samples(plain: bytes, samples: Samples) -> bytes:
-    """A PNG file with other samples, (H, W, 1 to 4), and so another header."""
-    height, width, channels = samples.shape
+def _with_samples(plain: bytes, pixels: Samples, alpha: Samples | None) -> bytes:
+    """A PNG file with other samples, (H, W, 1 or 3) and their alpha (H, W), and so another header."""
+    height, width, channels = pixels.shape
+    channels += alpha is not None
     engine, above, packed = zlib.compressobj(6), np.zeros((1, 2 * width * channels), np.uint8), []
     strip = max(1, _PIECE // above.size)
     for top in range(0, height, strip):
-        rows = samples[top : top + strip].astype(">u2").view(np.uint8).reshape(-1, above.size)
+        samples = pixels[top : top + strip]
+        if alpha is not None:
+            samples = np.dstack([samples, alpha[top : top + strip]])
+        rows = samples.astype(">u2").view(np.uint8).reshape(-1, above.size)
         filtered = np.empty((len(rows), 1 + above.size), np.uint8)
         filtered[:, 0] = _UP
         np.subtract(rows, np.concatenate([above, rows[:-1]]), out=filtered[:, 1:])
