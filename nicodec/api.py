@@ -30,10 +30,11 @@ class Info:
     """The facts that a file states about itself.
 
     width, height: pixels. mode: L, LA, RGB or RGBA. depth: bits of each sample of the source, 8 or 16. quality: 0..100.
-    lossless: whether all samples come back as they were. model: name of the model that decodes the file, or None if it
-    is not found. model_id: first 8 bytes of the model's id, hexadecimal. size: bytes of the file. bpp: bits of
-    the file for each pixel. version: of the format. tiles: numbers of columns and rows. chunks: kind of each, and bytes
-    of its payload, in order. metadata: the kinds of metadata in the file.
+    lossless: whether all samples come back as they were. drawing: whether the file holds samples in few colours.
+    model: name of the model that decodes the file, or None if it is not found or none is needed. model_id: first 8
+    bytes of the model's id, hexadecimal. size: bytes of the file. bpp: bits of the file for each pixel. version: of the
+    format. tiles: numbers of columns and rows. chunks: kind of each, and bytes of its payload, in order. metadata: the
+    kinds of metadata in the file.
     """
 
     width: int
@@ -42,6 +43,7 @@ class Info:
     depth: int
     quality: float
     lossless: bool
+    drawing: bool
     model: str | None
     model_id: str
     size: int
@@ -71,9 +73,9 @@ def codec_for(
     file, if it has one: a model may lie beside it (`shelf.shelves`). The codec is kept for the next call. Raises as
     `Codec`.
     """
-    if model is not None or file.lossless:
+    if model is not None or file.of_samples:
         given = checkpoint.load(checkpoint.find(model or "photo"))
-        if file.lossless or given.id == file.header.model:
+        if file.of_samples or given.id == file.header.model:
             return _shared(given, threads=threads)
     return _shared(checkpoint.load(checkpoint.find_id(file.header.model, near)), threads=threads)
 
@@ -179,8 +181,9 @@ def info(data: Data, *, max_pixels: int | None = None) -> Info:
         mode=file.mode,
         depth=header.depth,
         lossless=file.lossless,
+        drawing=file.of_samples and not file.lossless,
         quality=header.quality / 100,
-        model=None if file.lossless else checkpoint.named(header.model, near),
+        model=None if file.of_samples else checkpoint.named(header.model, near),
         model_id=header.model.hex(),
         size=len(data),
         bpp=8 * len(data) / (header.width * header.height),

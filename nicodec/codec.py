@@ -166,7 +166,7 @@ class Codec:
     def _decode(self, file: File, wanted: View, dtype: Depth | None, *, check: bool) -> PilImage | Samples:
         """The other steps. check: hold what is decoded against its checksum."""
         canvas = writer.canvas(wanted.area.columns, wanted.area.rows, file.header.channels, dtype)
-        if file.lossless:
+        if file.of_samples:
             parts = lossless.paint(file, wanted, check=check)
         else:
             windows = self.crew.of(len(wanted.windows))

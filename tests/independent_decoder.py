@@ -21,7 +21,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Array = npt.NDArray[Any]
-Z, Y, ALPHA, PATCHES, FLATS, LOSSLESS, CORRECTION = 1, 2, 3, 4, 5, 6, 7
+Z, Y, ALPHA, PATCHES, FLATS, SAMPLES, CORRECTION = 1, 2, 3, 4, 5, 6, 7
 METADATA = {0x81: "ICC", 0x82: "EXIF", 0x83: "XMP", 0x84: "IPTC", 0x85: "TEXT", 0x86: "DENSITY"}
 DTYPES = {"F16": "<f2", "F32": "<f4", "I8": "<i1", "U8": "<u1", "I16": "<i2", "U16": "<u2", "I32": "<i4"}
 
@@ -63,13 +63,13 @@ def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
         require(1 <= kind <= CORRECTION or kind >= 0x80, "a chunk that must be known and is not")
     require(body == len(data), "bytes left over")
     kinds, tiles = [kind for kind, _ in chunks], len(tile_grid(head))
-    lossless = kinds[0] == LOSSLESS
-    coded = [LOSSLESS] * tiles if lossless else [Z] + [Y] * tiles
+    of_samples = kinds[0] == SAMPLES
+    coded = [SAMPLES] * tiles if of_samples else [Z] + [Y] * tiles
     extra = kinds[len(coded) :]
     require(kinds[: len(coded)] == coded, "tiles")
-    require(extra == sorted(set(extra)) and not {Z, Y, LOSSLESS} & set(extra), "order of chunks")
+    require(extra == sorted(set(extra)) and not {Z, Y, SAMPLES} & set(extra), "order of chunks")
     plain = not {PATCHES, FLATS, CORRECTION} & set(extra) and head.model == bytes(8)
-    require(not lossless or plain, "patches, flats, a correction or a model of a lossless file")
+    require(not of_samples or plain, "patches, flats, a correction or a model of a file of samples")
     return head, chunks
 
 
@@ -404,7 +404,7 @@ def decode(data: bytes, model: Model) -> Decoded:
     extra = dict(chunks)
     alpha = decode_alpha(extra[ALPHA], head) if ALPHA in extra else None
     metadata = {kind: inflate(extra[kind]) for kind in METADATA if kind in extra}
-    if chunks[0][0] == LOSSLESS:
+    if chunks[0][0] == SAMPLES:
         none = np.zeros((0, 0, 0), np.int16)
         return Decoded(none, none, decode_lossless(chunks, head), alpha, metadata)
     require(head.model == model.id, "another model")

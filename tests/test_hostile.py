@@ -24,6 +24,7 @@ from nicodec.bitstream.container import (
     FREE_PIXELS,
     HEADER,
     MAGIC,
+    MAX_QUALITY,
     PIXELS_PER_BYTE,
     Chunk,
     Header,
@@ -277,7 +278,7 @@ def test_no_lossless_kilobyte_takes_more(depth: int, sides: tuple[int, int], tmp
     """Empty paper with alpha, as large as a kilobyte may claim to be."""
     width, height = sides
     paper = np.full((height, width, 3), 2**depth - 1, np.uint8 if depth == 8 else np.uint16)
-    file = lossless._file(Picture(paper), (32, 32), 1)
+    file = lossless._file(Picture(paper), (32, 32), MAX_QUALITY, 1)
     chunks = [*file.chunks, Chunk(Kind.ALPHA, b"\0\x80")]
     filler = 1000 - len(pack(file.header, [*chunks, Chunk(0xFF, b"")]))
     data = pack(file.header, [*chunks, Chunk(0xFF, bytes(max(0, filler)))])

@@ -45,7 +45,7 @@ class Kind(IntEnum):
     ALPHA = 3
     PATCHES = 4
     FLATS = 5
-    LOSSLESS = 6
+    SAMPLES = 6
     CORRECTION = 7
     ICC = 0x81
     EXIF = 0x82
@@ -104,9 +104,14 @@ class File(NamedTuple):
         return None if stored is None else inflate(stored)
 
     @property
+    def of_samples(self) -> bool:
+        """Whether the file holds samples and no symbols, and so needs no model."""
+        return self.chunks[0].kind == Kind.SAMPLES
+
+    @property
     def lossless(self) -> bool:
-        """Whether the file holds the samples themselves, and so needs no model."""
-        return self.chunks[0].kind == Kind.LOSSLESS
+        """Whether these are the samples that were put in; below the highest quality they are a drawing's."""
+        return self.of_samples and self.header.quality == MAX_QUALITY
 
     @property
     def mode(self) -> str:
@@ -220,7 +225,7 @@ def unpack(data: bytes, limit: int | None = None) -> File:
         raise BadFile("the header holds impossible values")
     check_size(width, height, limit)
     if limit is None:
-        check_expansion(width, height, len(data), lossless=depth if count and table[0][0] == Kind.LOSSLESS else 0)
+        check_expansion(width, height, len(data), lossless=depth if count and table[0][0] == Kind.SAMPLES else 0)
     if math.prod(map(min, (tile_w, tile_h), cell_counts(width, height))) > MAX_TILE:
         raise LimitExceeded(f"a tile of {tile_w}x{tile_h} cells is over the limit of {MAX_TILE}")
     header = Header(width, height, channels, depth, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))
@@ -236,7 +241,7 @@ def unpack(data: bytes, limit: int | None = None) -> File:
 
 
 def check_order(header: Header, chunks: list[Chunk]) -> None:
-    """Check the order of chunks: one Z and one Y for each tile, or one LOSSLESS for each tile; then others, rising.
+    """Check the order of chunks: one Z and one Y for each tile, or one SAMPLES for each tile; then others, rising.
 
     Raises BadFile, or UnsupportedVersion for an unknown kind below 0x80.
     """
@@ -246,13 +251,13 @@ def check_order(header: Header, chunks: list[Chunk]) -> None:
             raise UnsupportedVersion(f"the file needs a feature that this release does not know (chunk {chunk.kind})")
     kinds = [c.kind for c in chunks]
     tiles = tile_count(header)
-    lossless = kinds[:1] == [Kind.LOSSLESS]
+    lossless = kinds[:1] == [Kind.SAMPLES]
     first = 0 if lossless else 1
     extra, coded = kinds[first + tiles :], kinds[first : first + tiles]
-    alike = len(coded) == tiles and set(coded) == {int(Kind.LOSSLESS if lossless else Kind.Y)}
+    alike = len(coded) == tiles and set(coded) == {int(Kind.SAMPLES if lossless else Kind.Y)}
     if not alike or (not lossless and kinds[0] != Kind.Z):
         raise BadFile("the chunks do not match the tile grid")
-    misplaced = {Kind.Z, Kind.Y, Kind.LOSSLESS}
+    misplaced = {Kind.Z, Kind.Y, Kind.SAMPLES}
     if lossless:
         misplaced |= {Kind.PATCHES, Kind.FLATS, Kind.CORRECTION}
     if extra != sorted(set(extra)) or not misplaced.isdisjoint(extra):

@@ -41,12 +41,13 @@ def info(
             chunks = [{"kind": kind, "bytes": size} for kind, size in found.chunks]
             print(json.dumps({"source": path} | asdict(found) | {"chunks": chunks}))
             continue
+        model = f"{shown(found.model or 'not found')} ({found.model_id})"
         rows = [("file", label(path, "stdin"))] if len(paths) > 1 else []
         rows += [
             ("size", f"{found.width}x{found.height} {found.mode}" + ", 16 bits" * (found.depth == 16)),
             ("bytes", f"{found.size:,} ({found.bpp:.3f} bpp)"),
-            ("quality", "lossless" if found.lossless else f"{found.quality:g}"),
-            ("model", "none needed" if found.lossless else f"{shown(found.model or 'not found')} ({found.model_id})"),
+            ("quality", "lossless" if found.lossless else f"{found.quality:g}" + ", few colours" * found.drawing),
+            ("model", "none needed" if found.lossless or found.drawing else model),
             ("format", found.version),
             ("tiles", f"{found.tiles[0]}x{found.tiles[1]}"),
             ("chunks", ", ".join(f"{kind} {size:,}" for kind, size in found.chunks)),

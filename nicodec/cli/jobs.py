@@ -73,14 +73,17 @@ class Encode:
         self.write(job, data)
         bpp, worst = 8 * len(data) / (data.width * data.height), data.worst_cell
         facts: dict[str, Any] = {"quality": data.quality, "bpp": bpp, "lossless": data.lossless}
-        model = None if data.lossless else self.choice.maker(data).checkpoint.name
-        facts |= {"model": model, "model_id": data.model_id}
+        facts["drawing"] = data.drawing
+        model = None if data.model_id is None else self.choice.maker(data).checkpoint.name
+        facts |= {"drawing": data.drawing, "model": model, "model_id": data.model_id}
         facts["worst_cell"] = None if worst is None else {**worst._asdict(), "psnr": finite(worst.psnr)}
         said = f"{data.width}x{data.height}, {len(data):,} bytes, {bpp:.3f} bpp"
         if psnr is not None:
             facts["psnr"] = finite(psnr)
         if model is not None and len(self.choice.codecs) > 1:
             said += f", {files.shown(model)}"
+        if data.drawing:
+            said += ", few colours"
         if data.lossless:
             said += ", lossless"
         elif psnr is not None:

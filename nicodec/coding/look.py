@@ -177,15 +177,9 @@ class Look:
         fine[: self.errors.shape[0], : self.errors.shape[1]] = np.nan_to_num(self.errors, nan=-1.0)
         worst = fine.reshape(rows, CELL // SIDE, columns, CELL // SIDE).max((1, 3))
         near = np.zeros((rows, columns), np.bool_)
-        for i, j in np.argwhere(worst > self._poor / BADLY):
+        for i, j in np.argwhere(worst > poor(self.q) / BADLY):
             near[max(0, i - reach) : i + reach + 1, max(0, j - reach) : j + reach + 1] = True
         result: npt.NDArray[np.bool_] = near & (worst < 0)
-        return result
-
-    @property
-    def _poor(self) -> float:
-        """The mean squared error beyond which a cell is sent as a patch at any cost."""
-        result: float = 255**2 / 10 ** (min(POOR, POOREST + self.q / 600) / 10)
         return result
 
     def mend(self) -> Patches | None:
@@ -200,16 +194,16 @@ class Look:
             ours = patches.cell(self.pixels, i, j)
             alpha = None if self.alpha is None else patches.cell(self.alpha, i, j)
             levels, area = patches.levels_of(ours, steps), ours[:, :, 0].size if alpha is None else (alpha > 0).sum()
-            coded, poor = patches.differences(patches.whole(levels)).tobytes(), self.errors[i, j] > self._poor
+            coded, bad = patches.differences(patches.whole(levels)).tobytes(), self.errors[i, j] > poor(self.q)
             rows = {coded[at : at + SIDE] for at in range(0, len(coded), SIDE)}
-            if weight * area * self.errors[i, j] < ROW_BITS * len(rows) and not poor:
+            if weight * area * self.errors[i, j] < ROW_BITS * len(rows) and not bad:
                 continue
             error = metrics.cell_errors(ours, patches.samples(levels, steps), alpha)[0, 0]
             gain = weight * area * (self.errors[i, j] - error) - 8 * (len(zlib.compress(coded, 9)) - FRAME)
-            if gain > 0 or poor:
+            if gain > 0 or bad:
                 mended[i, j] = error
                 saved += max(gain, 0)
-        if saved <= 8 * CHUNK and not (self.errors > self._poor).any():
+        if saved <= 8 * CHUNK and not (self.errors > poor(self.q)).any():
             return None
         where = mended < self.errors
         self.errors = mended
@@ -227,6 +221,12 @@ class Look:
         pixels = metrics.visible(height, width, self.alpha)
         error = float((pixels * self.errors).sum()) / max(1, pixels.sum())
         return None if math.isnan(error) else metrics.decibels(error)
+
+
+def poor(q: int) -> float:
+    """The mean squared error beyond which a cell of 16 pixels is sent at any cost. q: quality in hundredths."""
+    result: float = 255**2 / 10 ** (min(POOR, POOREST + q / 600) / 10)
+    return result
 
 
 def worthy(found: Flats | None, q: int) -> Flats | None:

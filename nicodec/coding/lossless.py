@@ -49,13 +49,7 @@ class Lossless:
     @cached_property
     def coded(self) -> Coded:
         """The file."""
-        for size in (TILE, SMALL_TILE):
-            file = _file(self.picture, size, self.threads)
-            header = file.header
-            with suppress(LimitExceeded):
-                container.check_expansion(header.width, header.height, file.size, lossless=header.depth)
-                break
-        return Coded(file, None)
+        return Coded(of_samples(self.picture, MAX_QUALITY, self.threads), None)
 
     def cheaper(self, lossy: Coded, psnr: Callable[[File], float], most: float | None) -> Coded:
         """This file if it costs less than a lossy one, in bits + lambda * squared error; else the lossy one.
@@ -75,10 +69,15 @@ class Lossless:
 
 
 def _estimated_size(pixels: Samples) -> float:
-    """About the bytes of the lossless file of a photograph; 0 for a small picture, or one that is drawn.
+    """About the bytes of the lossless file of a photograph; 0 for a small picture, or one that is drawn."""
+    parts = sample(pixels)
+    if parts.size == pixels.size or np.mean((parts[:, :, 1:] == parts[:, :, :-1]).all(-1)) > DRAWN:
+        return 0.0
+    return VP8L_SHARE * deflated(parts) * pixels.size
 
-    A few parts of the picture are deflated, as they are and as differences to the row above or the sample before.
-    """
+
+def sample(pixels: Samples) -> Samples:
+    """A few parts of a picture (H, W, C), evenly spaced: (parts, rows, columns, C), of at most SAMPLE bytes."""
     height, width, channels = pixels.shape
     pixel = channels * pixels.itemsize
     columns = min(width, SAMPLE // (PARTS * ROWS * pixel))
@@ -87,15 +86,27 @@ def _estimated_size(pixels: Samples) -> float:
     each = rows // count
     tops, lefts = (np.linspace(0, n, count).astype(int) for n in (height - each, width - columns))
     corners = zip(tops, lefts, strict=True)
-    parts = np.stack([pixels[top : top + each, left : left + columns] for top, left in corners])
-    if parts.size == pixels.size or np.mean((parts[:, :, 1:] == parts[:, :, :-1]).all(-1)) > DRAWN:
-        return 0.0
+    return np.stack([pixels[top : top + each, left : left + columns] for top, left in corners])
+
+
+def deflated(parts: Samples) -> float:
+    """Bytes of each sample of some parts, deflated as they are or as differences to the row above or to the left."""
     ways = [way for way in (parts, np.diff(parts, axis=1), np.diff(parts, axis=2)) if way.size]
-    share = min(len(zlib.compress(way.tobytes(), 1)) / way.size for way in ways)
-    return VP8L_SHARE * share * pixels.size
+    return min(len(zlib.compress(way.tobytes(), 1)) / way.size for way in ways)
 
 
-def _file(picture: Picture, size: tuple[int, int], threads: int) -> File:
+def of_samples(picture: Picture, q: int, threads: int) -> File:
+    """The file of all samples of a picture. q: MAX_QUALITY if they are as they were, else the quality they have."""
+    for size in (TILE, SMALL_TILE):
+        file = _file(picture, size, q, threads)
+        header = file.header
+        with suppress(LimitExceeded):
+            container.check_expansion(header.width, header.height, file.size, lossless=header.depth)
+            break
+    return file
+
+
+def _file(picture: Picture, size: tuple[int, int], q: int, threads: int) -> File:
     height, width, channels = picture.pixels.shape
     crc, chunks = 0, []
 
@@ -105,8 +116,8 @@ def _file(picture: Picture, size: tuple[int, int], threads: int) -> File:
     parts = (picture.pixels[b.top : b.bottom, b.left : b.right] for b in _boxes(width, height, size))
     for part, payload in in_order(packed, parts, threads):
         crc = zlib.crc32(_little(part), crc)
-        chunks.append(Chunk(Kind.LOSSLESS, payload))
-    header = Header(width, height, channels, depth_of(picture.pixels), MAX_QUALITY, size, bytes(8), crc)
+        chunks.append(Chunk(Kind.SAMPLES, payload))
+    header = Header(width, height, channels, depth_of(picture.pixels), q, size, bytes(8), crc)
     return File(header, [*chunks, *beside.chunks(picture, None, None, [])])
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from nicodec.bitstream.container import MAX_QUALITY, File
 from nicodec.coding import quantize
+from nicodec.coding.drawing import Drawing
 from nicodec.coding.encoded import Coded
 from nicodec.coding.lossless import Lossless
 from nicodec.errors import NicError, TargetMissed, warn
@@ -151,15 +152,27 @@ def crossing(value: Callable[[int], float], at: float, highest: int, *, reach: b
 def meet(
     wish: Wish, code: Callable[[int], Coded], psnr: Callable[[File], float], pixels: int, exact: Lossless
 ) -> Coded:
-    """The trial at the wanted quality, or at the one that meets a target; or the lossless file where that is better.
+    """The trial at the wanted quality, or at the one that meets a target; or a drawing or lossless file that is better.
 
     If no trial meets the target, it is the nearest that keeps to it, with a warning. code: quality in hundredths -> a
     trial. psnr: of a file, in dB. pixels: those of the picture. Raises TargetMissed if nothing keeps to the target.
     """
-    wanted = wish.target
+    wanted, drawing = wish.target, Drawing(exact)
 
-    def better(made: Coded, most: float | None = None) -> Coded:
-        return exact.cheaper(made, psnr, most) if wish.lossless is None else made
+    def better(made: Coded) -> Coded:
+        """made: the lossy file."""
+        if wish.lossless is not None:
+            return made
+        q, best = made.file.header.quality, exact.cheaper(made, psnr, None if wanted is None else wanted.most)
+        if not drawing.may_pay(made):
+            return best
+        if wanted is None:
+            return drawing.cheaper(best, q, psnr)
+        drawn = _drawn(drawing, wanted)
+        if drawn is None or (wanted.size and best is not made):
+            return best
+        pays = drawing.psnr(drawn) > psnr(made.file) if wanted.size else drawing.is_less(drawn, best)
+        return drawing.at(drawn) if pays else best
 
     if wanted is None:
         return better(code(wish.q))
@@ -173,7 +186,7 @@ def meet(
     q, hit = search(trial, wanted)
     made, value = trials[q]
     if hit:
-        return better(made, wanted.most)
+        return better(made)
     if wanted.size:
         text, kept = f"{value:,.0f} bytes ({8 * value / pixels:.4f} bpp)", math.log(value) <= wanted.high
     else:
@@ -181,12 +194,15 @@ def meet(
     text += f", at quality {q / 100:g}"
     if not kept:
         whole = exact.coded if wish.lossless is None else None
+        drawn = _drawn(drawing, wanted) if wish.lossless is None and drawing.may_pay(made) else None
+        if drawn is not None and (whole is None or drawing.is_less(drawn, whole)):
+            return drawing.at(drawn)
         if whole is not None and (wanted.most is None or whole.file.size <= wanted.most):
             return whole
         if whole is not None and whole.file.size < made.file.size:
             text = f"{whole.file.size:,} bytes, without loss"
         raise TargetMissed(f"nothing keeps to the target; the nearest is {text}")
-    if (chosen := better(made, wanted.most)) is not made:
+    if (chosen := better(made)) is not made:
         return chosen
     if wanted.size and q == MAX_QUALITY:
         most = wanted.most or 0.0
@@ -201,3 +217,14 @@ def meet(
     else:
         warn(f"no quality meets the target closely; the nearest is {text}")
     return made
+
+
+def _drawn(drawing: Drawing, wanted: Target) -> int | None:
+    """The quality of the best drawing within a size, or of the smallest that reaches a PSNR; None if there is none."""
+
+    def value(q: int) -> float:
+        return math.log(drawing.at(q).file.size) if wanted.size else min(drawing.psnr(q), NO_LOSS)
+
+    highest = MAX_QUALITY - 1
+    q = crossing(value, wanted.high if wanted.size else wanted.low, highest, reach=not wanted.size)
+    return q if (value(q) <= wanted.high if wanted.size else value(q) >= wanted.low) else None
