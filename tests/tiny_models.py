@@ -14,7 +14,7 @@ import torch
 
 from nicodec.bitstream.anchors import ANCHORS
 from nicodec.bitstream.hyper import MAX_HYPER
-from nicodec.coding.correction import FEATURES
+from nicodec.coding.correction import features
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import ModelConfig
 from nicodec.nn.likelihood import SCALES
@@ -49,8 +49,8 @@ def unseen(config: ModelConfig) -> tuple[tables.Counts, dict[str, Any]]:
         bounds=np.zeros((ANCHORS * config.z, sets - 2), np.int16),
     )
     small = {"preview.weight": np.zeros((12, config.deep, 1, 1), np.float32), "preview.bias": np.zeros(12, np.float32)}
-    small["correction.basis"] = np.eye(3 * FEATURES, dtype=np.float32).reshape(-1, 3, FEATURES)
-    small["correction.widths"] = np.zeros(3 * FEATURES, np.int8)
+    small["correction.basis"] = np.eye(3 * features(3), dtype=np.float32).reshape(-1, 3, features(3))
+    small["correction.widths"] = np.zeros(3 * features(3), np.int8)
     return counts, small
 
 

@@ -80,9 +80,9 @@ def measure_halos(trial: checkpoint.Checkpoint) -> Array:
     margin = -(-max(reach_a, reach_s) // Y_CELL)
     whole = Box(0, 0, 2 * margin + 1, 2 * margin + 1).times(Y_CELL)
     inner = Box(margin, margin, margin + 1, margin + 1).times(Y_CELL)
-    x = np.zeros((1, 3, whole.rows * STRIDE, whole.columns * STRIDE), np.float32)
+    x = np.zeros((1, trial.config.colours, whole.rows * STRIDE, whole.columns * STRIDE), np.float32)
     for block in (1, 2, 4, 8, 16, 32, 64):
-        coarse = rng.normal(0, 0.1, (1, 3, x.shape[2] // block, x.shape[3] // block))
+        coarse = rng.normal(0, 0.1, (*x.shape[:2], x.shape[2] // block, x.shape[3] // block))
         x += coarse.repeat(block, 2).repeat(block, 3).astype(np.float32)
     x = np.clip(x, -0.5, 0.5)
 
@@ -123,7 +123,7 @@ def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
         if isinstance(part, Cap):  # the gradient passes a cap, as in `gradient`
             part.register_forward_hook(lambda cap, given, capped: given[0] + (capped - given[0]).detach())
     for rows, columns, q in ((1, 1, 0), (2, 3, 3333), (3, 1, 5000), (2, 2, 10000)):
-        coarse = rng.normal(0, 0.2, (rows * 8, columns * 8, 3)).repeat(8, 0).repeat(8, 1)
+        coarse = rng.normal(0, 0.2, (rows * 8, columns * 8, model.config.colours)).repeat(8, 0).repeat(8, 1)
         x = np.clip(coarse + rng.normal(0, 0.05, coarse.shape), -0.5, 0.5).astype(np.float32)[None]
         quality, hat = q / 100, hats(torch.tensor([q / 100], dtype=torch.float64))
         gain = reference.gain(hat)
