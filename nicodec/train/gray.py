@@ -14,13 +14,19 @@ from nicodec.errors import BadImage
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import ModelConfig
 from nicodec.nn.model import Model
+from nicodec.train import thin
 from nicodec.train.data import Patches
 from nicodec.train.options import BadOption, Options
 
 # A linear channel is left out if less than this share of its weights, by their length, sees luma.
 LUMA = 0.3
-# A gray network that starts from nothing has all components of 16 x 16 pixels, and this share of the deep channels.
-COMPONENTS, DEEP = 256, 0.7
+# The share of the deep channels that is left, and the number that they are a multiple of. High qualities need more
+# channels than low ones: all components of 16 x 16 pixels (docs/LOG.md).
+DEEP, LANES = 0.9, 16
+# The pictures on which channels are watched.
+WATCHED = 16
+# A gray network that starts from nothing has all components of 16 x 16 pixels, this share of them deep.
+COMPONENTS, OF_THEM = 256, 0.875
 
 
 def word(options: Options, begin: Checkpoint | None, resume: bool) -> str:
@@ -55,52 +61,47 @@ def network(config: ModelConfig, begin: Checkpoint | None, data: Patches) -> Mod
 def _from_nothing(config: ModelConfig) -> ModelConfig:
     """The gray network that goes with a network of three colours, to be trained from nothing."""
     latent = min(COMPONENTS, config.latent)
-    return replace(config, colours=1, latent=latent, linear=latent - round(DEEP * min(config.deep, latent)))
+    deep = min(_fewer(config.deep), round(OF_THEM * latent))
+    return replace(config, colours=1, latent=latent, linear=latent - deep)
 
 
 def config_of(start: Checkpoint) -> ModelConfig:
     """The config of the gray network that starts from a model file of three colours."""
-    weight = torch.from_numpy(start.array("g_a.shortcut.weight").astype("float32")).flatten(1)
-    return _config(start.config, _kept(weight, start.config))
+    weight, deep = torch.from_numpy(start.array("g_a.shortcut.weight").astype("float32")), _fewer(start.config.deep)
+    linear = len(_kept(weight.flatten(1), start.config)) - start.config.deep
+    return replace(start.config, colours=1, latent=deep + linear, linear=linear)
 
 
 @torch.no_grad()
-def gray(model: Model) -> Model:
-    """The network of one colour that does to a plane what a model of three does to three equal ones.
+def gray(model: Model, data: Patches) -> Model:
+    """The network of one colour that does to a plane what a model of three does to three equal ones, about.
 
-    g_a sees the sum of the weights of all colours, and g_s paints their mean. Deep channels stay, because blocks mix
-    them. Linear channels that hardly see luma are left out: nearly all their symbols are zero in gray pictures.
+    g_a sees the sum of the weights of all colours, and g_s paints their mean. Linear channels that hardly see luma are
+    left out: nearly all their symbols are zero in gray pictures. Of the deep channels, a tenth is left out (`thin`).
     """
-    kept = _kept(model.g_a.shortcut.weight, model.config)
-    made = Model(_config(model.config, kept))
-    made.load_state_dict(_state(model.state_dict(), kept, model.config.colours))
-    return made
-
-
-def _kept(shortcut: Tensor, config: ModelConfig) -> Tensor:
-    """The numbers of the channels that stay. shortcut: the weights of the linear branch of g_a, (L, 768)."""
-    weight = shortcut.reshape(len(shortcut), -1, config.colours)
-    luma = weight.sum(2).norm(dim=1) / (weight.norm(dim=(1, 2)) * config.colours**0.5)
-    stay = luma >= LUMA
-    stay[: config.deep] = True
-    return torch.nonzero(stay).flatten()
-
-
-def _config(config: ModelConfig, kept: Tensor) -> ModelConfig:
-    return replace(config, colours=1, latent=len(kept), linear=len(kept) - config.deep)
-
-
-def _state(state: dict[str, Tensor], kept: Tensor, colours: int) -> dict[str, Tensor]:
-    """The state dict of the gray network. kept: the channels of the latent that stay."""
-    made = dict(state)
+    colours, kept = model.config.colours, _kept(model.g_a.shortcut.weight, model.config)
+    state = model.state_dict()
     for name in ("g_a.embed.weight", "g_a.shortcut.weight"):
-        made[name] = state[name].reshape(len(state[name]), -1, colours).sum(2)
+        state[name] = state[name].reshape(len(state[name]), -1, colours).sum(2)
     for part in ("head.weight", "head.bias", "shortcut.weight", "shortcut.bias"):
         rows = state[f"g_s.{part}"]
-        made[f"g_s.{part}"] = rows.reshape(-1, colours, *rows.shape[1:]).mean(1)
-    last = "h_sigma.layers.3"
-    for name in ("g_a.shortcut.weight", "g_a.shortcut.bias", f"{last}.weight", "spread"):
-        made[name] = made[name][kept]
-    for name in ("g_s.shortcut.weight", "h_a.embed.weight", f"{last}.bias", "log_gain"):
-        made[name] = made[name][:, kept]
-    return made
+        state[f"g_s.{part}"] = rows.reshape(-1, colours, *rows.shape[1:]).mean(1)
+    thin.select(state, kept)
+    for name in ("g_s.shortcut.weight", "h_a.embed.weight"):
+        state[name] = state[name][:, kept]
+    deep = model.config.deep
+    made = Model(replace(model.config, colours=1, latent=len(kept), linear=len(kept) - deep)).eval()
+    made.load_state_dict(state)
+    return thin.thin(made, _fewer(deep), data.squares(WATCHED).cpu()) if _fewer(deep) < deep else made
+
+
+def _kept(shortcut: Tensor, config: ModelConfig) -> list[int]:
+    """The deep channels, and the linear ones that see luma. shortcut: the weights of their branch in g_a, (L, 768)."""
+    weight = shortcut.reshape(len(shortcut), -1, config.colours)
+    luma = weight.sum(2).norm(dim=1) / (weight.norm(dim=(1, 2)) * config.colours**0.5)
+    return [i for i, share in enumerate(luma.tolist()) if i < config.deep or share >= LUMA]
+
+
+def _fewer(deep: int) -> int:
+    """The deep channels that are left: about DEEP of them, as processors like them."""
+    return min(deep, max(1, round(DEEP * deep / LANES)) * LANES)
