@@ -20,7 +20,7 @@ from nicodec.nn.model import Model
 # Qualities at which the channels are watched, in hundredths.
 QUALITIES = (2000, 5000, 8000)
 # A share of the mean power. It keeps fits of channels that are nearly always zero from large weights.
-RIDGE = 1e-6
+RIDGE = 1e-4
 
 
 @torch.no_grad()
@@ -155,9 +155,10 @@ def _paired(chosen: list[int]) -> list[int]:
 
 
 def _told(products: Tensor, inputs: list[int]) -> Tensor:
-    """How these inputs and a one tell all inputs and a one best: (n + 1, inputs + 1)."""
+    """All inputs and a one, (n + 1, inputs + 1), from these inputs and a one: they stay, the others are guessed."""
     known = [*inputs, len(products) - 1]
     own = products[known][:, known]
     ridge = RIDGE * own.diagonal().mean() * torch.eye(len(known)).double()
     told: Tensor = torch.linalg.solve(own + ridge, products[known]).T
+    told[known] = torch.eye(len(known)).double()
     return told
