@@ -64,7 +64,7 @@ def test_a_gradient_that_is_another_is_not_written(
 
 
 def test_a_gradient_may_differ_in_one_picture(made: checkpoint.Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where an activation is within an error of floats of zero, either slope is right. In two pictures it is not that."""
+    """Where an activation is within an error of floats of zero, either slope is right. Not so in two pictures."""
     calls, whole = list[int](), proof._error_gradients
 
     def bent(*given: Any) -> Any:

@@ -112,8 +112,8 @@ def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
     """Largest differences between the torch model and ONNX Runtime on random pictures of four sizes.
 
     Latents in steps (relative above 1), pixels in 1/255; scale indices are compared in float64, exactly. Gradients
-    are those of effort, against what torch finds, in proportion; the worst of the pictures does not count. An activation
-    within an error of floats of zero has one slope or the other, which changes the gradient at its position.
+    are those of effort, against what torch finds, in proportion; the worst picture does not count. An activation
+    that is within an error of floats of zero has either slope, which changes the gradient at its position.
     Raises BadModel past the tolerances.
     """
     networks = OnnxNetworks(trial, threads=1)
