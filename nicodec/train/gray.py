@@ -22,7 +22,7 @@ from nicodec.train.options import BadOption, Options
 LUMA = 0.5
 # The share of the deep channels that is left, and the number that they are a multiple of. High qualities need more
 # channels than low ones: all components of 16 x 16 pixels (docs/LOG.md).
-DEEP, LANES = 0.85, 16
+DEEP, LANES = 0.88, 16
 # The pictures on which channels are watched.
 WATCHED = 16
 # A gray network that starts from nothing has all components of 16 x 16 pixels, this share of them deep.
@@ -77,7 +77,7 @@ def gray(model: Model, data: Patches) -> Model:
     """The network of one colour that does to a plane what a model of three does to three equal ones, about.
 
     g_a sees the sum of the weights of all colours, and g_s paints their mean. Linear channels that hardly see luma are
-    left out: nearly all their symbols are zero in gray pictures. Of the deep channels, a seventh is left out (`thin`).
+    left out: nearly all their symbols are zero in gray pictures. Of the deep channels, an eighth is left out (`thin`).
     """
     colours, kept = model.config.colours, _kept(model.g_a.shortcut.weight, model.config)
     state = model.state_dict()

@@ -41,7 +41,7 @@ from nicodec.train.trainer import Trainer
 Run = Callable[..., tuple[int, bytes, str]]
 
 GRAY = replace(TINY, colours=1)
-# Wide enough for a seventh of the deep channels to be 16 of them.
+# Wide enough for an eighth of the deep channels to be 16 of them.
 WIDE = replace(TINY, latent=168, linear=8)
 
 
@@ -196,10 +196,10 @@ def test_channels_that_say_nothing_are_left_out_and_the_network_stays(patches: P
             assert float((theirs.pixels - ours.pixels).abs().median()) < 1e-5
 
 
-def test_a_seventh_of_the_deep_channels_goes(patches: Patches, tmp_path: Path) -> None:
+def test_an_eighth_of_the_deep_channels_goes(patches: Patches, tmp_path: Path) -> None:
     colour = tiny_models.random(WIDE)
     made = gray.gray(colour, patches)
-    assert (made.config.colours, made.config.deep) == (1, 128)
+    assert (made.config.colours, made.config.deep) == (1, 144)
     start = tiny_models.write(colour, tmp_path / "wide.nicmodel")
     assert gray.config_of(start) == made.config
     assert gray.network(WIDE, start, patches) == made.config
