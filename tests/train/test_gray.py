@@ -141,6 +141,8 @@ def test_a_picture_in_colour_is_refused(made: Checkpoint, run: Run, tmp_path: Pa
     assert "a.png" in err
     assert "in colour" in err
     assert not (tmp_path / "a.nic").exists()
+    assert b"gray alone" in run("models", "show", made.path)[1]
+    assert b"gray alone" not in run("models", "show", "photo")[1]
 
 
 def test_another_model_takes_what_a_gray_one_refuses(made: Checkpoint, start: Checkpoint) -> None:
