@@ -137,6 +137,8 @@ class Model:
         metadata = header.pop("__metadata__")
         require(metadata["format"] == "nicmodel-1", "not a model")
         self.config: dict[str, int] = json.loads(metadata["config"])
+        self.colours = self.config.get("colours", 3)
+        require(self.colours in (1, 3), "colours")
         self.tensors: dict[str, Array] = {}
         for name, entry in header.items():
             begin, end = entry["data_offsets"]
@@ -151,7 +153,8 @@ class Model:
         """The first 8 bytes of the id: of what decides how a file decodes, and nothing else."""
         beginnings = ("context.", "correction.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
         names = sorted(name for name in self.tensors if name.startswith(beginnings))
-        config = {name: n for name, n in self.config.items() if name not in ("blocks_a", "latent_blocks_a")}
+        left_out = {"blocks_a", "latent_blocks_a"} | ({"colours"} if self.colours == 3 else set())
+        config = {name: n for name, n in self.config.items() if name not in left_out}
         listed = [[name, kinds[name], list(self.tensors[name].shape)] for name in names]
         text = json.dumps([config, listed], sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode() + b"".join(self.tensors[name].tobytes() for name in names)).digest()[:8]
@@ -168,11 +171,11 @@ class Model:
 
 
 def decode_correction(payload: bytes, model: Model) -> Array:
-    """What is added to each colour of each feature: (3, 28)."""
+    """What is added to each colour of each feature: (C, 9 C + 1)."""
     basis, widths = (model.tensors[f"correction.{name}"] for name in ("basis", "widths"))
     require(len(payload) > 2 and 1 <= payload[1] <= len(widths), "number of coefficients")
     step, wider = divmod(payload[0], 8)
-    bits, weights = "".join(f"{byte:08b}" for byte in payload[2:]), np.zeros((3, 28))
+    bits, weights = "".join(f"{byte:08b}" for byte in payload[2:]), np.zeros((model.colours, 9 * model.colours + 1))
     for k in range(payload[1]):
         ones, low = len(bits) - len(bits.lstrip("1")), max(0, int(widths[k]) + wider)
         require(ones < 64 and len(bits) > ones + low, "code of a coefficient")
@@ -185,9 +188,9 @@ def decode_correction(payload: bytes, model: Model) -> Array:
 
 
 def corrected(x: Array, weights: Array) -> Array:
-    """Planes (3, h, w) with a filter of 5 x 5 added. weights: (3, 28), by rows apart, columns apart and colour."""
-    around, (_, h, w) = np.pad(x, ((0, 0), (2, 2), (2, 2)), mode="edge"), x.shape
-    taps, result = weights[:, :27].reshape(3, 3, 3, 3), x + weights[:, 27][:, None, None]
+    """Planes (C, h, w), a filter of 5 x 5 added. weights: (C, 9 C + 1), by rows apart, columns apart and colour."""
+    around, (c, h, w) = np.pad(x, ((0, 0), (2, 2), (2, 2)), mode="edge"), x.shape
+    taps, result = weights[:, :-1].reshape(c, 3, 3, c), x + weights[:, -1][:, None, None]
     for m, n in np.ndindex(5, 5):
         result += np.tensordot(taps[:, abs(m - 2), abs(n - 2)], around[:, m : m + h, n : n + w], 1)
     return np.float32(result)
@@ -368,7 +371,7 @@ class Networks:
             nine = np.stack([around[:, i : i + h, j : j + w] for i in range(3) for j in range(3)])
             x = np.where((np.abs(nine - x) <= np.float32(1.5 / 255)).all(0), nine.mean(0), x)
         x = x[:, : head.height, : head.width].transpose(1, 2, 0)
-        x = x.mean(2, keepdims=True) if head.channels == 1 else x
+        x = x.mean(2, keepdims=True) if head.channels == 1 else x + np.zeros(3, np.float32)
         top = 2**head.depth - 1
         return np.asarray(np.clip(np.rint(x * top + top / 2), 0, top), np.uint16 if head.depth == 16 else np.uint8)
 

@@ -14,7 +14,7 @@ import torch
 
 from nicodec.bitstream.anchors import ANCHORS
 from nicodec.bitstream.hyper import MAX_HYPER
-from nicodec.coding.correction import FEATURES
+from nicodec.coding.correction import features
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import ModelConfig
 from nicodec.nn.likelihood import SCALES
@@ -48,9 +48,11 @@ def unseen(config: ModelConfig) -> tuple[tables.Counts, dict[str, Any]]:
         z=np.zeros((sets, ANCHORS * config.z, 2 * MAX_HYPER + 1)),
         bounds=np.zeros((ANCHORS * config.z, sets - 2), np.int16),
     )
-    small = {"preview.weight": np.zeros((12, config.deep, 1, 1), np.float32), "preview.bias": np.zeros(12, np.float32)}
-    small["correction.basis"] = np.eye(3 * FEATURES, dtype=np.float32).reshape(-1, 3, FEATURES)
-    small["correction.widths"] = np.zeros(3 * FEATURES, np.int8)
+    colours, known = config.colours, features(config.colours)
+    small = {"preview.weight": np.zeros((4 * colours, config.deep, 1, 1), np.float32)}
+    small["preview.bias"] = np.zeros(4 * colours, np.float32)
+    small["correction.basis"] = np.eye(colours * known, dtype=np.float32).reshape(-1, colours, known)
+    small["correction.widths"] = np.zeros(colours * known, np.int8)
     return counts, small
 
 
@@ -63,7 +65,7 @@ def random(config: ModelConfig) -> Model:
     """A network whose every weight is at work: the layers that start at zero get random values too."""
     torch.manual_seed(0)
     network = Model(config)
-    network.init_from_patches(torch.randn(2000, 768) * 0.2, (1.5, 40.0))
+    network.init_from_patches(torch.randn(2000, 256 * config.colours) * 0.2, (1.5, 40.0))
     with torch.no_grad():
         for name, p in network.named_parameters():
             if not name.startswith(("h_sigma", "log_gain")):

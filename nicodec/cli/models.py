@@ -162,6 +162,7 @@ def _rows(about: dict[str, Any]) -> Iterator[tuple[str, str]]:
     words = [f"{trained[key] / n:,.0f} {unit}" for key, (n, unit) in scales.items() if key in trained]
     words += [f"on {trained['device'][:COLUMN]}"] if "device" in trained else []
     rows = {"name": about["name"], "id": about["id"], "file": about["path"], "size": f"{about['bytes']:,} bytes"}
+    rows["pictures"] = "gray alone" if about["network"]["colours"] == 1 else ""
     rows |= {key: about[key] for key in ("made", "from")}
     rows |= {"trained": ", ".join(words), "licence": about["licence"], "note": about["note"]}
     yield from ((key, shown(value)) for key, value in rows.items() if value)

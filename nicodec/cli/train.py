@@ -79,6 +79,13 @@ def train(
     gray: Annotated[
         float | None, typer.Option(help="Share of photographs that become gray.", show_default=f"{Options.gray:g}")
     ] = None,
+    colour: Annotated[
+        Literal["auto", "gray", "rgb"] | None,
+        typer.Option(
+            help="gray: a model of gray pictures alone, which is quicker; auto: such a model if all pictures are gray.",
+            show_default=Options.colour,
+        ),
+    ] = None,
     fonts: Annotated[
         Path | None, typer.Option(help="Folder of fonts to draw letters with.", show_default="those of the system")
     ] = None,
@@ -124,6 +131,7 @@ def train(
         rate=rate,
         drawn=drawn,
         gray=gray,
+        colour=colour,
         fonts=fonts,
         seed=seed,
         threads=threads,

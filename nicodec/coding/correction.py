@@ -22,11 +22,8 @@ from nicodec.storage.files import shown
 
 # How far the filter sees, in pixels.
 REACH = 2
-# For each of 3 x 3 pairs of distances, 0 to 2 rows and 0 to 2 columns, and each of 3 colours: the sum of the samples
-# this far away on either side. The last feature is a one.
-FEATURES = 28
-# The samples in each sum.
-TAPS = np.append(np.repeat([1, 2, 2, 2, 4, 4, 2, 4, 4], 3), 0)
+# Pairs of distances, 0 to 2 rows and 0 to 2 columns, and the samples that lie this far away on either side.
+TAPS = [1, 2, 2, 2, 4, 4, 2, 4, 4]
 # Pixels that are filtered at a time, few enough for their sums to stay in the processor's cache.
 IN_CACHE = 6144
 # The range of planes is -HALF to HALF.
@@ -45,21 +42,38 @@ ROUNDS = 2
 Matrix = npt.NDArray[np.float64]
 
 
+def features(colours: int) -> int:
+    """The number F of features of a filter.
+
+    For each pair of distances and each colour: the sum of the samples this far away. The last feature is a one.
+    """
+    return len(TAPS) * colours + 1
+
+
+def rounding(colours: int) -> Matrix:
+    """What rounding of samples adds to the products of features, for each pixel: diagonal, (F, F)."""
+    return np.diag(ROUNDING * np.append(np.repeat(TAPS, colours), 0))
+
+
 class Filters:
     """The filters that a model can express. Raises BadModel if its basis is malformed.
 
-    basis: float32 (K, 3, FEATURES), what a coefficient of 1 adds of each feature to each colour. widths: int8 (K,),
-    the low bits in the code of each coefficient. Without a basis K is 0, and no correction is sent.
+    colours, features: those of the model, C and F. basis: float32 (K, C, F), what a coefficient of 1 adds of each
+    feature to each colour. widths: int8 (K,), the low bits in the code of each coefficient. Without a basis K is 0, and
+    no correction is sent.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self.basis = checkpoint.tensors.get("correction.basis", np.zeros((0, 3, FEATURES), np.float32))
+        self.colours = checkpoint.config.colours
+        self.features = features(self.colours)
+        empty = np.zeros((0, self.colours, self.features), np.float32)
+        self.basis = checkpoint.tensors.get("correction.basis", empty)
         self.widths = checkpoint.tensors.get("correction.widths", np.zeros(0, np.int8))
         count = self.widths.size
         if (
             self.basis.dtype != np.float32
             or self.widths.dtype != np.int8
-            or (self.basis.shape, self.widths.shape) != ((count, 3, FEATURES), (count,))
+            or (self.basis.shape, self.widths.shape) != ((count, *empty.shape[1:]), (count,))
             or count > correction.MAX_COUNT
             or not (np.abs(self.basis) <= MAX_BASIS).all()  # so that NaN fails too
             or np.abs(self.widths.astype(int)).max(initial=0) > correction.MAX_WIDTH
@@ -67,7 +81,7 @@ class Filters:
             raise BadModel(f"{shown(checkpoint.path)}: the model has an impossible basis of corrections")
 
     def decode(self, payload: bytes) -> Planes:
-        """The payload of a chunk -> what it adds of each feature to each colour, (3, FEATURES). Raises BadFile."""
+        """The payload of a chunk -> what it adds of each feature to each colour, (C, F). Raises BadFile."""
         return self.weights(correction.decode(payload, self.widths))
 
     def weights(self, sent: Correction) -> Planes:
@@ -81,14 +95,15 @@ class Filters:
         products: as `products` makes them; of a gray picture they have one error. weight: the bits that a squared error
         of 1 is worth, for samples of range 1.
         """
-        pixels = float(products[FEATURES - 1, FEATURES - 1])
-        own = products[:FEATURES, :FEATURES] + np.diag(ROUNDING * pixels * TAPS)
+        own, cross = self.parts(products)
+        pixels = float(own[-1, -1])
+        own = own + pixels * rounding(self.colours)
         basis = self.seen(products)
         flat = basis.reshape(len(basis), -1)
         step = min(MAX_STEP, round(math.log2(max(1.0, weight * pixels / BEST_STEP)) / 2))
         # The squared error is c @ bend @ c - 2 * pull @ c, and a constant, in bits, for coefficients c in steps.
         bend = weight * 4.0**-step * ((basis @ own).reshape(flat.shape) @ flat.T)
-        pull = weight * 2.0**-step * (flat @ products[FEATURES:, :FEATURES].reshape(-1))
+        pull = weight * 2.0**-step * (flat @ cross.reshape(-1))
         c = np.rint(np.linalg.solve(bend + PRIOR * np.eye(len(bend)), pull)).astype(np.int64)
         sizes = [
             int(correction.lengths(c, correction.low_bits(self.widths, wider)).sum()) for wider in range(MAX_WIDER + 1)
@@ -103,15 +118,19 @@ class Filters:
         return Correction(step, wider, c[:count]) if saved[count - 1] > 0 else None
 
     def seen(self, products: Matrix) -> Matrix:
-        """The basis as it bears on the errors: (K, 3, FEATURES), or (K, 1, FEATURES), the mean, of a gray picture."""
+        """The basis as it bears on the errors: (K, C, F), or (K, 1, F), the mean, of a gray picture."""
         basis = self.basis.astype(np.float64)
-        return basis.mean(1, keepdims=True) if len(products) == FEATURES + 1 else basis
+        return basis.mean(1, keepdims=True) if len(products) == self.features + 1 else basis
+
+    def parts(self, products: Matrix) -> tuple[Matrix, Matrix]:
+        """The products of features with features (F, F), and of errors with features, (C, F) or (1, F)."""
+        return products[: self.features, : self.features], products[self.features :, : self.features]
 
     def saves(self, products: Matrix, sent: Correction) -> float:
         """By how much a correction lowers the squared error of what `products` are of."""
         values = sent.coefficients * 2.0**-sent.step
         weights = np.tensordot(values, self.seen(products)[: len(values)], 1)
-        own, cross = products[:FEATURES, :FEATURES], products[FEATURES:, :FEATURES]
+        own, cross = self.parts(products)
         return float((weights * (2 * cross - weights @ own)).sum())
 
 
@@ -138,7 +157,7 @@ def rounded(
 
 
 def across(planes: Planes) -> Planes:
-    """Planes (3, h, w + 4) -> for each distance of 0 to 2 columns and each colour the sum on either side, (9, h, w)."""
+    """Planes (C, h, w + 4) -> for each distance of 0 to 2 columns and each colour the sum on both sides, (3C, h, w)."""
     width = planes.shape[2] - 2 * REACH
     sums = np.empty((REACH + 1, *planes.shape[:2], width), np.float32)
     sums[0] = planes[:, :, REACH:-REACH]
@@ -148,20 +167,21 @@ def across(planes: Planes) -> Planes:
 
 
 def corrected(x: Planes, weights: Planes) -> Planes:
-    """Planes (1, 3, h, w) of g_s -> the same, corrected. weights: (3, FEATURES), as of `Filters.decode`.
+    """Planes (1, C, h, w) of g_s -> the same, corrected. weights: (C, F), as of `Filters.decode`.
 
     Beyond an edge the last row and column are repeated.
     """
-    height, width = x.shape[2:]
+    colours, height, width = x.shape[1:]
     around = np.pad(x[0], ((0, 0), (REACH, REACH), (REACH, REACH)), mode="edge")
     result = np.empty_like(x)
-    # Rows are summed after the products, which are of 9 sums then and not of 27: (9, 9), by rows apart and colour.
-    kernel = np.ascontiguousarray(weights[:, :-1].reshape(3, 3, 9).transpose(1, 0, 2)).reshape(9, 9)
+    # Rows are summed after the products, which are of 9 sums then and not of 27: (3 C, 3 C), by rows apart and colour.
+    size = 3 * colours
+    kernel = np.ascontiguousarray(weights[:, :-1].reshape(colours, 3, size).transpose(1, 0, 2)).reshape(size, size)
     step = max(1, IN_CACHE // width)
     for top in range(0, height, step):
         part = across(around[:, top : top + step + 2 * REACH])
         rows = part.shape[1] - 2 * REACH
-        near = (kernel @ part.reshape(9, -1)).reshape(3, 3, rows + 2 * REACH, width)
+        near = (kernel @ part.reshape(size, -1)).reshape(3, colours, rows + 2 * REACH, width)
         out = result[0, :, top : top + rows]
         np.add(x[0, :, top : top + rows], near[0, :, REACH:-REACH], out=out)
         for i in range(1, REACH + 1):
@@ -172,27 +192,30 @@ def corrected(x: Planes, weights: Planes) -> Planes:
 
 
 def products(planes: Planes, source: Samples, counted: npt.NDArray[np.bool_]) -> Matrix:
-    """The products of all features and errors, both ways, summed over pixels: (FEATURES + C, FEATURES + C).
+    """The products of all features and errors, both ways, summed over pixels: (F + E, F + E).
 
-    planes: (3, h + 4, w + 4), those of g_s around h x w pixels. source: samples (h, w, C). counted: bool (h, w), the
+    planes: (C, h + 4, w + 4), those of g_s around h x w pixels. source: samples (h, w, 1 or 3). E is 3 if both have
+    three colours, else 1. counted: bool (h, w), the
     pixels to sum over. Every row counts: the errors of g_s depend on the place in its grid, so leaving out every second
     row spoils a fit.
     """
     height, width, channels = source.shape
-    total = np.zeros((FEATURES + channels, FEATURES + channels))
+    colours = len(planes)
+    known, errors = features(colours), min(colours, channels)
+    total = np.zeros((known + errors, known + errors))
     step = max(1, IN_CACHE // width)
     for top in range(0, height, step):
         rows = min(step, height - top)
         here, part = slice(top, top + rows), planes[:, top : top + rows + 2 * REACH]
         sums = across(part)
-        both = np.ones((FEATURES + channels, rows, width), np.float32)
-        parts = both[: FEATURES - 1].reshape(REACH + 1, 9, rows, width)
+        both = np.ones((known + errors, rows, width), np.float32)
+        parts = both[: known - 1].reshape(REACH + 1, 3 * colours, rows, width)
         parts[0] = sums[:, REACH:-REACH]
         for i in range(1, REACH + 1):
             np.add(sums[:, REACH - i :][:, :rows], sums[:, REACH + i :][:, :rows], out=parts[i])
         own = part[:, REACH:-REACH, REACH:-REACH]
-        wanted = quantize.planes(source[here])[0, :channels]
-        np.subtract(wanted, own if channels == 3 else own.mean(0, keepdims=True), out=both[FEATURES:])
+        wanted = quantize.planes(source[here], colours)[0, :errors]
+        np.subtract(wanted, own if errors == colours else own.mean(0, keepdims=True), out=both[known:])
         # Samples beyond the range are cut off, whatever a filter adds.
         seen = counted[here] & (np.abs(own).max(0) <= HALF)
         flat = both.reshape(len(both), -1) if seen.all() else both[:, seen]

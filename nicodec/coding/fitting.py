@@ -11,7 +11,7 @@ from nicodec.bitstream import container, correction, tiles
 from nicodec.bitstream.container import CELL, Chunk, Kind
 from nicodec.bitstream.tiles import Y_CELL, Box
 from nicodec.coding import quantize
-from nicodec.coding.correction import FEATURES, REACH, Filters, Matrix, products
+from nicodec.coding.correction import REACH, Filters, Matrix, products
 from nicodec.coding.look import Look
 from nicodec.model.backends import Networks, Planes
 from nicodec.picture import Picture
@@ -35,7 +35,9 @@ class Fit:
         height, width, channels = picture.pixels.shape
         self._picture, self._cells = Box(0, 0, height, width), tiles.cells(width, height)
         self._idle = idle or not len(filters.widths)
-        self._sums = np.zeros((FEATURES + channels, FEATURES + channels))
+        # A model of one colour has one error in three equal channels.
+        self._errors = min(channels, filters.colours)
+        self._sums = np.zeros((filters.features + self._errors,) * 2)
 
     def of(self, networks: Networks, tile: Box, latent: Planes) -> Matrix:
         """The sums over a tile of cells, for `add`, in any thread.
@@ -64,7 +66,7 @@ class Fit:
 
     def chunks(self) -> list[Chunk]:
         """The chunk of the correction, if it is worth its bits, in bits + lambda * squared error."""
-        weight = quantize.lambda_of(self._q) * 255**2 / self._pixels.shape[2]
+        weight = quantize.lambda_of(self._q) * 255**2 / self._errors
         sent = self._filters.best(self._sums, weight) if self._sums.any() else None
         if sent is None:
             return []

@@ -162,7 +162,7 @@ def features(codec: Codec, pixels: npt.NDArray[np.uint8], quality: float = 50) -
             f"features are those of at most {MOST_PIXELS:,} pixels in whole cells of 16, not {width}x{height}"
         )
     unit = codec.familiar.unit(quantize.quality_index(quality))
-    y = codec.crew.alone.networks.g_a(quantize.planes(pixels), quality)[0, : len(unit)]
+    y = codec.crew.alone.networks.g_a(quantize.planes(pixels, codec.checkpoint.config.colours), quality)[0, : len(unit)]
     result: Floats = (y / unit[:, None, None]).astype(np.float32)
     return result
 

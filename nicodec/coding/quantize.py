@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nicodec.bitstream.entropy import MAX_SYMBOL
-from nicodec.errors import NicError
+from nicodec.errors import BadImage, NicError
 from nicodec.picture import Depth, Samples
 
 # The share of a threshold's excess over one half that deep channels use. They have learnt to leave out nearly all
@@ -94,10 +94,16 @@ def learnt(thresholds: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return lower
 
 
-def planes(pixels: Samples) -> npt.NDArray[np.float32]:
-    """Samples (H, W, 1 or 3) of either depth -> planes (1, 3, H, W) in [-1/2, 1/2]; gray becomes three equal planes."""
-    rgb = np.broadcast_to(pixels, (*pixels.shape[:2], 3)).transpose(2, 0, 1)[None]
-    x = rgb.astype(np.float32, order="C")
+def planes(pixels: Samples, colours: int = 3) -> npt.NDArray[np.float32]:
+    """Samples (H, W, 1 or 3) of either depth -> planes (1, colours, H, W) in [-1/2, 1/2].
+
+    colours: those of the model. Gray becomes three equal planes, and three equal channels one. Raises BadImage if a
+    model of one colour would lose colour.
+    """
+    if colours < pixels.shape[2] and (pixels != pixels[:, :, :1]).any():
+        raise BadImage("the picture is in colour, and the model knows gray pictures alone")
+    own = pixels[:, :, :colours]
+    x = np.broadcast_to(own, (*own.shape[:2], colours)).transpose(2, 0, 1)[None].astype(np.float32, order="C")
     x /= np.iinfo(pixels.dtype).max  # in place, here and below: no array of the codec is larger
     x -= 0.5
     return x
@@ -123,10 +129,14 @@ def smoothed(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def samples(x: npt.NDArray[np.float32], channels: int, dtype: Depth = np.uint8) -> Samples:
-    """Planes (1, 3, H, W), about [-1/2, 1/2] -> samples (H, W, channels); gray is the mean of the planes."""
+    """Planes (1, 1 or 3, H, W), about [-1/2, 1/2] -> samples (H, W, channels).
+
+    Gray is the mean of three planes. All channels of a picture are the one plane of a model of gray pictures.
+    """
     top = np.iinfo(dtype).max
-    planes: npt.NDArray[np.float32] = x[0] if channels == 3 else x[0].mean(0, keepdims=True)
+    planes: npt.NDArray[np.float32] = x[0] if len(x[0]) <= channels else x[0].mean(0, keepdims=True)
     result: Samples = np.empty((*planes.shape[1:], channels), dtype)
+    planes = np.broadcast_to(planes, (channels, *planes.shape[1:]))
     for c, strip in np.ndindex(channels, -(-planes.shape[1] // IN_CACHE)):
         rows = slice(strip * IN_CACHE, (strip + 1) * IN_CACHE)
         scaled = planes[c, rows] * np.float32(top)

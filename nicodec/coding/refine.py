@@ -119,7 +119,7 @@ class Window:
     """A window of cells under refinement, with the surroundings that its means depend on.
 
     Surroundings count in the cost, but stay as they are. Arrays are (1, D, h, w) of both, in quantiser steps. Linear
-    channels are not refined: few of their symbols are not zero. Gray counts as three equal planes.
+    channels are not refined: few of their symbols are not zero. To a model of three colours gray is three equal planes.
     """
 
     def __init__(
@@ -147,12 +147,12 @@ class Window:
         symbols = quantize.symbols(self._latent[:, config.deep :], rare, networks.checkpoint.array("thresholds"))
         self._latent[:, config.deep :] = np.where(picture.rates.settled[rare], 0, symbols)
         area = seen.times(STRIDE)
-        self._target = quantize.planes(tiles.cut(picture.pixels, area))
+        self._target = quantize.planes(tiles.cut(picture.pixels, area), config.colours)
         # Samples beyond the picture do not count, nor do those under alpha 0: nobody sees them.
         part = slice(area.top, area.bottom), slice(area.left, area.right)
         visible = np.ones(picture.pixels[part].shape[:2], bool) if picture.alpha is None else picture.alpha[part] > 0
         self._counted = np.zeros((1, 1, area.rows, area.columns), np.float32)
-        self._counted[0, 0, : visible.shape[0], : visible.shape[1]] = visible * (picture.weight / 3)
+        self._counted[0, 0, : visible.shape[0], : visible.shape[1]] = visible * (picture.weight / config.colours)
 
     def refined(self) -> Planes:
         """The best latent of the window that was found, which may be the first.

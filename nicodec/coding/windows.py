@@ -43,7 +43,7 @@ class Windows:
         self.networks, self.crew = networks, crew
         self.filters = correction.Filters(checkpoint)
         config = checkpoint.config
-        self._channels, self._deep = config.latent, config.deep
+        self._channels, self._deep, self._colours = config.latent, config.deep, config.colours
         # The dead zones by table: first of the linear channels, then of the deep ones.
         self._thresholds = checkpoint.array("thresholds")
         if self._thresholds.dtype != np.float32 or self._thresholds.ndim != 1 or not len(self._thresholds):
@@ -115,7 +115,7 @@ class Windows:
         """y of a window of cells, (1, L, 4h, 4w), in quantiser steps."""
         inner = window.times(Y_CELL)
         seen = inner.grown(self._around_a, whole.times(Y_CELL))
-        x = quantize.planes(tiles.cut(pixels, seen.times(STRIDE)))
+        x = quantize.planes(tiles.cut(pixels, seen.times(STRIDE)), self._colours)
         return tiles.crop(self.networks.g_a(x, q / 100), seen, inner)
 
     def residual(
@@ -150,7 +150,7 @@ class Windows:
     ) -> Callable[[], Planes]:
         """Reads the symbols that a window of cells needs, and returns the function that paints it, in any thread.
 
-        That gives planes (1, 3, 64h, 64w), about [-1/2, 1/2]. q: quality in hundredths. weights: of the correction.
+        That gives planes (1, C, 64h, 64w), about [-1/2, 1/2]. q: quality in hundredths. weights: of the correction.
         deep: smooth slow ramps.
         """
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
@@ -168,7 +168,7 @@ class Windows:
         return paint
 
     def preview(self, window: Box, symbols: Symbols, q: int) -> Callable[[], Planes]:
-        """As `synthesis`, at an eighth of the size: planes (1, 3, 8h, 8w)."""
+        """As `synthesis`, at an eighth of the size: planes (1, C, 8h, 8w)."""
         decoded = self.latent(window, symbols, q)
         return lambda: self.networks.preview(decoded()[0], q / 100)
 

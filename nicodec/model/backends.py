@@ -33,16 +33,16 @@ BACKWARDS = ("g_s_back", "context_back")
 class Networks(Protocol):
     """The functions of every backend. Arrays are float32 of batch 1, (1, channels, rows, columns).
 
-    L: the channels of the latent. D: its deep channels, the first ones, which have means. quality: 0..100. threads:
-    those of each call; None means all cores. Thread-safe. Each function may raise BadModel if its network fails, or
-    gives another shape than the one named here.
+    L: the channels of the latent. D: its deep channels, the first ones, which have means. C: the colours of the model,
+    3 or 1. quality: 0..100. threads: those of each call; None means all cores. Thread-safe. Each function may raise
+    BadModel if its network fails, or gives another shape than the one named here.
     """
 
     @property
     def threads(self) -> int | None: ...
 
     def g_a(self, x: Planes, quality: float) -> Planes:
-        """Pixels (1, 3, 16h, 16w) in [-1/2, 1/2] -> latent y (1, L, h, w), in quantiser steps."""
+        """Pixels (1, C, 16h, 16w) in [-1/2, 1/2] -> latent y (1, L, h, w), in quantiser steps."""
 
     def h_a(self, y: Planes, quality: float) -> Planes:
         """Latent (1, L, 4h, 4w) -> hyper latent z (1, Z, h, w), not yet rounded."""
@@ -57,10 +57,10 @@ class Networks(Protocol):
         """Decoded phase 0 (1, D, h, w), zero elsewhere, and features -> the mean of phase 1, (1, D, h, w)."""
 
     def g_s(self, y: Planes, quality: float) -> Planes:
-        """Decoded latent (1, L, h, w) -> pixels (1, 3, 16h, 16w), about [-1/2, 1/2]."""
+        """Decoded latent (1, L, h, w) -> pixels (1, C, 16h, 16w), about [-1/2, 1/2]."""
 
     def preview(self, y: Planes, quality: float) -> Planes:
-        """Deep channels of the decoded latent (1, D, h, w) -> pixels at an eighth of their size, (1, 3, 2h, 2w)."""
+        """Deep channels of the decoded latent (1, D, h, w) -> pixels at an eighth of their size, (1, C, 2h, 2w)."""
 
 
 class OnnxNetworks:
@@ -98,15 +98,15 @@ class OnnxNetworks:
         return self._run("context", y0.shape, y0=y0, features=features, q=_scalar(quality))[0]
 
     def g_s(self, y: Planes, quality: float) -> Planes:
-        return self._run("g_s", _times(y, 16, 3), y=y, q=_scalar(quality))[0]
+        return self._run("g_s", _times(y, 16, self._config.colours), y=y, q=_scalar(quality))[0]
 
     def preview(self, y: Planes, quality: float) -> Planes:
-        return self._run("preview", _times(y, 2, 3), y=y, q=_scalar(quality))[0]
+        return self._run("preview", _times(y, 2, self._config.colours), y=y, q=_scalar(quality))[0]
 
     def g_s_back(self, y: Planes, target: Planes, counted: Planes, quality: float) -> tuple[float, Planes]:
         """The squared error of g_s(y), cut off at [-1/2, 1/2], and its gradient at the deep channels, (1, D, h, w).
 
-        y: as for `g_s`. target: pixels (1, 3, 16h, 16w) in [-1/2, 1/2]. counted: how much the error of each counts,
+        y: as for `g_s`. target: pixels (1, C, 16h, 16w) in [-1/2, 1/2]. counted: how much the error of each counts,
         (1, 1, 16h, 16w).
         """
         shape = 1, self._config.deep, *y.shape[2:]

@@ -6,12 +6,14 @@ Under `checkpoint`; the runtime and the trainer read the same config.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from nicodec.errors import BadModel
 
 # More channels, and more blocks in a row, than any network that is trained.
 MAX_WIDTH, MAX_BLOCKS = 2**14, 64
+# The planes of a model whose file states no number of them.
+COLOURS = 3
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class ModelConfig:
     channels of the hyper networks and of the context. blocks_a, blocks_s: blocks at /8 in g_a and g_s.
     latent_blocks_a, latent_blocks_s, context_blocks: blocks at /16. linear: the last channels of the latent, which
     only the linear shortcuts make and read, and which have no means. They carry rare content, such as thin lines.
+    colours: planes of the pictures that it knows, 3, or 1 for gray alone.
     """
 
     latent: int
@@ -35,14 +38,16 @@ class ModelConfig:
     latent_blocks_a: int
     latent_blocks_s: int
     linear: int
+    colours: int = COLOURS
 
-    # A new field needs a default in `of` for the models that do not name it, once models are released.
     @classmethod
     def of(cls, saved: object, where: str) -> ModelConfig:
         """The config in a file, checked. where: names the file in errors. Raises BadModel."""
         names = cls.__dataclass_fields__.keys()
-        if not isinstance(saved, Mapping) or saved.keys() != names:
+        if not isinstance(saved, Mapping) or {"colours", *saved} != set(names):
             raise BadModel(f"{where}: the config of the model needs {', '.join(names)} and nothing else")
+        if type(saved.get("colours", COLOURS)) is not int or saved.get("colours", COLOURS) not in (1, COLOURS):
+            raise BadModel(f"{where}: the config of the model needs 1 or {COLOURS} colours")
         least = {name: 0 if "blocks" in name or name == "linear" else 1 for name in names}
         most = {name: MAX_BLOCKS if "blocks" in name else MAX_WIDTH for name in names}
         if type(saved["latent"]) is int:
@@ -51,6 +56,10 @@ class ModelConfig:
             if type(value) is not int or not least[name] <= value <= most[name]:
                 raise BadModel(f"{where}: the config of the model needs {name}, from {least[name]} to {most[name]}")
         return cls(**saved)
+
+    def stated(self) -> dict[str, int]:
+        """As a file states it, and as the id counts it: the colours only if they are not three."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("colours", COLOURS)}
 
     @property
     def deep(self) -> int:

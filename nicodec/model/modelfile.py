@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from math import prod
 from typing import Any, BinaryIO, TypeAlias
 
@@ -53,7 +52,7 @@ def identity(config: ModelConfig, tensors: Tensors) -> str:
 
     So a better encoder, or other graphs of the same networks, leave the id as it is, and files that name it decode.
     """
-    kept = {name: value for name, value in asdict(config).items() if name not in ENCODER_ONLY}
+    kept = {name: value for name, value in config.stated().items() if name not in ENCODER_ONLY}
     names = sorted(name for name in tensors if name.startswith(DECODER))
     listed = [[name, _KINDS[tensors[name].dtype.newbyteorder("=")], list(tensors[name].shape)] for name in names]
     whole = hashlib.sha256(json.dumps([kept, listed], sort_keys=True, separators=(",", ":")).encode())

@@ -32,7 +32,7 @@ FAMILIAR = 30.0
 
 @dataclass
 class Output:
-    """What one pass returns: pixels (B, H, W, 3), bits of y and of z (B,), and the symbols.
+    """What one pass returns: pixels (B, H, W, C), bits of y and of z (B,), and the symbols.
 
     z (B, h/4, w/4, Z) and r (B, h, w, L) are the rounded symbols, index (B, h, w, L) the table of each r,
     y_hat (B, h, w, L) the decoded latent in quantiser steps.
@@ -77,7 +77,7 @@ class Model(nn.Module):
     def init_from_patches(self, patches: Tensor, gains: tuple[float, float]) -> None:
         """Start as a block-transform codec: both shortcuts from the PCA of real patches.
 
-        patches: (N, 768) pixels in [-1/2, 1/2], 16x16x3 in the order of `space_to_depth(16)`.
+        patches: (N, 256 C) pixels in [-1/2, 1/2], 16x16xC in the order of `space_to_depth(16)`.
         gains: quantiser gain at quality 0 and 100; log-linear between.
         """
         x = patches.double()
@@ -112,12 +112,12 @@ class Model(nn.Module):
         return torch.exp(hat @ self.log_gain)[:, None, None, :]
 
     def latents(self, x: Tensor, hat: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels (B, H, W, 3) -> y in quantiser steps, and z in -Z_MAX..Z_MAX; neither is rounded."""
+        """Pixels (B, H, W, C) -> y in quantiser steps, and z in -Z_MAX..Z_MAX; neither is rounded."""
         y = self.g_a(x, hat, self.spread) * gain
         return y, bounded(self.h_a(y, hat), -Z_MAX, Z_MAX)
 
     def forward(self, x: Tensor, q: Tensor) -> Output:
-        """Pixels (B, H, W, 3), sides multiples of 64; quality (B,) in hundredths, 0..10000.
+        """Pixels (B, H, W, C), sides multiples of 64; quality (B,) in hundredths, 0..10000.
 
         In training the bits see additive noise and everything else sees rounded values, with straight-through
         gradients ("mixed" quantisation, Minnen and Singh 2020, arXiv 2007.08739). In evaluation all is rounded.

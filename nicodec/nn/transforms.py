@@ -25,15 +25,15 @@ from nicodec.nn.likelihood import SCALES
 
 
 class Analysis(nn.Module):
-    """g_a: pixels (B, H, W, 3) -> latent (B, H/16, W/16, L), in the units of an orthonormal transform."""
+    """g_a: pixels (B, H, W, colours) -> latent (B, H/16, W/16, L), in the units of an orthonormal transform."""
 
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
-        self.embed = nn.Linear(192, c.width)
+        self.embed = nn.Linear(64 * c.colours, c.width)
         self.quality = Modulation(c.width)
         self.blocks = nn.ModuleList(Block(c.width) for _ in range(c.blocks_a))
         self.head = nn.Linear(4 * c.width, c.deep)
-        self.shortcut = nn.Linear(768, c.latent)
+        self.shortcut = nn.Linear(256 * c.colours, c.latent)
         self.latent_blocks = still_blocks(c.deep, c.latent_blocks_a)
 
     def forward(self, x: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ class Analysis(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """g_s: decoded latent (B, h, w, L) in the units of g_a -> pixels (B, 16h, 16w, 3)."""
+    """g_s: decoded latent (B, h, w, L) in the units of g_a -> pixels (B, 16h, 16w, colours)."""
 
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
@@ -58,8 +58,8 @@ class Synthesis(nn.Module):
         self.embed = nn.Linear(c.deep, 4 * c.width)
         self.quality = Modulation(c.width)
         self.blocks = nn.ModuleList(Block(c.width) for _ in range(c.blocks_s))
-        self.head = nn.Linear(c.width, 192)
-        self.shortcut = nn.Linear(c.latent, 768)
+        self.head = nn.Linear(c.width, 64 * c.colours)
+        self.shortcut = nn.Linear(c.latent, 256 * c.colours)
 
     def forward(self, y: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
         y, deep = y / spread, self.embed.in_features

@@ -24,7 +24,7 @@ def each(
 ) -> Iterator[tuple[int, Output]]:
     """(anchor, output of the network at its quality), picture by picture.
 
-    pictures: uint8 (N, H, W, 3), sides multiples of 64. amp: in bf16.
+    pictures: uint8 (N, H, W, C), sides multiples of 64. amp: in bf16.
     """
     device = model.spread.device
 
@@ -40,7 +40,7 @@ def each(
 def hyper(model: Model, pictures: Iterable[Tensor], *, amp: bool = False) -> Iterator[npt.NDArray[np.int8]]:
     """z (ANCHORS, Z, H/64, W/64) of each picture, at all anchor qualities; nothing after z is computed.
 
-    pictures: uint8 (H, W, 3), sides multiples of 64. amp: in bf16.
+    pictures: uint8 (H, W, C), sides multiples of 64. amp: in bf16.
     """
     device = model.spread.device
     hat = hats(torch.linspace(0, 100, ANCHORS, device=device))

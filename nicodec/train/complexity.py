@@ -24,7 +24,7 @@ def kmac_per_pixel(model: Model) -> dict[str, float]:
     sides, the transforms on one.
     """
     c = model.config
-    x, hat = torch.zeros(1, SIDE, SIDE, 3), torch.zeros(1, ANCHORS)
+    x, hat = torch.zeros(1, SIDE, SIDE, c.colours), torch.zeros(1, ANCHORS)
     y, z = torch.zeros(1, SIDE // 16, SIDE // 16, c.latent), torch.zeros(1, SIDE // 64, SIDE // 64, c.z)
     features = torch.zeros(1, SIDE // 16, SIDE // 16, c.context)
     parts: dict[str, Callable[[], object]] = {

@@ -6,6 +6,7 @@ After `reading`, which decoded every picture once, and `held`. A patch is one sl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from nicodec.picture import scenes
 from nicodec.train import held
 from nicodec.train.held import Held
 from nicodec.train.options import DRAWN, GRAY
-from nicodec.train.reading import CELL, SMALLEST, Entry, Library, Photograph, centre
+from nicodec.train.reading import CELL, SMALLEST, Entry, Library, Photograph, centre, is_gray
 from nicodec.train.store import Pixels, Store
 
 TRIES = 4
@@ -34,6 +35,8 @@ class Patches:
     Each training picture is stored twice, as it is and reduced to 0.5 to 0.75 of its size: patches show fine
     and coarse detail. Each patch is the busiest of `TRIES` random places, in one of the eight orientations of a
     square. A share `gray` of the patches becomes gray, and a share `drawn` gets a drawing (`scenes`).
+
+    colours: the samples C of each pixel that is handed out, 3, or 1 for a gray model. The store has 3 of each.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Patches:
         *,
         drawn: float = DRAWN,
         gray: float = GRAY,
+        colour: str = "rgb",
         fonts: Path | None = None,
         validation: list[Path] | None = None,
         kept: Held | None = None,
@@ -54,6 +58,7 @@ class Patches:
     ) -> None:
         """Reads all pictures. progress: called with the name and the number of pixels of each.
 
+        colour: "rgb", "gray", which makes all pictures gray, or "auto", which is "gray" if they all are.
         validation: pictures to hold out, in place of a share of the others. kept: those that were held out before.
         folder, limit: as in `Store`. seconds: reading stops after them. fonts: a folder of fonts to draw with; None:
         those of the system. Raises NicError if nothing is left to train on or to hold out.
@@ -80,10 +85,14 @@ class Patches:
         self.is_gray = all(p.gray for p in learnt)
         self.size, self.in_file = self.library.store.size, self.library.store.in_file
         self.store = self.library.store.tensor(device)
+        # The pictures in colour, whether they are learnt from or held out.
+        apart = [] if kept is None else kept.pictures
+        self.coloured = sum(not p.gray for p in found) + sum(not is_gray(p) for p in apart)
         if kept is None:
             out = [found[i] for i in sorted(chosen, key=lambda i: found[i].path)] or learnt[:1]
             kept = self._held(out, borrowed=not chosen)
-        self.held = kept
+        self.colours = 1 if colour == "gray" or (colour == "auto" and not self.coloured) else 3
+        self.held = replace(kept, pictures=[self._seen(torch.from_numpy(p)).numpy() for p in kept.pictures])
         details = [detail for p in learnt for detail in p.details]
         # One row for each picture: offset, height, width, and where its running sum of detail begins.
         starts = np.cumsum([0] + [d.size for d in details[:-1]])
@@ -100,11 +109,11 @@ class Patches:
 
     @property
     def validation(self) -> list[Pixels]:
-        """The central squares (S, S, 3) of the pictures that are held out."""
+        """The central squares (S, S, C) of the pictures that are held out."""
         return self.held.pictures
 
     def batch(self, step: int, count: int, side: int) -> tuple[Tensor, Tensor]:
-        """Patches (count, side, side, 3) uint8, and a quality for each (count,) in hundredths, 0..10000."""
+        """Patches (count, side, side, C) uint8, and a quality for each (count,) in hundredths, 0..10000."""
         rng = np.random.default_rng([self.seed, step])
         usable = self._table[(self._table[:, 1:3] >= side).all(1)]
         if not len(usable):
@@ -133,7 +142,7 @@ class Patches:
         for i in np.flatnonzero(rng.random(count) < self.drawn).tolist():
             drawn = scenes.draw(rng, patches[i].cpu().numpy(), self.fonts)
             patches[i] = torch.from_numpy(drawn).to(self.device, non_blocking=True)
-        return patches, numbers[3].to(self.device)
+        return self._seen(patches), numbers[3].to(self.device)
 
     def _busiest(self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int64]:
         """Corners (2, N), y and x: the busiest of `TRIES` places in each picture. chosen: rows of the table."""
@@ -158,7 +167,10 @@ class Patches:
         return next(s for s in (256, 128, SMALLEST) if self.has(s))
 
     def squares(self, count: int) -> Tensor:
-        """Central squares (<= count, square, square, 3) uint8 of pictures spread evenly over the store."""
+        """Central squares (<= count, square, square, C) uint8 of pictures spread evenly over the store."""
+        return self._seen(self._squares(count))
+
+    def _squares(self, count: int) -> Tensor:
         side = self.square
         usable = [e for e in self.entries if min(e.height, e.width) >= side]
         result = []
@@ -169,24 +181,29 @@ class Patches:
 
     def drawings(self, count: int) -> Tensor:
         """As `squares`, each with a scene drawn on it."""
-        squares = self.squares(count)
+        squares = self._squares(count)
         rng = np.random.default_rng(self.seed)
-        return torch.stack([torch.from_numpy(scenes.draw(rng, s.cpu().numpy(), self.fonts)) for s in squares])
+        drawn = [torch.from_numpy(scenes.draw(rng, s.cpu().numpy(), self.fonts)) for s in squares]
+        return self._seen(torch.stack(drawn))
 
     def pictures(self, count: int) -> Iterator[Tensor]:
-        """Pictures (H, W, 3) uint8 spread evenly over the store, cut off to multiples of 64, 512 at most."""
+        """Pictures (H, W, C) uint8 spread evenly over the store, cut off to multiples of 64, 512 at most."""
         for e in _spread(self.entries, count):
             height, width = (min(n // SMALLEST * SMALLEST, WHOLE) for n in (e.height, e.width))
-            yield self._picture(e)[:height, :width]
+            yield self._seen(self._picture(e)[:height, :width])
 
     def pca_patches(self, count: int) -> Tensor:
-        """Random 16x16 patches as rows (count, 768) of pixels in [-1/2, 1/2]."""
+        """Random 16x16 patches as rows (count, 256 C) of pixels in [-1/2, 1/2]."""
         rows = []
         for step in range(-(-count // 1024)):
             x, _ = self.batch(2**31 + step, 16, 128 if self.has(128) else SMALLEST)
             x = x.unfold(1, 16, 16).unfold(2, 16, 16).permute(0, 1, 2, 4, 5, 3)
-            rows.append(x.reshape(-1, 768))
+            rows.append(x.reshape(-1, 256 * self.colours))
         return torch.cat(rows)[:count].float() / 255 - 0.5
+
+    def _seen(self, pixels: Tensor) -> Tensor:
+        """Samples (..., 3) uint8 as the model sees them, (..., C); those that are (..., C) stay."""
+        return pixels if pixels.shape[-1] == self.colours else luma(pixels)[..., :1]
 
     def _picture(self, e: Entry) -> Tensor:
         return self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
@@ -201,8 +218,8 @@ def _spread(entries: list[Entry], count: int) -> list[Entry]:
     return entries[:: max(1, len(entries) // count)][:count]
 
 
-def luma(patch: Tensor) -> Tensor:
-    """A patch (side, side, 3) uint8 in gray, three times the same sample."""
-    weights = torch.tensor([299, 587, 114], device=patch.device)
-    gray = ((patch * weights).sum(-1, keepdim=True) + 500) // 1000
-    return gray.to(patch.dtype).expand(-1, -1, 3)
+def luma(pixels: Tensor) -> Tensor:
+    """Samples (..., 3) uint8 in gray, three times the same one. Gray ones stay as they are."""
+    weights = torch.tensor([299, 587, 114], device=pixels.device)
+    gray = ((pixels * weights).sum(-1, keepdim=True) + 500) // 1000
+    return gray.to(pixels.dtype).expand(pixels.shape)

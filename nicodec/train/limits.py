@@ -32,7 +32,7 @@ def measure(model: Model, photographs: Tensor, drawings: Tensor, *, amp: bool = 
     """Set the limits of all caps, channel by channel, and `familiar`, at every other anchor quality.
 
     The pictures are measured through the caps as they are, so that none can run away without end.
-    photographs, drawings: uint8 (N, H, W, 3), sides multiples of 64. `familiar` is of photographs alone.
+    photographs, drawings: uint8 (N, H, W, C), sides multiples of 64. `familiar` is of photographs alone.
     """
     caps = [module for module in model.modules() if isinstance(module, Cap)]
     peaks: dict[nn.Module, list[Tensor]] = {cap: [] for cap in caps}
@@ -57,7 +57,7 @@ def measure(model: Model, photographs: Tensor, drawings: Tensor, *, amp: bool = 
 
 @torch.no_grad()
 def measure_familiar(model: Model, photographs: Tensor, *, amp: bool = False) -> None:
-    """Set `familiar` at every other anchor quality. photographs: uint8 (N, H, W, 3), sides multiples of 64."""
+    """Set `familiar` at every other anchor quality. photographs: uint8 (N, H, W, C), sides multiples of 64."""
     strangest = [
         _strangest(model, anchor, out.y_hat)
         for anchor, out in coded.each(model, photographs, range(0, ANCHORS, 2), amp=amp)

@@ -37,7 +37,7 @@ class Loss:
 
 
 def rate_distortion(x: Tensor, q: Tensor, output: Output) -> Loss:
-    """(bpp + lambda 255² MSE) / lambda^0.45, mean over the batch. x: pixels (B, H, W, 3) in [-1/2, 1/2].
+    """(bpp + lambda 255² MSE) / lambda^0.45, mean over the batch. x: pixels (B, H, W, C) in [-1/2, 1/2].
 
     A term above `RUNAWAY` grows as a logarithm; the slope is continuous.
     """

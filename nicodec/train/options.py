@@ -33,6 +33,8 @@ RATE_FROM = 5e-4
 RELEASED, NETWORK = {"full": "photo", "fast": "photo-fast"}, "fast"
 # What --from takes in place of a model, to start from nothing; and the words of --measure.
 NOTHING, REPORTS = "none", ("quick", "full", "none")
+# The words of --colour: a model of gray pictures if all are gray, such a model, one of colour pictures.
+COLOUR = ("auto", "gray", "rgb")
 # Patches in a step: for each thread of a CPU up to a most, and for a GPU. These keep them busy.
 BATCH_PER_THREAD, BATCH_MOST, BATCH_GPU = 8, 64, 32
 
@@ -58,6 +60,7 @@ class Options:
     rate: float = 2e-3
     drawn: float = DRAWN
     gray: float = GRAY
+    colour: str = "auto"
     fonts: str | None = None
     seed: int = 0
     threads: int | None = None
@@ -72,7 +75,7 @@ class Options:
 
 
 # The options of the command line; where a run goes on, those not given come from the state.
-SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "fonts", "seed", "threads", "device",
+SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "fonts", "seed", "threads", "device",
         "measure", "name", "licence", "note")  # fmt: skip
 # Those that the card of the model says.
 ON_CARD = ("name", "licence", "note", "origin")
@@ -109,6 +112,8 @@ def check(options: Options) -> None:
         raise BadOption(f"--device is auto, cpu or cuda, not {options.device}")
     if options.measure not in REPORTS:
         raise BadOption(f"--measure is one of {', '.join(REPORTS)}, not {options.measure}")
+    if options.colour not in COLOUR:
+        raise BadOption(f"--colour is one of {', '.join(COLOUR)}, not {options.colour}")
     for name, most in {"licence": card.MAX_LICENCE, "note": card.MAX_NOTE, "origin": card.MAX_NAME + 9}.items():
         if why := card.fault(getattr(options, name), most):
             raise BadOption(f"--{name}: {why}")

@@ -136,7 +136,7 @@ class Library:
             if min(version.shape[:2]) >= SMALLEST:
                 entries.append(Entry(self.store.add(version), *version.shape[:2]))
                 details.append(running_detail(version))
-        gray = bool((pixels == pixels[..., :1]).all())
+        gray = is_gray(pixels)
         size = as_it_is.shape[0] * as_it_is.shape[1]
         return Photograph(digest(name), hashlib.sha256(data).hexdigest(), look, entries, details, size, gray)
 
@@ -150,6 +150,11 @@ def running_detail(pixels: Pixels) -> npt.NDArray[np.float32]:
     h, w = (n // CELL * CELL for n in luma.shape)
     cells = gradient[:h, :w].reshape(h // CELL, CELL, w // CELL, CELL).sum((1, 3))
     return np.pad(cells.cumsum(0).cumsum(1), ((1, 0), (1, 0))).astype(np.float32)
+
+
+def is_gray(pixels: Pixels) -> bool:
+    """Whether all channels of each pixel (H, W, C) are equal."""
+    return bool((pixels == pixels[..., :1]).all())
 
 
 def centre(picture: Pixels, side: int) -> Pixels:

@@ -24,7 +24,7 @@ from nicodec.model.config import NETWORKS, ModelConfig
 from nicodec.model.modelfile import SUFFIX
 from nicodec.nn.model import Model
 from nicodec.storage.files import shown
-from nicodec.train import finish, loop, plan
+from nicodec.train import finish, gray, loop, plan
 from nicodec.train.abreast import torch_threads
 from nicodec.train.data import Patches
 from nicodec.train.held import Held
@@ -125,7 +125,9 @@ def train(
         console.print(line, markup=False)
 
     with _refusals(out), torch_threads(options.threads):
-        data = _read(images, validation, kept, device, options, times, out, console)
+        colour = gray.word(options, begin, resume)
+        data = _read(images, validation, kept, device, replace(options, colour=colour), times, out, console)
+        options = replace(options, model=gray.network(options.model, begin, data))
         trainer = Trainer(options, data, fresh=not resume and begin is None)
         if resume:
             trainer.load(state, restart=again)
@@ -137,6 +139,7 @@ def train(
         console.print(
             f"{data.photographs} photographs of {data.pixels / 1e6:.0f} megapixels{', gray' if data.is_gray else ''},"
             f" {held}; read in {times.passed():.0f} s. Learning on {device.type}{' in bf16' if trainer.amp else ''}."
+            f"{'' if data.colours > 1 else ' The model is for gray pictures alone; --colour rgb makes one for all.'}"
         )
         loop.begin(trainer, folder)
         origin = _start(options.origin, begin)
@@ -246,6 +249,7 @@ def _read(
             note,
             drawn=options.drawn,
             gray=options.gray,
+            colour=options.colour,
             fonts=None if options.fonts is None else Path(options.fonts),
             validation=validation,
             kept=kept,
@@ -273,6 +277,7 @@ def _notes(data: Patches, out: Path) -> list[str]:
         (library.late, "files were not read: a tenth of the minutes was over"),
         (library.full, "files were not read: memory or disk has no more room for pictures"),
         (library.cut, "pictures are large: a part of each is learnt from"),
+        (data.coloured if data.colours == 1 else 0, "pictures are in colour, and are seen in gray"),
     ):
         if count:
             said.append(f"{count} {what}")

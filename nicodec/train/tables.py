@@ -51,9 +51,9 @@ class Counts:
 
 
 def count(model: Model, pictures: Tensor, many: Iterable[Tensor], *, amp: bool = False) -> Counts:
-    """Symbols of uint8 pictures (N, H, W, 3), sides multiples of 64, at every anchor quality.
+    """Symbols of uint8 pictures (N, H, W, C), sides multiples of 64, at every anchor quality.
 
-    many: more pictures (H, W, 3) for z, which has few symbols in each. Residuals have heavier tails than the
+    many: more pictures (H, W, C) for z, which has few symbols in each. Residuals have heavier tails than the
     Gaussians of training (docs/LOG.md).
     """
     y = np.zeros((SCALES, 2 * WIDTH + 1))

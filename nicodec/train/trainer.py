@@ -21,7 +21,7 @@ from nicodec.model.checkpoint import Checkpoint
 from nicodec.nn.layers import Block, bf16_pays
 from nicodec.nn.model import Model
 from nicodec.nn.thaw import model_of
-from nicodec.train import best, limits
+from nicodec.train import best, gray, limits
 from nicodec.train.abreast import alone
 from nicodec.train.best import Best
 from nicodec.train.capture import Captured
@@ -290,9 +290,11 @@ class Trainer:
     def start_from(self, released: Checkpoint) -> None:
         """Take the weights of a model file; the optimiser and the schedule start anew.
 
-        Raises BadModel if it has other widths, or lacks some.
+        A gray network takes those of a colour model too. Raises BadModel if it has other widths, or lacks some.
         """
-        if released.config != self.options.model:
+        start = model_of(released, "cpu")
+        start = gray.gray(start, self.data) if self.options.model.colours < start.config.colours else start
+        if start.config != self.options.model:
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")
-        self.model.load_state_dict(model_of(released, "cpu").state_dict())
+        self.model.load_state_dict(start.state_dict())
         self._prepare()

@@ -29,7 +29,7 @@ def curves(
 ) -> Curves:
     """Rate (estimated from likelihoods) and error of each picture at each quality.
 
-    pictures: uint8 (H, W, 3), sides of 64 at least; the central squares count, of at most `side` pixels. qualities:
+    pictures: uint8 (H, W, C), sides of 64 at least; the central squares count, of at most `side` pixels. qualities:
     in hundredths, 0..10000. amp: in bf16.
     """
     device = model.spread.device

@@ -10,7 +10,7 @@ import pytest
 
 from nicodec import NicError
 from nicodec.bitstream.container import Kind, unpack
-from nicodec.coding.correction import FEATURES
+from nicodec.coding.correction import features
 from nicodec.model import checkpoint
 from nicodec.model.checkpoint import Checkpoint
 
@@ -28,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
 
 def with_filters(found: Checkpoint) -> Checkpoint:
     """The same model with a basis of corrections, which it may lack."""
-    basis = np.eye(3 * FEATURES, dtype=np.float32).reshape(-1, 3, FEATURES)
+    basis = np.eye(3 * features(3), dtype=np.float32).reshape(-1, 3, features(3))
     added = {"correction.basis": basis, "correction.widths": np.zeros(len(basis), np.int8)}
     return replace(found, tensors={**found.tensors, **added})
 

@@ -20,7 +20,7 @@ from nicodec.bitstream.flats import found as flat_cells
 from nicodec.bitstream.tiles import Box
 from nicodec.codec import Codec
 from nicodec.coding import correction, layout, quantize
-from nicodec.coding.correction import FEATURES, REACH, ROUNDING, TAPS, Filters
+from nicodec.coding.correction import REACH, Filters, features, rounding
 from nicodec.coding.encoded import Encoded
 from nicodec.coding.look import Look
 from nicodec.errors import BadFile, BadModel
@@ -51,20 +51,20 @@ def padded(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def naive(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """The features, one tap at a time: (FEATURES, h, w)."""
+    """The features, one tap at a time: (F, h, w)."""
     around, (h, w) = padded(x).astype(np.float64), x.shape[2:]
-    features = np.zeros((3, 3, 3, h, w))
+    sums = np.zeros((3, 3, 3, h, w))
     for m, n in np.ndindex(5, 5):
-        features[abs(m - 2), abs(n - 2)] += around[:, m : m + h, n : n + w]
-    return np.concatenate([features.reshape(-1, h, w), np.ones((1, h, w))])
+        sums[abs(m - 2), abs(n - 2)] += around[:, m : m + h, n : n + w]
+    return np.concatenate([sums.reshape(-1, h, w), np.ones((1, h, w))])
 
 
 def based(found: Checkpoint, pixels: Array) -> Checkpoint:
     """The same model with filters that are orthonormal for the features of a picture."""
     every = np.ones(pixels.shape[:2], np.bool_)
-    sums = correction.products(padded(quantize.planes(pixels)), pixels, every)[:FEATURES, :FEATURES]
-    root = np.linalg.cholesky(sums / every.size + np.diag(ROUNDING * TAPS))
-    basis = np.kron(np.eye(3), np.linalg.inv(root)).reshape(-1, 3, FEATURES).astype(np.float32)
+    sums = correction.products(padded(quantize.planes(pixels)), pixels, every)[: features(3), : features(3)]
+    root = np.linalg.cholesky(sums / every.size + rounding(3))
+    basis = np.kron(np.eye(3), np.linalg.inv(root)).reshape(-1, 3, features(3)).astype(np.float32)
     added = {"correction.basis": basis, "correction.widths": np.zeros(len(basis), np.int8)}
     return replace(found, tensors={**found.tensors, **added})
 
@@ -120,7 +120,7 @@ def decoded(codec: Codec, data: bytes, **options: Any) -> npt.NDArray[np.int64]:
 def test_the_filter_is_the_sum_of_its_taps(picture: Array, monkeypatch: pytest.MonkeyPatch, in_cache: int) -> None:
     monkeypatch.setattr(correction, "IN_CACHE", in_cache)
     x = planes_of(picture[:50, :41])
-    weights = np.random.default_rng(0).normal(0, 0.1, (3, FEATURES)).astype(np.float32)
+    weights = np.random.default_rng(0).normal(0, 0.1, (3, features(3))).astype(np.float32)
     expected = x[0] + np.tensordot(weights.astype(np.float64), naive(x), 1)
     assert np.abs(correction.corrected(x, weights)[0] - expected).max() < 1e-5
 
@@ -165,11 +165,11 @@ def test_no_correction_is_found_where_none_pays(model: Checkpoint, picture: Arra
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("basis", np.zeros((5, 3, FEATURES - 1), np.float32)),
-        ("basis", np.zeros((4, 3, FEATURES), np.float32)),
-        ("basis", np.zeros((5, 3, FEATURES))),
-        ("basis", np.full((5, 3, FEATURES), np.nan, np.float32)),
-        ("basis", np.full((5, 3, FEATURES), 2000, np.float32)),
+        ("basis", np.zeros((5, 3, features(3) - 1), np.float32)),
+        ("basis", np.zeros((4, 3, features(3)), np.float32)),
+        ("basis", np.zeros((5, 3, features(3)))),
+        ("basis", np.full((5, 3, features(3)), np.nan, np.float32)),
+        ("basis", np.full((5, 3, features(3)), 2000, np.float32)),
         ("widths", np.zeros(5, np.int16)),
         ("widths", np.zeros((5, 1), np.int8)),
         ("widths", np.full(5, 17, np.int8)),
@@ -177,7 +177,7 @@ def test_no_correction_is_found_where_none_pays(model: Checkpoint, picture: Arra
     ],
 )
 def test_an_impossible_basis_is_refused(model: Checkpoint, name: str, value: Any) -> None:
-    good = {"correction.basis": np.zeros((5, 3, FEATURES), np.float32), "correction.widths": np.zeros(5, np.int8)}
+    good = {"correction.basis": np.zeros((5, 3, features(3)), np.float32), "correction.widths": np.zeros(5, np.int8)}
     broken = replace(model, tensors={**model.tensors, **good, f"correction.{name}": value})
     with pytest.raises(BadModel, match="basis"):
         Filters(broken)

@@ -1,6 +1,6 @@
 """The config of a model: typed and whole, or refused as a BadModel that says what is wrong."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -37,7 +37,7 @@ def test_an_impossible_width_is_refused(change: dict[str, Any]) -> None:
         ModelConfig.of(SAVED | change, "x.nicmodel")
 
 
-@pytest.mark.parametrize("name", list(SAVED))
+@pytest.mark.parametrize("name", [name for name in SAVED if name != "colours"])
 def test_a_config_that_lacks_a_name_is_refused(name: str) -> None:
     with pytest.raises(BadModel, match="the config of the model needs latent, width,"):
         ModelConfig.of({key: value for key, value in SAVED.items() if key != name}, "x.nicmodel")
@@ -52,3 +52,19 @@ def test_anything_else_is_refused(saved: object) -> None:
 def test_a_network_sees_as_far_as_its_blocks_reach() -> None:
     full = NETWORKS["full"]
     assert (full.deep, full.reach_a, full.reach_s, full.reach_mean) == (320, 16, 6, 2)
+
+
+def test_a_model_has_three_colours_unless_its_file_says_one() -> None:
+    """The released models say nothing of colours, and their ids count nothing of them."""
+    stated = NETWORKS["full"].stated()
+    assert "colours" not in stated
+    assert ModelConfig.of(stated, "a file") == NETWORKS["full"]
+    gray = replace(NETWORKS["full"], colours=1)
+    assert gray.stated() == stated | {"colours": 1}
+    assert ModelConfig.of(gray.stated(), "a file") == gray
+
+
+@pytest.mark.parametrize("colours", [0, 2, 4, True, "1", None, 1.0])
+def test_other_numbers_of_colours_are_refused(colours: object) -> None:
+    with pytest.raises(BadModel, match=r"^x.nicmodel: the config of the model needs 1 or 3 colours"):
+        ModelConfig.of(SAVED | {"colours": colours}, "x.nicmodel")

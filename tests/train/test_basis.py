@@ -17,7 +17,7 @@ import tiny_models
 from tiny_training import picture
 
 from nicodec.coding import correction
-from nicodec.coding.correction import FEATURES, REACH, ROUNDING, TAPS, Filters
+from nicodec.coding.correction import REACH, Filters, features, rounding
 from nicodec.train import correction as training
 from nicodec.train import export
 
@@ -35,15 +35,15 @@ def squares(count: int, gray: bool = False) -> Any:
 def test_the_basis_is_complete_and_orthonormal_for_the_features_of_training_pictures(network: Any) -> None:
     pictures = squares(2)
     basis = training.fit(network, pictures)["correction.basis"].astype(np.float64)
-    assert basis.shape == (3 * FEATURES, 3, FEATURES)
-    total = np.diag(ROUNDING * TAPS)
+    assert basis.shape == (3 * features(3), 3, features(3))
+    total = rounding(3)
     for source in pictures:
         for quality in (1000, 3000, 5000, 7000, 9000):
             with torch.no_grad():
                 out = network(source[None].float() / 255 - 0.5, torch.tensor([quality]))
             x = np.pad(out.pixels[0].permute(2, 0, 1).numpy(), ((0, 0), (REACH, REACH), (REACH, REACH)), mode="edge")
             sums = correction.products(x, source.numpy(), np.ones((64, 64), np.bool_))
-            total += sums[:FEATURES, :FEATURES] / 64**2 / 10
+            total += sums[: features(3), : features(3)] / 64**2 / 10
     flat = basis.reshape(len(basis), -1)
     assert np.abs((basis @ total).reshape(flat.shape) @ flat.T - np.eye(len(flat))).max() < 1e-2
 

@@ -6,7 +6,6 @@ The bridge from training to the runtime.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -87,7 +86,7 @@ def write_model(
         "id": modelfile.identity(model.config, tensors),
         "name": name,
         **(card or Card()).texts(),
-        "config": json.dumps(asdict(model.config), sort_keys=True),
+        "config": json.dumps(model.config.stated(), sort_keys=True),
         "training": json.dumps(training, sort_keys=True, allow_nan=False),
     }
     rounded = Model(model.config)

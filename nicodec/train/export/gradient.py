@@ -137,7 +137,7 @@ def g_s_back(g: Tape, c: ModelConfig) -> None:
     The clip of the pixels has no step: where it acts, the error points back inside.
     """
     y, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
-    target, counted = g.input("target", 1, 3, "16h", "16w"), g.input("counted", 1, 1, "16h", "16w")
+    target, counted = g.input("target", 1, c.colours, "16h", "16w"), g.input("counted", 1, 1, "16h", "16w")
     deep, rare = g.deep(y, c, axis=1)
     x = graphs.pixels(g, c, hat, deep, rare)
     off = g.op("Sub", g.op("Clip", x, g.constant(-0.5), g.constant(0.5)), target)

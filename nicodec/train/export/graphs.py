@@ -187,7 +187,7 @@ class Graph:
 
 
 def g_a(g: Graph, c: ModelConfig) -> None:
-    x, hat = g.input("x", 1, 3, "16h", "16w"), g.hats()
+    x, hat = g.input("x", 1, c.colours, "16h", "16w"), g.hats()
     # Factors of channels go into the weights where possible: then no position needs a multiplication.
     spread, gain_rare = g.deep(g.weight("spread"), c)[0], g.deep(g.gain(hat), c, axis=1)[1]
     weights, biases = (g.deep(g.weight(f"g_a.shortcut.{part}"), c) for part in ("weight", "bias"))
@@ -267,7 +267,7 @@ def mean1(g: Graph, c: ModelConfig, y0: str, features: str) -> str:
 
 def g_s(g: Graph, c: ModelConfig) -> None:
     y, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
-    g.output("x", pixels(g, c, hat, *g.deep(y, c, axis=1)), 1, 3, "16h", "16w")
+    g.output("x", pixels(g, c, hat, *g.deep(y, c, axis=1)), 1, c.colours, "16h", "16w")
 
 
 def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str) -> str:
@@ -289,7 +289,7 @@ def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str) -> str:
 def preview(g: Graph, c: ModelConfig) -> None:
     y, hat = g.input("y", 1, c.deep, "h", "w"), g.hats()
     t = g.linear(g.op("Div", y, g.unit(hat, c)), "preview")
-    g.output("x", g.up(t, 2), 1, 3, "2h", "2w")
+    g.output("x", g.up(t, 2), 1, c.colours, "2h", "2w")
 
 
 PARTS: dict[str, Callable[[Graph, ModelConfig], None]] = {
