@@ -93,7 +93,7 @@ def test_what_is_said_of_the_best_state() -> None:
     assert "lost more than 0.00 dB" in said
     assert "PSNR" not in said
     assert "Nothing was better than the start" in finish.verdict(state(gain=0.0, step=0))[0]
-    assert "a picture that it learnt from, as there is no other" in finish.verdict(state(borrowed=True))[0]
+    assert "a training picture, as there is no other" in finish.verdict(state(borrowed=True))[0]
     assert "does not rise with every step of quality on held-out pictures 01" in finish.verdict(state(fall=True))[-1]
 
 

@@ -189,7 +189,7 @@ def test_a_disk_that_is_full_ends_a_run_and_keeps_the_state_before(
     with pytest.raises(NicError, match=r"state\.safetensors: the state cannot be written .* the state before is kept"):
         loop.run(trainer, tmp_path, lambda step: None)
     assert trainer.step == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"state.safetensors", "log.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == {"state.safetensors"}
     assert (tmp_path / "state.safetensors").read_bytes() == before
 
 
