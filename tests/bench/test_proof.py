@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import math
 import re
@@ -27,7 +28,8 @@ for _module in ("bjontegaard", "matplotlib"):
 
 FACTS = Facts(
     name="mine", n_bytes=4_000_000, start="photo", files=240, pixels=240e6, learnt=216, learnt_pixels=216_000_000,
-    held=20, borrowed=False, gray=False, steps=1000, best=700, early=False, said=("The best state is that of step 700.",),
+    held=20, borrowed=False, gray=False, steps=1000, best=700, early=False,
+    said=("The best state is that of step 700.",),
 )  # fmt: skip
 
 
@@ -248,5 +250,5 @@ def test_the_drawing_is_sound_whatever_the_curves_are() -> None:
     assert "<b>" not in drawn
     assert drawn.count("<polyline") == 3  # the first one is below the drawing
     heights = sorted(float(y) for y in re.findall(r'class="name [^"]*" x="[^"]*" y="([^"]*)"', drawn))
-    assert all(b - a >= curves.APART - 0.2 for a, b in zip(heights, heights[1:], strict=False))
+    assert all(b - a >= curves.APART - 0.2 for a, b in itertools.pairwise(heights))
     assert curves.svg([], "title") == ""

@@ -144,7 +144,7 @@ class Proof:
 
 def lines(report: Report, name: str, start: str) -> tuple[Line, ...]:
     """The curves of a report. name: of the model. start: name of its start, or empty."""
-    found = []
+    found = list[Line]()
     for curve in report.curves:
         against = report.comparison(OWN, curve.name)
         label = curve.label.removeprefix("nicodec ")

@@ -39,12 +39,12 @@ def taken(paths: Sequence[Path], own: Coder, rival: Coder) -> list[tuple[Shot, C
         setting = crops.nearest_setting(rival, image, ours.bpp)
         theirs = measure(rival, setting, image, path.name)
         box = crops.busiest(image, min(SIDE, *image.size))
-        uris = [
+        source, first, second = (
             _embedded(picture.crop(box))
             for picture in (image, _again(own, QUALITY, image), _again(rival, setting, image))
-        ]
+        )
         shot = Shot(number, ours.n_bytes, ours.psnr, rival.label, theirs.n_bytes, theirs.psnr)
-        found.append((shot, Crops(*uris, box[2] - box[0])))
+        found.append((shot, Crops(source, first, second, box[2] - box[0])))
     return found
 
 
