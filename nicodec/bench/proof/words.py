@@ -112,12 +112,14 @@ def reasons(proof: Proof) -> list[str]:
             f"The folder is mixed: {gains} of {len(known)} pictures take at least {MIXED:g} % less than with photo, and"
             f" {losses} at least {MIXED:g} % more. Train a codec for each kind."
         )
-    start = proof.start
-    if start is not None and start.name != PHOTO and start.own is not None and start.own <= NO_BETTER:
-        found.append(
-            f"It is better than its start, {facts.start}, whose network is small and quick. --network full starts from"
-            " photo."
-        )
+    start, of_photo = proof.start, next((line for line in proof.lines if line.name == PHOTO), None)
+    if start is not None and of_photo is not None and start is not of_photo:
+        behind = metrics.bd_rate(of_photo.points, start.points)
+        if behind is not None and behind.percent > -NO_BETTER:
+            found.append(
+                f"Its start, {facts.start}, takes {compared(behind.percent, 'photo')}: its network is small and quick."
+                " --network full starts from photo."
+            )
     return found or ["These pictures may be much like the photographs that photo has learnt: use photo."]
 
 
