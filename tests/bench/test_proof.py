@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from test_comparison import Browser, browser  # noqa: F401 (a fixture)
 
 import nicodec
 from nicodec.bench import proof
@@ -254,3 +255,26 @@ def test_the_drawing_is_sound_whatever_the_curves_are() -> None:
     heights = sorted(float(y) for y in re.findall(r'class="name [^"]*" x="[^"]*" y="([^"]*)"', drawn))
     assert all(b - a >= curves.APART - 0.2 for a, b in itertools.pairwise(heights))
     assert curves.svg([], "title") == ""
+
+
+@pytest.mark.slow
+def test_the_page_fits_a_phone_and_loads_nothing(
+    prove: Any,
+    browser: Browser,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    prove(replace(FACTS, name="a-name-of-forty-letters-which-is-the-most"), 6)
+    for width, dark in ((1100, False), (360, True)):
+        browser.open(tmp_path / "mine.html", width, 800, dark=dark)
+        browser.wait("[...document.images].every(image => image.complete && image.naturalWidth)")
+        assert browser.js("document.documentElement.scrollWidth") <= width
+        assert browser.js("document.querySelector('svg').getBoundingClientRect().height") > 150
+        paper = browser.js("getComputedStyle(document.body).backgroundColor")
+        assert paper == ("rgb(22, 22, 22)" if dark else "rgb(247, 247, 247)")
+    # Each curve has a colour of its own, and none is filled.
+    strokes = browser.js("[...document.querySelectorAll('polyline')].map(l => getComputedStyle(l).stroke)")
+    assert len(set(strokes)) == len(strokes) == 4
+    fills = browser.js("[...document.querySelectorAll('polyline')].map(l => getComputedStyle(l).fill)")
+    assert set(fills) == {"none"}
+    assert browser.errors == []
+    assert {url.partition(":")[0] for url in browser.requests} <= {"file", "data"}
