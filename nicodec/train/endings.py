@@ -34,7 +34,7 @@ def explained(out: Path, state: Path, say: Callable[[str], None]) -> Iterator[No
 
 
 def _way(state: Path) -> str:
-    return f"{shown(state.parent)} has the best state so far, and the same command with --resume goes on from it"
+    return f"{shown(state.parent)} has the state that was saved last; the same command with --resume goes on from it"
 
 
 @contextmanager

@@ -77,7 +77,7 @@ def test_an_ending_at_any_time_keeps_the_state_and_says_how_to_go_on(
         with pytest.raises(NicError if error is FULL else type(error)) as raised:
             nicodec.train.train(folder, out, **QUICK)
     said = str(raised.value) if error is FULL else capfd.readouterr().err
-    onward = "my.run has the best state so far, and the same command with --resume goes on from it"
+    onward = "my.run has the state that was saved last; the same command with --resume goes on from it"
     assert onward in " ".join(said.split())
     before = {"look": 0, "train_step": 0}.get(name, 3)
     assert read_meta(state)["step"] == before

@@ -94,9 +94,13 @@ class Single:
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture at equal bytes: bytes of the whole file, and its PSNR in dB, of the model and of a rival."""
+    """One picture at equal bytes: bytes of the whole file, and its PSNR in dB, of the model and of a rival.
+
+    quality: of the model.
+    """
 
     number: int
+    quality: float
     own_bytes: int
     own_psnr: float
     rival: str

@@ -12,7 +12,7 @@ from nicodec import __version__
 from nicodec.bench import template
 from nicodec.bench.proof import curves, words
 from nicodec.bench.proof.numbers import OWN, Line, Proof, Single
-from nicodec.bench.proof.shots import QUALITY, Crops
+from nicodec.bench.proof.shots import Crops
 
 # So many of the pictures that gain least are shown, against the start and against `photo`.
 WORST = 3
@@ -36,7 +36,7 @@ def page(proof: Proof, shown: Sequence[Crops], whole: Mapping[int, str]) -> str:
     if shown:
         told = (
             "The first held-out pictures, not the best ones: the square with most detail of each, enlarged."
-            f" {facts.name} at quality {QUALITY}, {proof.shots[0].rival} at the setting whose file is nearest in bytes."
+            f" Of {proof.shots[0].rival} the file that is nearest in bytes to that of {facts.name}."
         )
         crops = _section("At equal bytes", told, "\n".join(_shot(proof, i, found) for i, found in enumerate(shown)))
     if whole:

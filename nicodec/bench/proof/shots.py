@@ -15,8 +15,11 @@ from nicodec.bench.photographs import load
 from nicodec.bench.proof.numbers import Shot
 from nicodec.picture import PilImage, reader, web
 
-# Pictures that are shown, the side of a crop in pixels, and the quality of the model, at which losses begin to show.
-COUNT, SIDE, QUALITY = 6, 128, 25
+# Pictures that are shown, and the side of a crop in pixels.
+COUNT, SIDE = 6, 128
+# Qualities of the model: losses begin to show at the first. The next ones are for pictures so small or plain that the
+# smallest file of the rival is more than so much larger.
+QUALITIES, NEAR = (25, 45, 65, 85), 1.1
 # The longest side of a small whole picture, in pixels.
 SMALL = 240
 
@@ -35,15 +38,18 @@ def taken(paths: Sequence[Path], own: Coder, rival: Coder) -> list[tuple[Shot, C
     found = []
     for number, path in enumerate(paths[:COUNT]):
         image, _ = load(path)
-        ours = measure(own, QUALITY, image, path.name)
-        setting = crops.nearest_setting(rival, image, ours.bpp)
-        theirs = measure(rival, setting, image, path.name)
+        for quality in QUALITIES:
+            ours = measure(own, quality, image, path.name)
+            setting = crops.nearest_setting(rival, image, ours.bpp)
+            theirs = measure(rival, setting, image, path.name)
+            if theirs.n_bytes <= NEAR * ours.n_bytes:
+                break
         box = crops.busiest(image, min(SIDE, *image.size))
         source, first, second = (
             _embedded(picture.crop(box))
-            for picture in (image, _again(own, QUALITY, image), _again(rival, setting, image))
+            for picture in (image, _again(own, quality, image), _again(rival, setting, image))
         )
-        shot = Shot(number, ours.n_bytes, ours.psnr, rival.label, theirs.n_bytes, theirs.psnr)
+        shot = Shot(number, quality, ours.n_bytes, ours.psnr, rival.label, theirs.n_bytes, theirs.psnr)
         found.append((shot, Crops(source, first, second, box[2] - box[0])))
     return found
 
