@@ -117,7 +117,7 @@ def trained(job: Job, out: Path) -> tuple[Path, dict[str, Any]]:
             seconds = time.monotonic() - begun
         if done.returncode:
             raise SystemExit(f"{job.name}: training failed: {done.stderr.strip()[-500:]}")
-        said = [line for line in done.stderr.splitlines() if line.strip()]
+        said = [line.replace(f"{model.parent}{os.sep}", "") for line in done.stderr.splitlines() if line.strip()]
         known = {"seconds": round(seconds), "load": [before, load_average()], "said": said}
         atomic_write(facts, json.dumps(known).encode(), overwrite=True)
     return model, json.loads(facts.read_bytes())
