@@ -109,7 +109,7 @@ def measure(
 ) -> Proof | None:
     """Measure a model on held-out pictures: a page beside it, and its numbers in `folder`; None if nothing is measured.
 
-    start: the name or file of the model that training started from, or empty. seconds: since the run began.
+    start: the name or file of the model that training started from, or empty. seconds: that the run took so far.
     """
     if not effort.measured:
         return None

@@ -145,6 +145,7 @@ def train(
             f"{data.photographs} photographs of {data.pixels / 1e6:.0f} megapixels{', gray' if data.is_gray else ''},"
             f" {held}; read in {times.passed():.0f} s. Learning on {device.type}{' in bf16' if trainer.amp else ''}."
         )
+        earlier = trainer.seconds  # of the calls before this one
         loop.begin(trainer, folder)
         origin = _start(options.origin, begin)
         reserve = times.reserve(trainer.speed, data, finish.models(trainer, origin))
@@ -181,7 +182,8 @@ def train(
         made = finish.write(trainer, out, name, history, said_of_it, times.effort())
         known = finish.facts(trainer, made, name, tuple(verdict))
         say(f"{shown(out)}: {known.n_bytes / 1e6:.1f} MB, {made.identity[:16]}")
-        found = finish.measure(trainer, known, out, origin, folder, times.effort(), times.passed)
+        effort = times.effort()
+        found = finish.measure(trainer, known, out, origin, folder, effort, lambda: earlier + times.passed())
         for line in finish.lines(found) if found else ():
             say(line)
         loop.note(trainer, folder / loop.LOG, reserve=reserve, finished=times.passed() - learnt)

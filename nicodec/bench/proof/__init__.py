@@ -44,7 +44,7 @@ def prove(
     pictures: a folder of those that were held out, or of one training picture if `facts.borrowed`; then no picture is
     shown. target: the page. folder: for proof.json and the files of `bench.run`. start: name or file of the model
     that training started from, or empty. rivals: names of other codecs; those that are not installed are named.
-    qualities: settings of each. seconds: since the run began, which is asked at the end.
+    qualities: settings of each. seconds: that the run took so far, asked at the end.
     Raises as `bench.run`. Each file is written whole or not at all.
     """
     further = list(dict.fromkeys(filter(None, (start, PHOTO.partition(":")[2]))))
