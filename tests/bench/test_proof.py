@@ -64,14 +64,16 @@ def prove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Prove `mine` on so many pictures; returns the proof, the text of the page and the numbers in JSON."""
     monkeypatch.setitem(vars(nicodec), "Codec", FakeCodec)
 
-    def call(facts: Facts, count: int, rivals: tuple[str, ...] = ("jpeg", "webp")) -> tuple[Proof, str, dict[str, Any]]:
+    def call(
+        facts: Facts, count: int, rivals: tuple[str, ...] = ("jpeg", "webp"), start: str = "photo"
+    ) -> tuple[Proof, str, dict[str, Any]]:
         held = tmp_path / "held-out"
         held.mkdir()
         for i in range(count):
             picture(i).save(held / f"{i:02}.png")
         found = proof.prove(
             held, tmp_path / "mine.nicmodel", facts, tmp_path / "mine.html", tmp_path / "mine.run",
-            start="photo" if facts.start else "", rivals=rivals, qualities=4, threads=1, seconds=lambda: 1800.0,
+            start=start, rivals=rivals, qualities=4, threads=1, seconds=lambda: 1800.0,
         )  # fmt: skip
         return (
             found,
@@ -137,6 +139,13 @@ def test_figures_of_a_training_picture_are_called_so_and_no_picture_is_shown(pro
     assert "your folder" not in words.headline(found)
 
 
+def test_a_start_that_cannot_be_found_is_no_curve(prove: Any) -> None:
+    found, text, _ = prove(replace(FACTS, start="lost"), 1, start="")
+    assert found.start is None
+    assert [line.label for line in found.lines] == ["JPEG", "WebP", "mine", "photo"]
+    assert "<dt>Started from</dt><dd>lost</dd>" in text
+
+
 def test_codecs_that_are_not_installed_are_named(prove: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = proof.coders.coders
 
@@ -167,7 +176,7 @@ def made(**changes: Any) -> Proof:
     pictures = tuple(Single(i, start, photo) for i in range(8))
     facts = replace(FACTS, start="photo-fast")
     equal = Equal("AVIF 60", 41.0, 8, 180_000, 124_200, 1.8e9, 1.242e9)
-    plain = Proof(facts, "2026-11-29", 1700.0, 5, lines, equal, 12.0, pictures, (), {})
+    plain = Proof(facts, "2026-11-29", 1700.0, 5, lines, equal, 12.0, pictures, (), {}, "nicodec:photo-fast")
     return replace(plain, **changes)
 
 

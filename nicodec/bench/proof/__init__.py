@@ -57,19 +57,20 @@ def prove(
     with progress.working("making the page"):
         at = [measure(rival, setting, photographs.load(path)[0], path.name) for path in paths]
         shown = [] if facts.borrowed else shots.taken(paths, rows[OWN], rival)
-        first = coders.FURTHER + start if start else None
+        start_row = coders.FURTHER + start if start else ""
         unseen = {row.label: "measured by --measure full" for row in rows.values() if row.name in FULL - {*rivals}}
         proof = Proof(
             facts=facts,
             date=datetime.now(timezone.utc).date().isoformat(),
             seconds=seconds(),
             qualities=qualities,
-            lines=numbers.lines(report, facts.name, facts.start),
+            lines=numbers.lines(report, facts, start_row),
             equal=numbers.equal(report, f"{rival.label} {setting}", at, facts),
             lossless=_lossless(model, paths, threads),
-            pictures=numbers.singles(report, first),
+            pictures=numbers.singles(report, start_row),
             shots=tuple(shot for shot, _ in shown),
             missing=unseen | {rows[name].label: rows[name].missing for name in rivals if rows[name].missing},
+            start_row=start_row,
         )
         worst = page.worst(proof)
         whole = {number: shots.small(paths[number]) for number in worst}

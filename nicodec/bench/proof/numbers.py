@@ -113,7 +113,8 @@ class Proof:
     """All that is known of a model of one's own at the end of its run.
 
     qualities: settings of each codec. pictures: one for each picture that was measured. lossless: bits per pixel of
-    the pictures without loss. missing: codecs that were not measured, and why.
+    the pictures without loss. missing: codecs that were not measured, and why. start_row: the line of the model that
+    training started from; empty if there was none, or it could not be found.
     """
 
     facts: Facts
@@ -126,6 +127,7 @@ class Proof:
     pictures: tuple[Single, ...]
     shots: tuple[Shot, ...]
     missing: dict[str, str]
+    start_row: str
 
     def against(self, name: str) -> float | None:
         """BD-rate of the model against a row of the benchmark, in per cent."""
@@ -134,8 +136,7 @@ class Proof:
     @property
     def start(self) -> Line | None:
         """The curve of the model that training started from, if it is measured."""
-        further = [line for line in self.lines if line.name.startswith(FURTHER)]
-        return further[0] if further and self.facts.start else None
+        return next((line for line in self.lines if line.name == self.start_row), None)
 
     def json(self) -> dict[str, Any]:
         """For JSON. It says first whether its figures are of held-out or of training pictures."""
@@ -146,16 +147,16 @@ class Proof:
         return found
 
 
-def lines(report: Report, name: str, start: str) -> tuple[Line, ...]:
-    """The curves of a report. name: of the model. start: name of its start, or empty."""
+def lines(report: Report, facts: Facts, start_row: str) -> tuple[Line, ...]:
+    """The curves of a report, with the names of the model and of its start. start_row: as in `Proof`."""
     found = list[Line]()
     for curve in report.curves:
         against = report.comparison(OWN, curve.name)
         label = curve.label.removeprefix("nicodec ")
         if curve.name == OWN:
-            label = name
-        elif start and curve.name.startswith(FURTHER) and not any(line.name.startswith(FURTHER) for line in found):
-            label = f"{start}, the start"
+            label = facts.name
+        elif curve.name == start_row:
+            label = f"{facts.start}, the start"
         points = tuple(sorted((point.bpp, point.psnr) for point in curve.points))
         own = against.rate.percent if against and against.rate else None
         found.append(Line(curve.name, label, points, own, curve.encode_s_per_mp, curve.decode_s_per_mp))
@@ -181,17 +182,17 @@ def equal(report: Report, rival: str, at: Sequence[Point], facts: Facts) -> Equa
     return Equal(rival, psnr, len(known), theirs, own, theirs * scale, own * scale)
 
 
-def singles(report: Report, start: str | None) -> tuple[Single, ...]:
-    """What the model is worth for each picture. start: the row of the start, if there is one."""
+def singles(report: Report, start_row: str) -> tuple[Single, ...]:
+    """What the model is worth for each picture. start_row: as in `Proof`."""
     own = _curves(report, OWN)
 
-    def against(row: str | None, image: str) -> float | None:
-        other = _curves(report, row).get(image) if row else None
+    def against(row: str, image: str) -> float | None:
+        other = _curves(report, row).get(image)
         rate = metrics.bd_rate(other, own[image]) if other else None
         return rate.percent if rate else None
 
     names = [image["name"] for image in report.images]
-    return tuple(Single(i, against(start, name), against(PHOTO, name)) for i, name in enumerate(names))
+    return tuple(Single(i, against(start_row, name), against(PHOTO, name)) for i, name in enumerate(names))
 
 
 def _curves(report: Report, row: str) -> dict[str, list[tuple[float, float]]]:
