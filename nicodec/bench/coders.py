@@ -51,13 +51,18 @@ class Coder:
         return self.name.split(":")[0]
 
     def given(self, image: Image.Image) -> Image.Image:
-        """What its encoder gets of an RGB or RGBA image: where its files have no alpha, only the colours.
+        """What its encoder gets of a gray, RGB or RGBA image: where its files have no alpha, only the colours.
 
         These are made smooth where they are clear, so that no codec pays for what nobody sees.
         """
-        if self.alpha or image.mode == "RGB":
+        if self.alpha or image.mode != "RGBA":
             return image
         return writer.to_pil(replace(invisible.filled(reader.read(image)), alpha=None))
+
+    def back(self, data: bytes, source: Image.Image) -> Image.Image:
+        """The decoded file of `source`, which is gray where that is: some codecs give gray back as RGB."""
+        image = self.decode(data)
+        return image.convert("L") if (source.mode, image.mode) == ("L", "RGB") else image
 
     def setting(self, position: float) -> float:
         """The setting at a position from 0 (smallest files) to 1 (largest)."""
@@ -102,10 +107,19 @@ def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) 
 
     def jpeg2000(image: Image.Image, rate: float) -> bytes:
         # Without `mct` Pillow leaves the colour transform off, which costs 4 dB.
-        layers = [24 / rate]
+        colours = 1 if image.mode == "L" else 3
+        layers = [8 * colours / rate]
         return _save(
-            image, "JPEG2000", irreversible=True, mct=1, quality_mode="rates", quality_layers=layers, no_jp2=True
-        )
+            image, "JPEG2000", irreversible=True, mct=int(colours > 1), quality_mode="rates", quality_layers=layers,
+            no_jp2=True,
+        )  # fmt: skip
+
+    def avif_encode(tune: str) -> Callable[[Image.Image, float], bytes]:
+        advanced = {"tune": tune}
+        return lambda image, quality: _save(
+            image, "AVIF", quality=quality, subsampling="4:0:0" if image.mode == "L" else "4:4:4", speed=6, codec="aom",
+            max_threads=threads, advanced=advanced,
+        )  # fmt: skip
 
     def avif_decode(data: bytes) -> Image.Image:
         with _set(avif, "DEFAULT_MAX_THREADS", threads):
@@ -119,7 +133,6 @@ def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) 
         return lambda data: _open(data, kind)
 
     no_avif = "" if avif and features.check("avif") else "this Pillow has no AVIF"
-    aom = {"subsampling": "4:4:4", "speed": 6, "codec": "aom", "max_threads": threads}
     q_jpeg = (3, 5, 10, 20, 35, 50, 65, 75, 85, 90, 95)
     q_avif = (8, 14, 20, 28, 36, 44, 52, 60, 68, 77, 86)
     return [
@@ -138,13 +151,13 @@ def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) 
             missing="" if features.check("webp") else "this Pillow has no WebP",
         ),
         Coder(
-            "avif", "AVIF", "libaom, 4:4:4, speed 6, tune psnr",
-            q_avif, pillow("AVIF", advanced={"tune": "psnr"}, **aom), avif_decode,
+            "avif", "AVIF", "libaom, 4:4:4, gray 4:0:0, speed 6, tune psnr",
+            q_avif, avif_encode("psnr"), avif_decode,
             missing=no_avif,
         ),
         Coder(
-            "avif-iq", "AVIF tune iq", "libaom, 4:4:4, speed 6, tune iq (the library's default)",
-            q_avif, pillow("AVIF", advanced={"tune": "iq"}, **aom), avif_decode,
+            "avif-iq", "AVIF tune iq", "libaom, 4:4:4, gray 4:0:0, speed 6, tune iq (the library's default)",
+            q_avif, avif_encode("iq"), avif_decode,
             missing=no_avif,
         ),
         Coder(
@@ -178,7 +191,7 @@ def _save(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def _open(data: bytes, kind: str) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=[kind])
-    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image.convert("RGBA" if image.has_transparency_data else "L" if image.mode == "L" else "RGB")
 
 
 @contextmanager
@@ -222,7 +235,7 @@ class Point:
 def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Point:
     """Encode to a real file, decode that file, and compare. The wall times are those of these calls.
 
-    image: RGB, or RGBA: then samples that are not clear are compared, and alpha is coded where files hold it.
+    image: gray (L), RGB, or RGBA: then samples that are not clear are compared, and alpha is coded where files hold it.
     name: of the picture. Raises NicError naming codec and picture where the codec fails, or gives another size or
     mode. Raises ModelNotFound and BadModel unchanged.
     """
@@ -231,7 +244,7 @@ def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Poin
         start = time.perf_counter()
         data = coder.encode(source, setting)
         between = time.perf_counter()
-        back = coder.decode(data)
+        back = coder.back(data, source)
         end = time.perf_counter()
     except (ModelNotFound, BadModel):
         raise  # not the fault of this picture
@@ -240,7 +253,7 @@ def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Poin
         raise kind(f"{name}: {coder.name} at {setting:g} failed: {error}") from error
     if (back.mode, back.size) != (source.mode, source.size):
         raise NicError(f"{name}: {coder.name} at {setting:g} gave back {back.mode} {back.size}, not {image.size}")
-    before, after = np.asarray(image)[:, :, :3], np.asarray(back)[:, :, :3]
+    before, after = (np.atleast_3d(np.asarray(one))[:, :, :3] for one in (image, back))
     alpha = np.asarray(image)[:, :, 3] if image.mode == "RGBA" else None
     worst = metrics.worst_cell(before, after, alpha)
     similar = alpha is None and min(image.size) >= metrics.MSSSIM_MIN_SIDE

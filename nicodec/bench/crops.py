@@ -62,13 +62,13 @@ def crops(
     with progress.bar(len(paths) * len(rows), hidden=not show_progress) as advance:
         for path in paths:
             original, _ = load(path, alpha=True)
-            box = _busiest(original, min(side, *original.size))
+            box = busiest(original, min(side, *original.size))
             sheet.append([(path.stem.replace("_", " "), original.crop(box))])
             found.append({})
             for row in rows:
-                setting = _nearest_setting(row, original, target_bpp)
+                setting = nearest_setting(row, original, target_bpp)
                 point = found[-1][row.name] = measure(row, setting, original, path.name)
-                back = row.decode(row.encode(row.given(original), setting))
+                back = row.back(row.encode(row.given(original), setting), original)
                 without = "" if back.mode == original.mode else ", no alpha"
                 label = f"{row.label}{without}  {point.bpp:.2f} bpp  {point.psnr:.1f} dB"
                 sheet[-1].append((label, back.crop(box)))
@@ -78,7 +78,7 @@ def crops(
     return found
 
 
-def _busiest(image: PilImage, side: int) -> tuple[int, int, int, int]:
+def busiest(image: PilImage, side: int) -> tuple[int, int, int, int]:
     """The square with most detail on a grid of half its side: left, top, right, bottom."""
     gray = np.asarray(image.convert("L"), np.float32)
     detail = np.abs(np.diff(gray, axis=0))[:, :-1] + np.abs(np.diff(gray, axis=1))[:-1]
@@ -90,7 +90,7 @@ def _busiest(image: PilImage, side: int) -> tuple[int, int, int, int]:
     return max(places, key=lambda box: float(detail[box[1] : box[3] - 1, box[0] : box[2] - 1].sum()))
 
 
-def _nearest_setting(row: Coder, image: PilImage, target_bpp: float) -> float:
+def nearest_setting(row: Coder, image: PilImage, target_bpp: float) -> float:
     """The setting with the nearest rate, among all that the search tries."""
     tried: dict[float, float] = {}
 

@@ -1,4 +1,4 @@
-"""The pictures of a benchmark: their files, and each as plain 8-bit RGB.
+"""The pictures of a benchmark: their files, and each as plain 8-bit gray or RGB.
 
 Under `run` and `crops`: paths in, pixels and the digest of the file out. No metadata of a picture passes.
 """
@@ -60,18 +60,20 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 
 def load(path: Path, *, alpha: bool = False) -> tuple[PilImage, str]:
-    """A picture as plain 8-bit RGB, without metadata, and the SHA-256 of its file.
+    """A picture as plain 8-bit RGB, or gray where its file is, without metadata; and the SHA-256 of its file.
 
     alpha: a transparent picture becomes RGBA. Without it alpha is left out, with a warning. Raises BadImage naming the
-    file if it is no picture, or if 8-bit RGB cannot hold it (16 bits, CMYK). Raises LimitExceeded beyond the sizes that
+    file if it is no picture, or if 8 bits cannot hold it (16 bits, CMYK). Raises LimitExceeded beyond the sizes that
     `reader.read` takes.
     """
     picture = reader.read(path, strip=True)
     if picture.notes:
         raise BadImage(f"{shown(path)}: {picture.notes[0]}; the benchmark measures 8-bit RGB")
-    rgb = whole(np.broadcast_to(picture.pixels, (*picture.pixels.shape[:2], 3)))
+    pixels = picture.pixels
     clear = None if picture.alpha is None or picture.alpha.min() == 255 else picture.alpha
     if clear is not None and not alpha:
         warn(f"{shown(path)}: its transparency is left out; the benchmark measures 8-bit RGB")
-        rgb, clear = invisible.filled(Picture(rgb, clear)).pixels, None
-    return writer.to_pil(Picture(rgb, clear)), hashlib.sha256(read_bytes(path)).hexdigest()
+        pixels, clear = invisible.filled(Picture(pixels, clear)).pixels, None
+    if clear is not None:
+        pixels = whole(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+    return writer.to_pil(Picture(pixels, clear)), hashlib.sha256(read_bytes(path)).hexdigest()

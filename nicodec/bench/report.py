@@ -111,9 +111,9 @@ class Report:
         table = io.StringIO()
         rows = csv.DictWriter(table, [f.name for f in fields(Point)], lineterminator="\n")
         rows.writeheader()
-        rows.writerows(_plain(asdict(point)) for point in self.points)
+        rows.writerows(plain(asdict(point)) for point in self.points)
         files = {
-            "results.json": (json.dumps(_plain(everything), indent=1, allow_nan=False) + "\n").encode(),
+            "results.json": (json.dumps(plain(everything), indent=1, allow_nan=False) + "\n").encode(),
             "points.csv": table.getvalue().encode(),
             "rd.png": figures.rd_plot(self.curves, self._title()),
         }
@@ -270,12 +270,12 @@ def _as_curve(points: Sequence[MeanPoint | Point], metric: str) -> list[tuple[fl
     return [(point.bpp, metrics.msssim_db(point.msssim)) for point in points if point.msssim is not None]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value for JSON and CSV: floats rounded to six digits after the point, infinite ones as None."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float):
         return round(value, 6) if math.isfinite(value) else None
     return value

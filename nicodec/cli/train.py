@@ -19,7 +19,12 @@ def train(
     images: Annotated[
         list[Path], typer.Argument(metavar="IMAGES...", help="Pictures, folders and tar files to learn from.")
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The .nicmodel file; its state and log lie beside it.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--out", help="The .nicmodel file; its state, its log and a page of what it is worth lie beside it."
+        ),
+    ],
     validation: Annotated[
         list[Path] | None,
         typer.Option(
@@ -95,7 +100,7 @@ def train(
     measure: Annotated[
         Literal["quick", "full", "none"] | None,
         typer.Option(
-            help="The report on held-out pictures: 8 of them at 5 qualities, 24 at 11, or none.",
+            help="The page on held-out pictures: 8 of them at 5 qualities; 24 at 11, beside more codecs; or none.",
             show_default=Options.measure,
         ),
     ] = None,

@@ -184,6 +184,21 @@ def bd_rate(reference: Curve, test: Curve, *, window: tuple[float, float] | None
     return BdRate(float((10**mean - 1) * 100), float(low), float(high))
 
 
+def rate_at(curve: Curve, db: float) -> float | None:
+    """Bits per pixel at which a curve reaches a PSNR in dB, interpolated as in `bd_rate`; None outside the curve.
+
+    Raises MissingExtra where bjontegaard is not installed.
+    """
+    bjontegaard = extras.load("bjontegaard", "bench", "a rate between two points")
+    rates, known = _front(curve)
+    if len(known) < _MIN_POINTS or not known[0] <= db <= known[-1]:
+        return None
+    _, log_rate, _ = bjontegaard.bd_rate(
+        rates, known, rates, known, method="akima", require_matching_points=False, interpolators=True, min_overlap=0
+    )
+    return float(10 ** log_rate(db))
+
+
 def _check_pair(a: Samples, b: Samples, dtypes: tuple[type, ...] = (np.uint8,)) -> None:
     if a.dtype not in dtypes or b.dtype != a.dtype:
         raise ValueError(f"pictures must be {' or '.join(d.__name__ for d in dtypes)}, not {a.dtype} and {b.dtype}")

@@ -49,7 +49,8 @@ def train(
 ) -> Path:
     """Train a codec on pictures, as `nicodec train` does; returns the path of the model.
 
-    images: pictures, folders and tar files. out: the .nicmodel file; its state, log and report lie beside it.
+    images: pictures, folders and tar files. out: the .nicmodel file. Its state, its log and a page of what it is worth
+    lie beside it.
     The others are the options of the command; `start` is --from, and "none" starts from nothing. None is the default,
     or with `resume` what the state says. report: called a few times a second with a `Step`: its number, the fraction
     of the schedule that is done, mean loss, bpp, psnr, and pixels_per_second.

@@ -1,4 +1,4 @@
-"""The end of a run: the best state -> one model file, checked, and a report of what it does.
+"""The end of a run: the best state -> one model file, checked, and one page that proves what it is worth.
 
 Between `run` and `export`. How much is counted and measured is what `plan` has time for.
 """
@@ -10,45 +10,40 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+import numpy as np
+import torch
 
 from nicodec import progress
-from nicodec.bench import run as bench
+from nicodec.bench import proof
+from nicodec.bench.proof import Facts, Proof
 from nicodec.model.card import Card, Point
 from nicodec.model.checkpoint import Checkpoint
+from nicodec.model.config import NETWORKS
 from nicodec.picture import Picture, writer
-from nicodec.storage.files import shown
 from nicodec.train import best, correction, export, limits, preview, tables, validate
 from nicodec.train.data import HELD_SIDE
-from nicodec.train.held import Held
 from nicodec.train.plan import Effort
 from nicodec.train.reading import centre
 from nicodec.train.trainer import LIMITED, Trainer
 
+# The time of a file of `photo` in units of one of `photo-fast`: it encodes four and decodes two times as slowly.
+PHOTO = 3.2
 
-def write(
-    trainer: Trainer,
-    out: Path,
-    name: str,
-    history: dict[str, Any],
-    card: Card,
-    effort: Effort,
-    say: Callable[[str], None],
-) -> Checkpoint:
+
+def write(trainer: Trainer, out: Path, name: str, history: dict[str, Any], card: Card, effort: Effort) -> Checkpoint:
     """Write the best state of a run as a model, with tables, a preview and corrections of its own pictures.
 
-    card: all but the curve, which is measured here. say: called with lines about the result.
+    card: all but the curve, which is measured here.
     Raises BadModel if what is written would not compute what was trained.
     """
     data, amp = trainer.data, trainer.amp
-    for line in verdict(trainer):
-        say(line)
     trainer.take_best()
     if not limits.measured(trainer.model):
         trainer.measure_limits()
     with trainer.averaged() as model, progress.working("counting symbols, writing and checking the model"):
         limits.measure_familiar(model, data.squares(LIMITED), amp=amp)
-        curve = validate.points(validate.curves(model, data.validation, amp=amp))
+        # A card says what a model does to pictures that it has not seen, or nothing.
+        curve = [] if data.held.borrowed else validate.points(validate.curves(model, data.validation, amp=amp))
         counts = tables.count(model, data.squares(effort.counted), data.pictures(effort.counted_z), amp=amp)
         fitted = preview.fit(model, data.squares(effort.fitted), amp=amp)
         fitted |= correction.fit(model, data.squares(effort.fitted), amp=amp)
@@ -61,7 +56,7 @@ def verdict(trainer: Trainer) -> list[str]:
     state, held = trainer.best, trainer.data.held
     assert state.curves is not None
     assert state.start is not None
-    where = "on a picture that it learnt from, as there is no other" if held.borrowed else "on held-out pictures"
+    where = "on a training picture, as there is no other" if held.borrowed else "on held-out pictures"
     said = []
     if state.step == 0 or not state.gained > 0:
         said.append(
@@ -81,23 +76,72 @@ def verdict(trainer: Trainer) -> list[str]:
     return said
 
 
-def measure(held: Held, model: Path, start: str, folder: Path, effort: Effort, console: Console) -> None:
-    """Benchmark a model against its start and JPEG on held-out pictures: results.json, points.csv and rd.png.
+def models(trainer: Trainer, start: str) -> float:
+    """How many models the proof measures, in units of the time of the one that is trained. start: as in `measure`."""
+    further = 0 if start in ("", "photo") else 1
+    return 1 + further + (1 if trainer.options.model == NETWORKS["full"] else PHOTO)
 
-    start: the file of the model that training started from, or empty. folder: where the report lies.
+
+def facts(trainer: Trainer, made: Checkpoint, name: str, said: tuple[str, ...]) -> Facts:
+    """What is known of a run when its model is written. said: lines about the state that is kept."""
+    data, library = trainer.data, trainer.data.library
+    files = library.pictures + library.late + library.full
+    return Facts(
+        name=name,
+        n_bytes=made.path.stat().st_size,
+        start=trainer.options.origin.partition(" ")[0],
+        files=files,
+        pixels=library.pixels * files / library.pictures,
+        learnt=data.photographs,
+        learnt_pixels=data.pixels,
+        held=0 if data.held.borrowed else len(data.validation),
+        borrowed=data.held.borrowed,
+        gray=data.is_gray,
+        steps=trainer.step,
+        best=trainer.best.step,
+        early=trainer.progress() < 1,
+        said=said,
+    )
+
+
+def measure(
+    trainer: Trainer, known: Facts, model: Path, start: str, folder: Path, effort: Effort, seconds: Callable[[], float]
+) -> Proof | None:
+    """Measure a model on held-out pictures: a page beside it, and its numbers in `folder`; None if nothing is measured.
+
+    start: the name or file of the model that training started from, or empty. seconds: that the run took so far.
     """
     if not effort.measured:
-        return
+        return None
     pictures = folder / "held-out"
     pictures.mkdir(parents=True, exist_ok=True)
     for old in pictures.glob("*.png"):  # of an earlier run
         old.unlink()
-    for i, picture in enumerate(held.pictures[: effort.measured]):
-        writer.write(writer.to_pil(Picture(centre(picture, HELD_SIDE))), pictures / f"{i:02}.png")
-    if held.borrowed:
-        console.print(f"{shown(folder)}: this report rests on a picture that was learnt from; there is no other.")
-    further = [start] if start else []
-    report = bench.run(
-        [pictures], folder, codecs=["jpeg", "nicodec"], points=effort.qualities, model=str(model), further=further
+    for i, picture in enumerate(trainer.data.validation[: effort.measured]):
+        square = centre(picture, HELD_SIDE)
+        square = square[..., :1] if (square == square[..., :1]).all() else square
+        writer.write(writer.to_pil(Picture(np.ascontiguousarray(square))), pictures / f"{i:02}.png")
+    return proof.prove(
+        pictures,
+        model,
+        known,
+        page_of(model),
+        folder,
+        start=start,
+        rivals=effort.rivals,
+        qualities=effort.qualities,
+        threads=torch.get_num_threads(),
+        seconds=seconds,
     )
-    report.print(console)
+
+
+def page_of(model: Path) -> Path:
+    """Where the page of a model lies: beside it."""
+    return model.with_suffix(".html")
+
+
+def lines(found: Proof) -> list[str]:
+    """What a proof says in the terminal."""
+    words = proof.words
+    warned = [f"Warning: {line}" for line in words.warnings(found)]
+    return [line for line in (words.headline(found), words.summary(found), *warned) if line]

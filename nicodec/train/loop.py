@@ -50,9 +50,13 @@ class Step:
 
 
 def begin(trainer: Trainer, out: Path) -> None:
-    """Look at the held-out pictures once, which tells how fast this machine is. A run that goes on knows it."""
+    """Look at the held-out pictures once, which tells how fast this machine is. A run that goes on knows it.
+
+    The state is saved first, in place of that of an earlier run: whatever ends this one from here on, it can go on.
+    """
     with _writing(out):
         out.mkdir(parents=True, exist_ok=True)
+    trainer.save(out / STATE)
     if trainer.best.start is None:
         _look(trainer, out / LOG)
 
@@ -66,9 +70,8 @@ def run(
 
     Raises NicError if `out` cannot be written. What was saved before stays.
     """
-    begin(trainer, out)
     file, log, watch = out / STATE, out / LOG, Watch()
-    trainer.save(file)  # in place of that of an earlier run: whatever ends this one, it can go on
+    begin(trainer, out)
     last = reported = logged = saved = time.monotonic()
     before = trainer.pixels
     with _interrupted() as stopped:

@@ -25,11 +25,17 @@ LOOKED_AT = 8
 # Export at its fullest: pictures whose symbols are counted for the tables of y and of z, and those that the preview
 # and the corrections are fitted on. Runs under FULL minutes have their share of them, but at least LEAST of each.
 COUNTED, COUNTED_Z, FITTED, FULL, LEAST = 96, 128, 48, 30.0, 12
-# Held-out pictures and qualities of a report, by the word of --measure.
-REPORTS = {"none": (0, 0), "quick": (8, 5), "full": (24, 11)}
+# Held-out pictures, qualities and other codecs of a report, by the word of --measure.
+REPORTS: dict[str, tuple[int, int, tuple[str, ...]]] = {
+    "none": (0, 0, ()),
+    "quick": (8, 5, ("jpeg", "avif")),
+    "full": (24, 11, ("jpeg", "webp", "avif", "jxl")),
+}
 # What a pixel costs, in units of one in the looks at held-out pictures: alone in a batch, on its way to z, in a file
 # that is written and read again. Measured on two busy cores (docs/LOG.md).
 ALONE, TO_Z, IN_A_FILE = 1.2, 0.35, 4.0
+# The same of a file of another codec; and of the crops of a page, in files of each of the pictures that are shown.
+OF_ANOTHER, CROPS, CROPPED = 3.0, 9, 6
 # The same of writing and checking a model, in pixels, and seconds that depend on nothing.
 WRITING, FIXED = 6e6, 6.0
 # The estimate is multiplied by this: a reserve that is too small makes a run late.
@@ -71,13 +77,16 @@ def look(paths: list[Path]) -> Look:
 
 @dataclass(frozen=True)
 class Effort:
-    """How many pictures export counts and fits on, and how many held-out ones, at how many qualities, it reports."""
+    """How many pictures export counts and fits on; how many held-out ones, at how many qualities, it reports; and the
+    other codecs of the report.
+    """
 
     counted: int
     counted_z: int
     fitted: int
     measured: int
     qualities: int
+    rivals: tuple[str, ...] = ()
 
 
 @dataclass
@@ -112,11 +121,11 @@ class Plan:
         y, z, fitted = (max(min(n, LEAST), math.ceil(share * n)) for n in (COUNTED, COUNTED_Z, FITTED))
         return Effort(y, z, fitted, *REPORTS[self.measure])
 
-    def reserve(self, speed: float, data: Patches, models: int) -> float:
+    def reserve(self, speed: float, data: Patches, models: float) -> float:
         """The seconds that export and report will need.
 
         speed: pixels a second, as the first look at the held-out pictures took them. models: how many the report
-        compares.
+        compares, in units of the one that is trained.
         """
         effort, stored = self.effort(), data.entries
         pixels: float = len(VALIDATION_QUALITIES) * sum(min(256, *p.shape[:2]) ** 2 for p in data.validation)
@@ -126,7 +135,9 @@ class Plan:
         whole = sum(min(e.height, WHOLE) * min(e.width, WHOLE) for e in stored) / len(stored)
         pixels += TO_Z * 11 * min(effort.counted_z, len(stored)) * whole
         measured = sum(p.shape[0] * p.shape[1] for p in data.validation[: effort.measured])
-        pixels += IN_A_FILE * models * effort.qualities * measured
+        pixels += (IN_A_FILE * models + OF_ANOTHER * len(effort.rivals)) * effort.qualities * measured
+        shown = data.validation[: min(CROPPED, effort.measured)]
+        pixels += OF_ANOTHER * CROPS * sum(p.shape[0] * p.shape[1] for p in shown)
         return ROOM * (FIXED + (pixels + WRITING) / speed)
 
     def learning(self, reserve: float) -> float:

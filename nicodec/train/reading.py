@@ -64,13 +64,14 @@ class Library:
     """Reads pictures, and takes note of what it leaves out.
 
     small: names of pictures with sides under 64. cut: how many show a part alone. late, full: how many files were not
-    read, since time or room was over.
+    read, since time or room was over. pictures, pixels: how many there are, of pixels the whole of each.
     """
 
     def __init__(self, store: Store, seed: int, progress: Callable[[str, int], None]) -> None:
         self.store, self._seed, self._progress = store, seed, progress
         self.left, self.small = Left(), list[str]()
         self.cut = self.late = self.full = 0
+        self.pictures = self.pixels = 0
 
     def held_out(self, paths: list[Path], side: int) -> Held:
         """The central squares of all pictures. Raises BadImage if there is none."""
@@ -131,6 +132,8 @@ class Library:
         factor = rng.uniform(COARSEST, FINEST)
         as_it_is = _part(rng, pixels, most)
         self.cut += as_it_is.shape != pixels.shape
+        self.pictures += 1
+        self.pixels += pixels.shape[0] * pixels.shape[1]
         entries, details = list[Entry](), list[npt.NDArray[np.float32]]()
         for version in (as_it_is, _reduced(_part(rng, pixels, most / factor**2), factor)):
             if min(version.shape[:2]) >= SMALLEST:

@@ -6,8 +6,7 @@ The face of training: `plan` says what will be done, `data` reads the pictures, 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from rich.console import Console
 
 from nicodec import progress
-from nicodec.errors import BadImage, BadModel, ModelNotFound, NicError, one_line
+from nicodec.errors import BadImage, BadModel, ModelNotFound, NicError
 from nicodec.model import card, checkpoint, shelf
 from nicodec.model.card import Card
 from nicodec.model.config import NETWORKS, ModelConfig
@@ -27,6 +26,7 @@ from nicodec.storage.files import shown
 from nicodec.train import finish, gray, loop, plan
 from nicodec.train.abreast import torch_threads
 from nicodec.train.data import Patches
+from nicodec.train.endings import explained
 from nicodec.train.held import Held
 from nicodec.train.loop import Step
 from nicodec.train.options import (
@@ -85,7 +85,11 @@ def train(
         raise BadOption(f"--name {options.name}: {why}")
     check_out(out)
     if not resume and not force and (out.exists() or folder.exists()):
-        raise NicError(f"{shown(out)} or its run exists already; --resume goes on with it, -f starts anew")
+        onward = "--resume goes on with it, " if state.exists() else ""
+        raise NicError(f"{shown(out)} or its run exists already; {onward}-f starts anew")
+    page = finish.page_of(out)
+    if not (resume or force) and options.measure != "none" and page.exists():
+        raise NicError(f"{shown(page)} exists already, and would be the page of this model; -f overwrites it")
     if again and not resume:
         raise BadOption("--again goes with --resume")
     if resume and start is not None:
@@ -124,7 +128,10 @@ def train(
     for line in plan.lines(plan.look(images), times, options.origin, word, device.type, options.steps) + changed:
         console.print(line, markup=False)
 
-    with _refusals(out), torch_threads(options.threads):
+    def say(line: str) -> None:
+        console.print(line, markup=False)
+
+    with explained(out, state, say), torch_threads(options.threads):
         colour = gray.word(options, begin, resume)
         data = _read(images, validation, kept, device, replace(options, colour=colour), times, out, console)
         options = replace(options, model=gray.network(options.model, begin, data))
@@ -141,9 +148,10 @@ def train(
             f" {held}; read in {times.passed():.0f} s. Learning on {device.type}{' in bf16' if trainer.amp else ''}."
             f"{'' if data.colours > 1 else ' The model is for gray pictures alone; --colour rgb makes one for all.'}"
         )
+        earlier = trainer.seconds  # of the calls before this one
         loop.begin(trainer, folder)
         origin = _start(options.origin, begin)
-        reserve = times.reserve(trainer.speed, data, 2 if origin else 1)
+        reserve = times.reserve(trainer.speed, data, finish.models(trainer, origin))
         if times.minutes is not None:
             trainer.length = max(1e-3, trainer.spent + times.learning(reserve))
         with progress.bar(1, share=True) as advance:
@@ -156,9 +164,6 @@ def train(
                 )
                 if report is not None:
                     report(step)
-
-            def say(line: str) -> None:
-                console.print(line, markup=False)
 
             loop.run(trainer, folder, show, say)
         learnt = times.passed()
@@ -174,12 +179,19 @@ def train(
         }
         today = datetime.now(timezone.utc).date().isoformat()
         said_of_it = Card(licence=options.licence, note=options.note, made=today, start=options.origin)
-        made = finish.write(trainer, out, name, history, said_of_it, times.effort(), say)
-        size = f"{made.path.stat().st_size / 1e6:.1f} MB"
-        say(f"{shown(out)}: {size}, {made.identity[:16]}")
-        finish.measure(data.held, out, origin, folder, times.effort(), console)
+        verdict = finish.verdict(trainer)
+        for line in verdict:
+            say(line)
+        made = finish.write(trainer, out, name, history, said_of_it, times.effort())
+        known = finish.facts(trainer, made, name, tuple(verdict))
+        say(f"{shown(out)}: {known.n_bytes / 1e6:.1f} MB, {made.identity[:16]}")
+        effort = times.effort()
+        found = finish.measure(trainer, known, out, origin, folder, effort, lambda: earlier + times.passed())
+        for line in finish.lines(found) if found else ():
+            say(line)
         loop.note(trainer, folder / loop.LOG, reserve=reserve, finished=times.passed() - learnt)
-        say(f"It took {times.passed() / 60:.1f} minutes.")
+        seen = f" {shown(finish.page_of(out))} shows what the model is worth." if found else ""
+        say(f"It took {times.passed() / 60:.1f} minutes.{seen}")
 
 
 def pick_device(name: str) -> torch.device:
@@ -201,19 +213,6 @@ def _start(origin: str, begin: checkpoint.Checkpoint | None) -> str:
         return str(begin.path if begin is not None else checkpoint.find(name))
     except ModelNotFound:
         return ""
-
-
-@contextmanager
-def _refusals(out: Path) -> Iterator[None]:
-    """Turns an error of the disk or of memory into a NicError of one line."""
-    try:
-        yield
-    except OSError as error:
-        raise NicError(f"{shown(error.filename or out)}: {one_line(error)}") from None
-    except (RuntimeError, MemoryError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
-            raise
-        raise NicError(f"not enough memory, a smaller --batch or --patch needs less: {one_line(error)}") from None
 
 
 def _widths(path: Path, config: ModelConfig) -> ModelConfig:

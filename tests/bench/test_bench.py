@@ -302,11 +302,22 @@ def test_crops_show_what_is_clear_as_squares(tmp_path: Path) -> None:
     assert sorted(np.unique(panel)) == [200, 240]
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P"])
-def test_other_8_bit_modes_become_rgb(mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mode", "becomes"), [("1", "L"), ("L", "L"), ("LA", "L"), ("P", "RGB")])
+def test_other_8_bit_modes_become_gray_or_rgb(mode: str, becomes: str, tmp_path: Path) -> None:
     picture(30, 20).convert("L" if mode == "LA" else mode).convert(mode).save(tmp_path / "x.png")
     image, _ = photographs.load(tmp_path / "x.png")
-    assert (image.mode, image.size) == ("RGB", (30, 20))
+    assert (image.mode, image.size) == (becomes, (30, 20))
+
+
+@pytest.mark.parametrize("row", HERE, ids=lambda row: row.name)
+def test_a_gray_picture_is_measured_as_gray(row: coders.Coder) -> None:
+    """No codec pays for colours that are not there, and none loses by a conversion."""
+    gray = picture(180, 170).convert("L")
+    setting = row.setting(0.7)
+    assert row.back(row.encode(gray, setting), gray).mode == "L"
+    point = coders.measure(row, setting, gray, "gray.png")
+    assert point.psnr > 25
+    assert point.n_bytes < 1.01 * len(row.encode(gray.convert("RGB"), setting))
 
 
 BAD = ["text.png", "empty.png", "cut.png", "deep.png", "ink.jpg", "missing.png", "bare"]
@@ -469,7 +480,7 @@ def test_crops_stand_side_by_side_at_one_rate(fake: None, folder: Path, tmp_path
         shown = [sheet.crop((8, 34 + y, 308, 334 + y)).resize((100, 100), 0) for y in (0, 334)]
     for path, square in zip(pictures, shown, strict=True):
         with Image.open(path) as image:
-            box = crops._busiest(image, 100)
+            box = crops.busiest(image, 100)
             assert np.array_equal(np.asarray(square), np.asarray(image.crop(box)))
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["crops.png"]
 
@@ -477,11 +488,11 @@ def test_crops_stand_side_by_side_at_one_rate(fake: None, folder: Path, tmp_path
 def test_crops_lie_where_detail_is() -> None:
     pixels = np.full((300, 400, 3), 90, np.uint8)
     pixels[210:230, 250:270:2] = 200
-    left, top, right, bottom = crops._busiest(Image.fromarray(pixels), 100)
+    left, top, right, bottom = crops.busiest(Image.fromarray(pixels), 100)
     assert left <= 250 < 270 <= right
     assert top <= 210 < 230 <= bottom
     assert (right - left, bottom - top) == (100, 100)
-    assert crops._busiest(Image.fromarray(pixels), 300)[1::2] == (0, 300)
+    assert crops.busiest(Image.fromarray(pixels), 300)[1::2] == (0, 300)
 
 
 def test_a_rate_out_of_reach_takes_the_nearest(folder: Path, tmp_path: Path) -> None:

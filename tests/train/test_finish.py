@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
+from PIL import Image
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -23,7 +23,9 @@ import tiny_training
 from tiny_models import TINY
 from tiny_training import OPTIONS, picture
 
+from nicodec.model import modelfile
 from nicodec.model.card import Card
+from nicodec.model.config import NETWORKS
 from nicodec.nn.thaw import model_of
 from nicodec.train import finish, limits, loop
 from nicodec.train.best import Best
@@ -49,7 +51,7 @@ def test_the_best_state_is_written_and_not_the_last(tmp_path: Path, monkeypatch:
     with torch.no_grad():
         for p in [*trainer.model.parameters(), *trainer.ema]:
             p.mul_(3)
-    made = finish.write(trainer, tmp_path / "my.nicmodel", "my", {}, Card(), LITTLE, lambda line: None)
+    made = finish.write(trainer, tmp_path / "my.nicmodel", "my", {}, Card(), LITTLE)
     for name, value in model_of(made, "cpu").named_parameters():
         if not name.startswith("h_sigma"):  # which become whole numbers
             assert torch.allclose(value, best[name], rtol=2e-3, atol=1e-4), name
@@ -69,7 +71,7 @@ def test_limits_of_a_model_stay_as_they_are(tmp_path: Path, monkeypatch: pytest.
     onward.start_from(start)
     assert limits.measured(onward.model)
     loop.run(onward, tmp_path / "run", lambda step: None)
-    made = finish.write(onward, tmp_path / "my.nicmodel", "my", {}, Card(), LITTLE, lambda line: None)
+    made = finish.write(onward, tmp_path / "my.nicmodel", "my", {}, Card(), LITTLE)
     names = [name for name in start.tensors if name.endswith("limit")]
     assert names
     assert all(np.array_equal(start.tensors[name], made.tensors[name]) for name in names)
@@ -93,25 +95,68 @@ def test_what_is_said_of_the_best_state() -> None:
     assert "lost more than 0.00 dB" in said
     assert "PSNR" not in said
     assert "Nothing was better than the start" in finish.verdict(state(gain=0.0, step=0))[0]
-    assert "a picture that it learnt from, as there is no other" in finish.verdict(state(borrowed=True))[0]
+    assert "a training picture, as there is no other" in finish.verdict(state(borrowed=True))[0]
     assert "does not rise with every step of quality on held-out pictures 01" in finish.verdict(state(fall=True))[-1]
 
 
-def test_a_report_is_as_large_as_it_was_asked_for_and_says_what_it_rests_on(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def run_of(held: Held, name: str = "photo-fast") -> Any:
+    """What `facts` and `measure` see of a trainer."""
+    library = SimpleNamespace(pictures=10, late=5, full=5, pixels=10_000_000)
+    data = SimpleNamespace(
+        held=held, validation=held.pictures, library=library, photographs=8, pixels=6_000_000, is_gray=False
+    )
+    options = SimpleNamespace(origin=f"{name} 8f116ef6" if name else "", model=TINY)
+    return SimpleNamespace(
+        data=data, options=options, step=100, best=SimpleNamespace(step=40), progress=lambda: 1.0
+    )  # fmt: skip
+
+
+def test_a_proof_is_as_large_as_it_was_asked_for_and_says_what_it_rests_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, start = (tiny_models.write(tiny_models.random(TINY), tmp_path / f"{n}.nicmodel") for n in ("my", "start"))
+    """Three models, of which the last stands for `photo`."""
+    model, start, photo = (
+        tiny_models.write(tiny_models.random(TINY), tmp_path / f"{n}.nicmodel") for n in ("my", "start", "photo")
+    )
+    monkeypatch.setattr(finish.proof, "PHOTO", f"nicodec:{photo.path}")
     folder = tmp_path / "my.run"
     (folder / "held-out").mkdir(parents=True)
     (folder / "held-out" / "07.png").write_bytes(b"of an earlier run")
-    console = Console(stderr=True)
-    held = Held([picture(1, 64, 64), picture(2, 64, 64)], borrowed=True)
-    finish.measure(held, model.path, str(start.path), folder, LITTLE, console)
+    gray = picture(2, 64, 64)[..., :1].repeat(3, axis=2)
+    run = run_of(Held([gray, picture(1, 64, 64)], borrowed=True))
+    known = finish.facts(run, model, "my", ("said",))
+    assert (known.files, known.pixels, known.held, known.start) == (20, 20e6, 0, "photo-fast")
+    effort = replace(LITTLE, rivals=("jpeg",))
+    found = finish.measure(run, known, model.path, str(start.path), folder, effort, lambda: 60.0)
+    assert found is not None
     results = json.loads((folder / "results.json").read_text())
     assert [image["name"] for image in results["images"]] == ["00.png"]
+    with Image.open(folder / "held-out" / "00.png") as measured:
+        assert measured.mode == "L"  # a gray model takes no colours
     points = {curve["name"]: len(curve["points"]) for curve in results["curves"]}
-    assert points == {"jpeg": 4, "nicodec": 4, f"nicodec:{start.path}": 4}
-    assert "rests on a picture that was learnt from" in " ".join(capfd.readouterr().err.split())
-    (folder / "results.json").unlink()
-    finish.measure(held, model.path, "", folder, replace(LITTLE, measured=0), console)
-    assert not (folder / "results.json").exists()
+    assert points == {"jpeg": 4, "nicodec": 4, f"nicodec:{start.path}": 4, f"nicodec:{photo.path}": 4}
+    assert "a training picture" in " ".join(finish.lines(found))
+    assert "<img" not in (tmp_path / "my.html").read_text("utf-8")
+    (tmp_path / "my.html").unlink()
+    assert finish.measure(run, known, model.path, "", folder, replace(LITTLE, measured=0), lambda: 60.0) is None
+    assert not (tmp_path / "my.html").exists()
+
+
+def test_a_card_has_no_curve_of_training_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finish, "LIMITED", 2)
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(picture(0)).save(tmp_path / "pictures" / "one.png")
+    trainer = Trainer(OPTIONS, tiny_training.patches(tmp_path / "pictures"))
+    trainer.look()
+    made = finish.write(trainer, tmp_path / "my.nicmodel", "my", {}, Card(), LITTLE)
+    assert trainer.data.held.borrowed
+    metadata, _ = modelfile.parse(made.path.read_bytes(), "my")
+    assert Card.of(metadata).curve == ()
+
+
+def test_the_time_of_a_proof_counts_all_models() -> None:
+    small, large = run_of(Held([])), run_of(Held([]))
+    large.options.model = NETWORKS["full"]
+    assert finish.models(large, "photo") == 2
+    assert finish.models(large, "") == 2
+    assert finish.models(small, "photo-fast") == 2 + finish.PHOTO

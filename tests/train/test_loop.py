@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -51,9 +50,15 @@ def test_limits_are_measured_half_way_and_kept(patches: Patches, tmp_path: Path)
         assert torch.equal(b, limits[name])
 
 
-def test_ctrl_c_saves_and_returns(patches: Patches, tmp_path: Path) -> None:
+def test_ctrl_c_saves_and_returns(patches: Patches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = Trainer(replace(OPTIONS, steps=None, minutes=60.0), patches)
-    threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
+    step = trainer.train_step
+
+    def interrupted() -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return step()
+
+    monkeypatch.setattr(trainer, "train_step", interrupted)
     loop.run(trainer, tmp_path, lambda step: None)
     again = Trainer(OPTIONS, patches)
     again.load(tmp_path / "state.safetensors")
@@ -189,7 +194,7 @@ def test_a_disk_that_is_full_ends_a_run_and_keeps_the_state_before(
     with pytest.raises(NicError, match=r"state\.safetensors: the state cannot be written .* the state before is kept"):
         loop.run(trainer, tmp_path, lambda step: None)
     assert trainer.step == 0
-    assert {path.name for path in tmp_path.iterdir()} == {"state.safetensors", "log.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == {"state.safetensors"}
     assert (tmp_path / "state.safetensors").read_bytes() == before
 
 

@@ -49,7 +49,7 @@ def test_all_parts_together_take_the_minutes(minutes: float, speed: float, measu
     clock.now += times.learning(reserve)
     effort = times.effort()
     looked_at = 65536 * (11 * effort.counted + 6 * effort.fitted + 9 * 20)
-    looked_at += 2 * 384**2 * min(20, effort.measured) * effort.qualities
+    looked_at += (2 + len(effort.rivals)) * 384**2 * min(20, effort.measured) * effort.qualities
     clock.now += looked_at / speed
     if reserve < 60 * minutes * (1 - plan.LEARNING - plan.READING):
         assert clock.now - 100 <= 60 * minutes
@@ -65,6 +65,11 @@ def test_a_slow_machine_gets_a_longer_reserve_and_a_short_run_a_shorter_one() ->
         < Plan(30).reserve(1e6, pictures(), 2)
         < Plan(30, "full").reserve(1e6, pictures(), 2)
     )
+
+
+def test_more_models_and_codecs_need_a_longer_reserve() -> None:
+    assert Plan(30).reserve(1e6, pictures(), 5.2) > 1.05 * Plan(30).reserve(1e6, pictures(), 2)
+    assert {*Plan(30, "full").effort().rivals} > {*Plan(30).effort().rivals} > {*Plan(30, "none").effort().rivals}
 
 
 def test_a_few_small_pictures_need_a_shorter_reserve() -> None:
