@@ -6,12 +6,12 @@ Between `search`, which finds neighbours, and `chart`. The same vectors give the
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from nicodec import extras
 from nicodec.errors import MissingExtra
 from nicodec.explore.search import Floats
 
@@ -30,12 +30,12 @@ def needed(method: Method, count: int) -> int:
 
 
 def placed(vectors: Floats, method: Method, near: npt.NDArray[np.int64], away: Floats) -> Plane:
-    """Vectors (N, D) -> places float64 (N, 2), by one method; fewer than `FEWEST` by PCA.
+    """Vectors (N, D) -> places float64 (N, 2), by one method; fewer than `FEWEST`, and equal ones, by PCA.
 
     near, away: the neighbours of each, (N, at least `needed`), and their distances. Raises MissingExtra.
     """
     start = components(vectors)
-    if method == "pca" or len(vectors) < FEWEST:
+    if method == "pca" or len(vectors) < FEWEST or np.ptp(start) == 0:
         return start
     most = needed(method, len(vectors))
     how: Callable[..., Plane] = _tsne if method == "tsne" else _umap
@@ -58,7 +58,7 @@ def components(vectors: Floats) -> Plane:
 
 def _tsne(vectors: Floats, start: Plane, near: npt.NDArray[np.int64], away: Floats) -> Plane:
     """L. van der Maaten and G. Hinton, "Visualizing Data using t-SNE" (2008), as openTSNE computes it."""
-    tsne = _loaded("openTSNE", "t-SNE", "pip install 'nicodec[explore]'")
+    tsne = _loaded("openTSNE", "t-SNE needs openTSNE: pip install 'nicodec[explore]'")
     # It scales distances by their own spread; those of equal pictures would all be 0.
     known = tsne.nearest_neighbors.PrecomputedNeighbors(near, np.maximum(away, 1e-3).astype(np.float64))
     weights = tsne.affinity.PerplexityBasedNN(knn_index=known, perplexity=min(PERPLEXITY, near.shape[1] / 3))
@@ -70,7 +70,7 @@ def _tsne(vectors: Floats, start: Plane, near: npt.NDArray[np.int64], away: Floa
 
 def _umap(vectors: Floats, start: Plane, near: npt.NDArray[np.int64], away: Floats) -> Plane:
     """L. McInnes, J. Healy and J. Melville, "UMAP" (2018), as umap-learn computes it."""
-    umap = _loaded("umap", "UMAP", "pip install umap-learn")
+    umap = _loaded("umap", "UMAP needs umap-learn: pip install umap-learn")
     own = np.arange(len(vectors))[:, None]
     known = np.hstack([own, near]), np.hstack([np.zeros_like(own, np.float32), away])
     made = umap.UMAP(n_neighbors=near.shape[1] + 1, precomputed_knn=known, init=_unit(start), random_state=0, n_jobs=1)
@@ -83,7 +83,8 @@ def _unit(start: Plane) -> npt.NDArray[np.float32]:
     return scaled
 
 
-def _loaded(package: str, wish: str, install: str) -> Any:
-    if not extras.is_installed(package):
-        raise MissingExtra(f"{wish} needs {package}: {install}; --method pca needs nothing")
-    return extras.load(package, "explore", wish)
+def _loaded(module: str, missing: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingExtra(f"{missing}; --method pca needs nothing") from error
