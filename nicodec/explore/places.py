@@ -5,6 +5,7 @@ Between `search`, which finds neighbours, and `chart`. The same vectors give the
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Literal, TypeAlias, get_args
@@ -70,11 +71,16 @@ def _tsne(vectors: Floats, start: Plane, near: npt.NDArray[np.int64], away: Floa
 
 def _umap(vectors: Floats, start: Plane, near: npt.NDArray[np.int64], away: Floats) -> Plane:
     """L. McInnes, J. Healy and J. Melville, "UMAP" (2018), as umap-learn computes it."""
-    umap = _loaded("umap", "UMAP needs umap-learn: pip install umap-learn")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it lacks TensorFlow
+        umap = _loaded("umap", "UMAP needs umap-learn: pip install umap-learn")
     own = np.arange(len(vectors))[:, None]
-    known = np.hstack([own, near]), np.hstack([np.zeros_like(own, np.float32), away])
-    made = umap.UMAP(n_neighbors=near.shape[1] + 1, precomputed_knn=known, init=_unit(start), random_state=0, n_jobs=1)
-    return np.asarray(made.fit_transform(vectors), np.float64)
+    # It counts a picture as its own neighbour.
+    known = np.hstack([own, near[:, :-1]]), np.hstack([np.zeros_like(own, np.float32), away[:, :-1]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it cannot place other pictures later
+        made = umap.UMAP(n_neighbors=near.shape[1], precomputed_knn=known, init=_unit(start), random_state=0, n_jobs=1)
+        return np.asarray(made.fit_transform(vectors), np.float64)
 
 
 def _unit(start: Plane) -> npt.NDArray[np.float32]:

@@ -6,7 +6,7 @@ Between `index` and the commands. Never is there an array of all pairs.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from typing import Any, TypeAlias, TypeVar
 
@@ -26,19 +26,19 @@ PLAIN = 8
 
 
 def nearest(
-    queries: Floats, blocks: Iterable[tuple[list[Name], npt.NDArray[np.float16]]], count: int
+    away: Callable[[Floats], Floats], blocks: Iterable[tuple[list[Name], npt.NDArray[np.float16]]], count: int
 ) -> list[tuple[float, Name]]:
-    """The names of the nearest vectors, each with its distance to the nearest query, the nearest first.
+    """The names of the nearest vectors, each with its distance, the nearest first.
 
-    queries: (Q, D). blocks: names and their vectors, (n, D), taken one after the other. Of equals the first comes
-    first.
+    away: vectors (n, D) -> the distance of each, (n,). blocks: names and their vectors, (n, D), taken one after the
+    other. Of equals the first comes first.
     """
     best: list[tuple[float, int, Name]] = []
     number = 0
     for names, vectors in blocks:
         for start in range(0, len(names), BLOCK):
             some = names[start : start + BLOCK]
-            found = distances(queries, vectors[start : start + BLOCK].astype(np.float32)).min(axis=0)
+            found = away(vectors[start : start + BLOCK].astype(np.float32))
             near = np.argsort(found, kind="stable")[:count]
             fresh = [(float(found[i]), number + int(i), some[i]) for i in near]
             best = heapq.nsmallest(count, [*best, *fresh], key=lambda each: each[:2])
