@@ -68,7 +68,9 @@ def of(index: Index, method: Method = "tsne") -> Chart:
 
 
 def made(entries: list[Entry], vectors: Floats, method: Method = "tsne") -> Chart:
-    """The map of pictures and their vectors, float32 (N, D), at least one. Raises MissingExtra."""
+    """The map of pictures and their vectors, float32 (N, D), at least one. Raises MissingExtra, NicError."""
+    if not np.isfinite(vectors).all():
+        raise NicError("the index is damaged: a vector is not finite; remove it and it is made anew")
     near, distance = search.neighbours(vectors, max(places.needed(method, len(entries)), clusters.NEAR))
     at = places.placed(vectors, method, near, distance)
     cluster = clusters.clustered(*search.neighbours(at, clusters.NEAR))

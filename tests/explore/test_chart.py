@@ -65,6 +65,8 @@ def test_one_picture_is_a_map_and_none_is_an_error(tmp_path: Path, monkeypatch: 
     entry = Entry("a.png", 10, 1, 1, b"", b"")
     alone = chart.made([entry], np.zeros((1, 6), np.float32))
     assert data_of(chart.page(alone, [b""], "Map"))["near"] == []
+    with pytest.raises(NicError, match="not finite"):
+        chart.made([entry], np.full((1, 6), np.nan, np.float32))
     with Index(str(tmp_path)) as index:
         with pytest.raises(NicError, match="no picture is there"):
             chart.of(index)
