@@ -20,8 +20,11 @@ from nicodec.picture import Picture
 ZOOMS = (1.0, 0.7, 0.55)
 # The picture is laid over all of another one's layout, or over so many of its rows and columns, anywhere.
 SPANS = (LAYOUT, 4)
-# The weight of the layout beside texture and colour. These three were chosen on photographs (docs/EXPLORE.md).
+# The weight of the layout beside texture and colour. These, and TURNED, were chosen on photographs (docs/EXPLORE.md).
 PLACE = 0.8
+# What a turned position adds to the square of a distance: most parts are not turned, and eight guesses find more that is
+# alike by chance than one.
+TURNED = 4.0
 # Spreads that hardly count: of a layout, in units of its whole, and of gray levels.
 PLAIN, PLAIN_GRAY = 0.1, 4.0
 
@@ -47,7 +50,9 @@ class Query:
             for top, left in product(range(LAYOUT - span + 1), repeat=2):
                 part = _even(grid[:, top : top + span, left : left + span], PLAIN * sketch.PLACE)
                 np.minimum(layouts, np.square(distances(layout, part)), out=layouts)
-        found: Floats = np.sqrt(textures + PLACE**2 * layouts).min(axis=0)
+        squares = textures + PLACE**2 * layouts
+        squares[1:] += TURNED  # the first position is the one as it is
+        found: Floats = np.sqrt(squares.min(axis=0))
         return found
 
 
