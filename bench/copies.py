@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from nicodec.api import codec_of
-from nicodec.explore import duplicates, search, sketch
+from nicodec.explore import duplicates, query, search, sketch
 from nicodec.picture import reader
 
 PARTS = {"70 % of each side": 0.7, "30 % of the area": 0.3**0.5}
@@ -62,7 +62,7 @@ def main(source: str, count: int = 200) -> None:
     codec, rng, taken = codec_of(sketch.MODEL, 1), np.random.default_rng(1), []
     hashes: dict[str, list[np.ndarray]] = {}
     vectors: dict[str, list[np.ndarray]] = {}
-    queries: dict[str, list[np.ndarray]] = {}
+    queries: dict[str, list[query.Query]] = {}
     for image in pictures(Path(source), count):
         for name, copy in (("", image), *copies(image, rng)):
             picture = reader.read(np.asarray(copy))
@@ -72,7 +72,7 @@ def main(source: str, count: int = 200) -> None:
             hashes.setdefault(name, []).append(found.hash)
             vectors.setdefault(name, []).append(found.vector)
             if name in PARTS:
-                queries.setdefault(name, []).append(sketch.vectors(picture, codec))
+                queries.setdefault(name, []).append(query.of(picture, codec))
     number = len(vectors[""])
     own = np.stack(hashes[""]), np.stack(vectors[""])
     print(f"{number} pictures; {1000 * np.median(taken):.0f} ms for a sketch, in the middle")
@@ -85,7 +85,9 @@ def main(source: str, count: int = 200) -> None:
         print(f"{name or 'itself':24}{hits / number:7.3f}")
     print(f"{wrong} of {unlike:,} unlike pairs taken for copies")
     for name, each in queries.items():
-        first = [search.nearest(query, [(range(number), own[1])], 1)[0][1] == n for n, query in enumerate(each)]
+        first = [
+            search.nearest(each_one.away, [(range(number), own[1])], 1)[0][1] == n for n, each_one in enumerate(each)
+        ]
         print(f"similar, {name}: the right one first {np.mean(first):.3f}")
 
 

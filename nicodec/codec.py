@@ -178,7 +178,7 @@ class Codec:
         return canvas.finish(beside.clear(file, wanted), found)  # 5. data beside the tiles
 
     encode_many, decode_many = many.encode_many, many.decode_many
-    latents, latent_windows = latents.whole, latents.windows
+    latents, latent_windows, from_latents = latents.whole, latents.windows, latents.painted
 
     def symbols_of(self, file: File, networks: Networks | None = None, known: Known | None = None) -> Symbols:
         """The symbols of a file, decoded on demand. Raises ModelNotFound if the file has another model.

@@ -14,6 +14,8 @@ import typer.core
 
 from nicodec import __version__
 from nicodec.cli import bench, compare, cost, decode, duplicates, encode, index, info, models, similar, train, verify
+from nicodec.cli import interpolate as interpolating
+from nicodec.cli import map as mapping
 from nicodec.errors import NicError
 from nicodec.progress import say
 
@@ -76,6 +78,6 @@ class Command(typer.core.TyperCommand):
 
 for command in (
     encode.encode, decode.decode, compare.compare, info.info, verify.verify, cost.cost, index.index, similar.similar,
-    duplicates.duplicates, models.models, bench.bench, train.train,
+    duplicates.duplicates, mapping.map, interpolating.interpolate, models.models, bench.bench, train.train,
 ):  # fmt: skip
     app.command(cls=Command)(command)

@@ -97,7 +97,7 @@ def indexed(
             change = found.update(workers=workers, progress=lambda name, done, of: advance(f"{done}/{of} {name}", done))
         if not quiet:
             if change.remade:
-                say(f"{shown(found.path)}: was made with another encoder; it is made anew")
+                say(f"{shown(found.path)}: was made by another release; it is made anew")
             for name, error in change.failed.items():
                 say(f"{shown(os.path.join(folder, name))}: cannot be read: {error.removeprefix(shown(name))}")
         yield found, change

@@ -1,4 +1,4 @@
-"""`nicodec index`: the sketches of a folder's pictures, kept for `similar` and `duplicates`.
+"""`nicodec index`: the sketches of a folder's pictures, kept for `similar`, `duplicates` and `map`.
 
 Under `app`; `explore.index` keeps them.
 """
@@ -36,7 +36,7 @@ def index(
     """Make or update the index of a folder, by which like pictures are found.
 
     Only new and changed files are read. What is gone is removed from the index. It holds for each picture its size, two
-    hashes and a vector of texture, shape and colour; no picture, and nothing of what a picture means.
+    hashes, a vector of texture, shape and colour, and the picture small, at most 96 pixels a side.
     """
     from nicodec.cli import plan
     from nicodec.cli.explored import indexed

@@ -38,17 +38,17 @@ def similar(
     from nicodec import api
     from nicodec.cli.explored import indexed
     from nicodec.cli.report import about
-    from nicodec.explore import search, sketch
+    from nicodec.explore import query, search, sketch
     from nicodec.explore.reading import opened
     from nicodec.storage import path_of
 
     source = path_of(source)
     with about(source, quiet):
         codec = api.codec_of(sketch.MODEL, threads)
-        queries = sketch.vectors(opened(store_of(source).source(source), codec), codec)
+        wanted = query.of(opened(store_of(source).source(source), codec), codec)
     with indexed(folder, path, threads, quiet=quiet) as (found, _):
         named = (([entry.path for entry in entries], vectors) for entries, _, vectors in found.blocks())
-        near = search.nearest(queries, named, count)
+        near = search.nearest(wanted.away, named, count)
         files = [(os.path.join(found.folder, name), distance) for distance, name in near]
     if as_json:
         print(json.dumps([{"file": name, "distance": round(distance, 4)} for name, distance in files]))

@@ -1,6 +1,6 @@
-"""The bytes of a .nic file -> its latents as data: channels, the width and the bits of every symbol.
+"""The bytes of a .nic file -> its latents as data: channels, width and bits of every symbol; and latents -> pixels.
 
-Beside `painting`, which makes pixels of the same symbols; g_s never runs here. `explore` stands on it.
+Beside `painting`, which makes pixels of the same symbols. `explore` stands on it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.hyper import HyperTables
 from nicodec.bitstream.symbols import Symbols
 from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box
-from nicodec.coding import painting, prior, quantize
+from nicodec.coding import layout, painting, prior, quantize
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.look import Familiar
 from nicodec.coding.painting import Limit, Nic, Region
@@ -148,6 +148,34 @@ def windows(codec: Codec, data: Nic, region: Region = None, *, max_pixels: Limit
     yield from crew.beside(opened, read())
     if region is None:
         symbols.check()
+
+
+@in_turn
+def painted(codec: Codec, latents: Latents) -> npt.NDArray[np.uint8]:
+    """The picture that g_s makes of latents, which a caller may have changed: uint8 (64r, 64s, 3), whole cells.
+
+    deep and linear may hold any finite numbers; g_s has never met unusual ones, and caps bound what it makes of them.
+    No file says what lies beside the symbols: patches, flat cells, a correction, transparency. Raises NicError for
+    latents of another model or shape, LimitExceeded for too many pixels, BadModel if the network fails.
+    """
+    if latents.model_id != codec.checkpoint.id.hex():
+        raise NicError(f"these latents are of the model {latents.model_id}, not of {codec.checkpoint.id.hex()}")
+    config, (_, rows, columns) = codec.checkpoint.config, latents.z.shape
+    shapes = latents.deep.shape, latents.linear.shape
+    channels = config.deep, config.latent - config.deep
+    if shapes != tuple((each, Y_CELL * rows, Y_CELL * columns) for each in channels):
+        raise NicError(f"latents of {columns}x{rows} cells cannot have the shapes {shapes[0]} and {shapes[1]}")
+    latent = np.concatenate([latents.deep, latents.linear], dtype=np.float32)[None]
+    if not np.isfinite(latent).all():
+        raise NicError("latents must be finite numbers")
+    container.check_size(CELL * columns, CELL * rows)
+    q, wanted = quantize.quality_index(latents.quality), layout.windows(Box(0, 0, rows, columns))
+    result = np.empty((CELL * rows, CELL * columns, 3), np.uint8)
+    crew = codec.crew.of(len(wanted))
+    for window, planes in crew.beside(lambda window: (window, crew.pixels(latent, window, q)), wanted):
+        box = window.times(CELL)
+        result[box.top : box.bottom, box.left : box.right] = quantize.samples(planes, 3, np.uint8)
+    return result
 
 
 def features(codec: Codec, pixels: npt.NDArray[np.uint8], quality: float = 50) -> Floats:

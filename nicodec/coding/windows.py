@@ -167,6 +167,13 @@ class Windows:
 
         return paint
 
+    def pixels(self, latent: Planes, window: Box, q: int) -> Planes:
+        """Planes (1, 3, 64h, 64w) of a window of cells, from the latent of a whole picture, (1, L, 4R, 4S)."""
+        whole = Box(0, 0, *latent.shape[2:])
+        inner = window.times(Y_CELL).grown(self._around_s, whole)
+        x = self.networks.g_s(tiles.crop(latent, whole, inner), q / 100)
+        return tiles.crop(x, inner.times(STRIDE), window.times(CELL))
+
     def preview(self, window: Box, symbols: Symbols, q: int) -> Callable[[], Planes]:
         """As `synthesis`, at an eighth of the size: planes (1, C, 8h, 8w)."""
         decoded = self.latent(window, symbols, q)

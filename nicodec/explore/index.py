@@ -1,4 +1,4 @@
-"""A folder of pictures -> its index: one SQLite file with the sketch of each picture, kept up to date.
+"""A folder of pictures -> its index: one SQLite file with the sketch of each picture and the picture small, kept up to date.
 
 Between the commands that search and `sketch`, which makes what is kept. Only what is new or changed is read.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -20,13 +20,13 @@ from nicodec.errors import NicError, holding, one_line
 from nicodec.explore import reading, sketch
 from nicodec.explore.sketch import HASH_BITS, MODEL
 from nicodec.parallel.processes import Local
-from nicodec.picture import Array, writer
+from nicodec.picture import Array, atlas, writer
 from nicodec.storage import is_nic, tree
 from nicodec.storage.files import shown
 
 NAME = ".nicodec-index.sqlite"
 # "NICI" in the file's head says that it is an index; the version that its sketches are of this form.
-APPLICATION, VERSION = 0x4E494349, 1
+APPLICATION, VERSION = 0x4E494349, 2
 # Pictures that are written in one transaction, and rows that are read at a time.
 BATCH, BLOCK = 64, 4096
 # Seconds to wait for another process that writes.
@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS pictures (
     path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, error TEXT,
     width INTEGER, height INTEGER, content BLOB, samples BLOB, hash BLOB, vector BLOB
 );
+CREATE TABLE IF NOT EXISTS thumbnails (path BLOB PRIMARY KEY, image BLOB);
 """
 # Rows that no update wrote: of other types, sizes or lengths. What is not of them has bounded size.
 WRONG = f"""
@@ -63,7 +64,8 @@ class Entry:
 @dataclass(frozen=True)
 class Change:
     """What an update did. read: pictures that were new or changed; gone: those no longer there; failed: path -> error
-    of all files that cannot be read. remade: the index was of another encoder, so all was read anew.
+    of all files that cannot be read. remade: the index was of another encoder or release, so all was read
+    anew.
     """
 
     read: int
@@ -100,6 +102,7 @@ class Index:
         ).fetchone()
         if strange:
             raise sqlite3.DatabaseError("it has views or triggers")
+        self._older = False
         state = [self._file.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
         if state == [APPLICATION, VERSION]:
             return
@@ -111,8 +114,10 @@ class Index:
                     f"{shown(self.path)}: not an index of nicodec but another SQLite file; it is left as it is"
                 )
             (version,) = self._file.execute("PRAGMA user_version").fetchone()
-            if version != VERSION:
+            self._older = version not in (0, VERSION)
+            if self._older:
                 self._file.execute("DROP TABLE IF EXISTS pictures")
+                self._file.execute("DROP TABLE IF EXISTS thumbnails")
             self._file.execute(f"PRAGMA application_id = {APPLICATION}")
             self._file.execute(f"PRAGMA user_version = {VERSION}")
             for statement in filter(str.strip, SCHEMA.split(";")):
@@ -134,19 +139,22 @@ class Index:
         """
         encoder = latents.encoder_of(api.codec_of(MODEL, 1))
         with self._blaming():
-            remade = self._of(encoder)
+            remade = self._of(encoder) or self._older
             self._check()
             known = {path: rest for path, *rest in self._file.execute("SELECT path, size, mtime_ns FROM pictures")}
             found = dict(_found(self.folder))
             fresh = [path for path, state in found.items() if known.get(os.fsencode(path)) != list(state)]
             gone = [path for path in known if os.fsdecode(path) not in found]
             with self._writing():
-                self._file.executemany("DELETE FROM pictures WHERE path = ?", ((path,) for path in gone))
+                for table in ("pictures", "thumbnails"):
+                    self._file.executemany(f"DELETE FROM {table} WHERE path = ?", ((path,) for path in gone))
             for batch in _batches(self._read(fresh, workers, progress)):
                 with self._writing():
                     if self.encoder != encoder:
                         raise NicError(f"{shown(self.path)}: another release of nicodec made it anew meanwhile")
-                    self._file.executemany("REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", batch)
+                    rows, images = [row[:-1] for row in batch], [(row[0], row[-1]) for row in batch]
+                    self._file.executemany("REPLACE INTO pictures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+                    self._file.executemany("REPLACE INTO thumbnails VALUES (?, ?)", images)
             failures = self._file.execute(
                 "SELECT path, substr(error, 1, 300) FROM pictures WHERE error IS NOT NULL ORDER BY path"
             )
@@ -160,6 +168,7 @@ class Index:
             if before == (encoder,):
                 return False
             self._file.execute("DELETE FROM pictures")
+            self._file.execute("DELETE FROM thumbnails")
             self._file.execute("REPLACE INTO facts VALUES ('encoder', ?)", (encoder,))
             return bool(count)
 
@@ -203,6 +212,14 @@ class Index:
                 hashes = np.frombuffer(b"".join(row[6] for row in some), np.uint8).reshape(len(some), -1)
                 vectors = np.frombuffer(b"".join(row[7] for row in some), "<f2").reshape(len(some), -1)
                 yield entries, hashes, vectors
+
+    def thumbnails(self, entries: Iterable[Entry]) -> Iterator[bytes]:
+        """Each picture small, as `atlas.small` makes it; empty where the index has none of bounded size."""
+        query = "SELECT image FROM thumbnails WHERE path = ? AND typeof(image) = 'blob' AND length(image) <= ?"
+        with self._blaming():
+            for entry in entries:
+                found = self._file.execute(query, (os.fsencode(entry.path), atlas.MOST_BYTES)).fetchone()
+                yield found[0] if found else b""
 
     def _check(self) -> None:
         """Raise the error of a damaged file for rows that no update wrote."""

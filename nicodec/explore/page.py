@@ -27,12 +27,25 @@ _HEAD = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #22262b }}
-h1 {{ font-size: 1.4rem }} h2 {{ font-size: 1rem; margin: 2rem 0 .5rem; border-top: 1px solid #ccd; padding-top: 1rem }}
-.group {{ display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-end }}
-figure {{ margin: 0; max-width: 15rem }} img {{ display: block; max-width: 100%; background: #eee }}
-figcaption {{ overflow-wrap: anywhere; font-size: .85rem }} .best img {{ outline: 3px solid #0a6ebd }}
-ul {{ color: #555; font-size: .85rem; margin: .5rem 0 0; padding-left: 1.2rem; overflow-wrap: anywhere }}
+:root {{
+  --paper: #fff; --ink: #22262b; --faint: #555; --line: #ccd; --well: #eee; --best: #0a6ebd; color-scheme: light dark
+}}
+@media (prefers-color-scheme: dark) {{
+  :root {{ --paper: #161616; --ink: #ececec; --faint: #a0a0a0; --line: #363636; --well: #222; --best: #6cb0ff }}
+}}
+body {{
+  font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 72rem; padding: 0 1rem;
+  color: var(--ink); background: var(--paper)
+}}
+h1 {{ font-size: 1.4rem; overflow-wrap: anywhere }}
+h2 {{ font-size: 1rem; margin: 1.5rem 0 .7rem; border-top: 1px solid var(--line); padding-top: 1rem }}
+.group {{ display: grid; grid-template-columns: repeat(auto-fill, 15rem); gap: 1rem }}
+@media (max-width: 34rem) {{ .group {{ grid-template-columns: 1fr 1fr }} }}
+/* Pictures of a row stand on one line, whatever is below them. */
+figure {{ margin: 0; display: grid; grid-row: span 2; grid-template-rows: subgrid; row-gap: .4rem }}
+img {{ display: block; max-width: 100%; max-height: 15rem; align-self: end; background: var(--well) }}
+figcaption {{ overflow-wrap: anywhere; font-size: .85rem }} .best img {{ outline: 3px solid var(--best) }}
+ul {{ color: var(--faint); font-size: .85rem; margin: .7rem 0 0; padding-left: 1.2rem; overflow-wrap: anywhere }}
 </style>
 <h1>{title}</h1>
 <p>{intro}</p>

@@ -1,4 +1,4 @@
-"""A file -> its picture, its sketch, and its row in an index.
+"""A file -> its picture, its sketch, and its rows in an index.
 
 Between `index`, whose processes run it, and `sketch`.
 """
@@ -14,12 +14,15 @@ from nicodec.codec import Codec
 from nicodec.errors import NicError, holding, one_line
 from nicodec.explore import sketch
 from nicodec.explore.sketch import MODEL, Sketch
-from nicodec.picture import Picture, reader
+from nicodec.picture import Picture, atlas, reader
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Path of a picture below a folder -> its row. What cannot be read has a row too, so it is not tried again."""
+    """Path of a picture below a folder -> its row, and the picture small.
+
+    What cannot be read has a row too, so it is not tried again.
+    """
 
     folder: str
 
@@ -27,19 +30,20 @@ class Reading:
         whole = os.path.join(self.folder, path)
         try:
             state = os.stat(whole)
-            content, made = sketched(whole)
+            content, made, small = sketched(whole)
         except (NicError, OSError) as error:
             return failed(whole, path, error)
         kept = made.width, made.height, content, made.samples, made.hash.tobytes(), made.vector.astype("<f2").tobytes()
-        return os.fsencode(path), state.st_size, state.st_mtime_ns, None, *kept
+        return os.fsencode(path), state.st_size, state.st_mtime_ns, None, *kept, small
 
 
-def sketched(path: str) -> tuple[bytes, Sketch]:
-    """SHA-256 of a file, and the sketch of its picture. Raises NicError, OSError."""
+def sketched(path: str) -> tuple[bytes, Sketch, bytes]:
+    """SHA-256 of a file, the sketch of its picture, and the picture small. Raises NicError, OSError."""
     with open(path, "rb") as file:
         content = hashlib.file_digest(file, "sha256").digest() if hasattr(hashlib, "file_digest") else _digest(file)
     codec = api.codec_of(MODEL, 1)
-    return content, sketch.of(opened(path, codec), codec)
+    picture = opened(path, codec)
+    return content, sketch.of(picture, codec), atlas.small(sketch.shown(picture))
 
 
 def opened(source: str | bytes, codec: Codec) -> Picture:
@@ -65,4 +69,4 @@ def failed(whole: str, path: str, error: Exception) -> tuple[object, ...]:
     except OSError:
         size = changed = 0
     text = one_line(error)
-    return os.fsencode(path), size, changed, text or "cannot be read", *[None] * 6
+    return os.fsencode(path), size, changed, text or "cannot be read", *[None] * 7

@@ -6,9 +6,9 @@ Between `index` and the commands. Never is there an array of all pairs.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,19 +26,19 @@ PLAIN = 8
 
 
 def nearest(
-    queries: Floats, blocks: Iterable[tuple[list[Name], npt.NDArray[np.float16]]], count: int
+    away: Callable[[Floats], Floats], blocks: Iterable[tuple[list[Name], npt.NDArray[np.float16]]], count: int
 ) -> list[tuple[float, Name]]:
-    """The names of the nearest vectors, each with its distance to the nearest query, the nearest first.
+    """The names of the nearest vectors, each with its distance, the nearest first.
 
-    queries: (Q, D). blocks: names and their vectors, (n, D), taken one after the other. Of equals the first comes
-    first.
+    away: vectors (n, D) -> the distance of each, (n,). blocks: names and their vectors, (n, D), taken one after the
+    other. Of equals the first comes first.
     """
     best: list[tuple[float, int, Name]] = []
     number = 0
     for names, vectors in blocks:
         for start in range(0, len(names), BLOCK):
             some = names[start : start + BLOCK]
-            found = distances(queries, vectors[start : start + BLOCK].astype(np.float32)).min(axis=0)
+            found = away(vectors[start : start + BLOCK].astype(np.float32))
             near = np.argsort(found, kind="stable")[:count]
             fresh = [(float(found[i]), number + int(i), some[i]) for i in near]
             best = heapq.nsmallest(count, [*best, *fresh], key=lambda each: each[:2])
@@ -51,6 +51,28 @@ def distances(a: Floats, b: Floats) -> Floats:
     squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * (a @ b.T)
     result: Floats = np.sqrt(np.maximum(squares, 0))
     return result
+
+
+def neighbours(vectors: npt.NDArray[np.floating[Any]], count: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """The `count` nearest others of each vector (N, D), the nearest first, and their distances: both (N, count).
+
+    There are N - 1 at most, so fewer may be given. Of equals the first comes first.
+    """
+    floats = vectors.astype(np.float32)
+    count = max(0, min(count, len(floats) - 1))
+    found = np.empty((len(floats), count), np.int64)
+    away: Floats = np.empty((len(floats), count), np.float32)
+    for start in range(0, len(floats), BLOCK):
+        rows = np.s_[start : start + BLOCK]
+        every = distances(floats[rows], floats)
+        own = np.arange(len(every))
+        every[own, start + own] = np.inf
+        near = np.argpartition(every, max(0, count - 1), axis=1)[:, :count]
+        near.sort(axis=1)
+        values = np.take_along_axis(every, near, axis=1)
+        order = np.argsort(values, axis=1, kind="stable")
+        found[rows], away[rows] = (np.take_along_axis(part, order, axis=1) for part in (near, values))
+    return found, away
 
 
 def near_vectors(vectors: npt.NDArray[np.float16], most: float) -> Iterator[tuple[int, int, float]]:

@@ -67,14 +67,6 @@ def of(picture: Picture, codec: Codec) -> Sketch:
     return Sketch(width, height, samples, hash_of(small), vector_of(small, codec))
 
 
-def vectors(picture: Picture, codec: Codec) -> npt.NDArray[np.float32]:
-    """The vectors of a picture in eight positions and three scales, float32 (24, ...): it may be a part, or turned."""
-    seen = without_frame(shown(picture))
-    scales = [scaled(seen, zoom) for zoom in (1.0, 0.7, 1.4)]
-    found = [vector_of(turned(small, *turn), codec) for small in scales for turn in TURNS]
-    return np.stack(found).astype(np.float32)
-
-
 def shown(picture: Picture) -> Array:
     """Samples in 8 bits, uint8 (H, W, 3), laid over white."""
     eight = picture.eight
@@ -130,7 +122,7 @@ def hash_of(pixels: Array) -> Array:
 
     Source: N. Krawetz, "Kind of like that" (2013), with 256 bits each way.
     """
-    along, down = (_gray(pixels, *size) for size in ((GRID + 1, GRID), (GRID, GRID + 1)))
+    along, down = (gray(pixels, *size) for size in ((GRID + 1, GRID), (GRID, GRID + 1)))
     bits = [np.diff(along, axis=1) > 0, np.diff(down, axis=0) > 0]
     return np.packbits(np.concatenate([part.reshape(-1) for part in bits]))
 
@@ -140,17 +132,17 @@ def vector_of(pixels: Array, codec: Codec) -> Vector:
     deep = latents.features(codec, pixels, QUALITY)
     texture = np.log(deep.reshape(len(deep), -1).std(axis=1) + FLOOR)
     colour = pixels.reshape(-1, 3).mean(axis=0) / 255
-    places = _gray(pixels, LAYOUT, LAYOUT).reshape(-1)
+    places = gray(pixels, LAYOUT, LAYOUT).reshape(-1)
     layout = (places - places.mean()) / (places.std() + 4)
     found: Vector = np.concatenate([texture, COLOUR * colour, PLACE * layout]).astype(np.float16)
     return found
 
 
-def _gray(pixels: Array, width: int, height: int) -> npt.NDArray[np.float32]:
-    """The brightness of parts of a picture, float32 (height, width)."""
+def gray(pixels: Array, width: int, height: int) -> npt.NDArray[np.float32]:
+    """The brightness of parts of uint8 (H, W, 3), 0 to 255, float32 (height, width)."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
-    gray: npt.NDArray[np.float32] = writer.resized(pixels, width, height).astype(np.float32) @ weights
-    return gray
+    found: npt.NDArray[np.float32] = writer.resized(pixels, width, height).astype(np.float32) @ weights
+    return found
 
 
 def turned_bits(bits: npt.NDArray[np.bool_], mirrored: bool, quarter: int) -> npt.NDArray[np.bool_]:

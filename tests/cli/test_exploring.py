@@ -67,7 +67,7 @@ def test_an_index_of_another_encoder_is_said_to_be_remade(run: Run, photos: Path
     file.close()
     code, _, err = run("index", "photos", "-j", 1)
     assert code == 0
-    assert "was made with another encoder; it is made anew" in err
+    assert "was made by another release; it is made anew" in err
     assert "5 read" in err
 
 

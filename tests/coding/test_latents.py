@@ -166,3 +166,37 @@ def test_latents_of_another_model_are_not_read(codec: Codec) -> None:
     data = nicodec.encode(picture(64, 64), model="photo", lossless=False)
     with pytest.raises(nicodec.ModelNotFound):
         codec.latents(data)
+
+
+def waves(height: int, width: int) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([128 + 60 * np.sin((x + 2 * y) / 20 + p) for p in range(3)], -1).round().astype(np.uint8)
+
+
+def test_latents_become_the_picture_of_the_file(codec: Codec) -> None:
+    # More than one window, and cells that reach beyond both edges.
+    data = codec.encode(waves(600, 800), quality=70, lossless=False)
+    assert {kind for kind, _ in nicodec.info(data).chunks} == {"Z", "Y"}
+    made = codec.from_latents(codec.latents(data))
+    assert (made.dtype, made.shape) == (np.uint8, (640, 832, 3))
+    assert np.abs(made[:600, :800].astype(int) - codec.decode(data, dtype=np.uint8)).max() <= 1
+
+
+def test_changed_latents_become_another_picture(codec: Codec) -> None:
+    found = codec.latents(codec.encode(waves(64, 64), quality=70, lossless=False))
+    gray = replace(found, deep=0 * found.deep, linear=found.linear.astype(np.float32) / 2)
+    assert np.ptp(codec.from_latents(gray)) < np.ptp(codec.from_latents(found)) / 2
+    wild = replace(found, deep=found.deep + 1e6)
+    assert codec.from_latents(wild).shape == (64, 64, 3)
+
+
+def test_latents_that_are_not_of_the_model_are_an_error(codec: Codec) -> None:
+    found = codec.latents(codec.encode(waves(64, 64), quality=70, lossless=False))
+    for wrong, message in (
+        (replace(found, model_id="00" * 8), "of the model 0000000000000000"),
+        (replace(found, deep=found.deep[1:]), "cannot have the shapes"),
+        (replace(found, linear=found.linear[:, 1:]), "cannot have the shapes"),
+        (replace(found, deep=found.deep * np.float32(np.nan)), "finite"),
+    ):
+        with pytest.raises(NicError, match=message):
+            codec.from_latents(wrong)

@@ -1,5 +1,6 @@
 """The index of a folder: incremental, whole after a crash, shared, and an error where it is none."""
 
+import io
 import os
 import shutil
 import sqlite3
@@ -223,3 +224,31 @@ def test_an_export_to_parquet_has_the_same_columns(folder: Path, tmp_path: Path)
     assert table["path"].to_pylist() == [entry.path for entry in entries]
     np.testing.assert_array_equal(np.array(table["hash"].to_pylist()), hashes)
     np.testing.assert_allclose(np.array(table["vector"].to_pylist()), vectors.astype(np.float32))
+
+
+def test_an_index_of_an_older_form_is_made_anew(folder: Path) -> None:
+    update(folder)
+    with sqlite3.connect(folder / index.NAME) as other:
+        other.execute("DROP TABLE thumbnails")
+        other.execute("PRAGMA user_version = 1")
+    other.close()
+    assert update(folder) == index.Change(3, 0, {}, True)
+    assert update(folder) == index.Change(0, 0, {}, False)
+
+
+def test_thumbnails_are_the_pictures_small(folder: Path) -> None:
+    update(folder)
+    (folder / "b.jpg").unlink()
+    update(folder)
+    with sqlite3.connect(folder / index.NAME) as other:
+        assert other.execute("SELECT count(*) FROM thumbnails").fetchone() == (2,)
+        other.execute("UPDATE thumbnails SET image = ? WHERE path = ?", (b"x" * 70000, b"a.png"))
+    other.close()
+    with Index(str(folder)) as found:
+        entries = next(found.blocks())[0]
+        hostile, small = found.thumbnails(entries)
+    assert hostile == b""
+    with Image.open(io.BytesIO(small)) as image:
+        assert image.size == (96, 72)
+        own = Image.fromarray(scene(2, 120, 160)).resize((96, 72), Image.Resampling.LANCZOS)
+        assert np.abs(np.asarray(image, int) - np.asarray(own, int)).mean() < 8

@@ -87,15 +87,6 @@ def test_like_pictures_are_nearer_than_others(codec: Codec) -> None:
     assert away[0] < 0.5 * min(away[1:])
 
 
-def test_the_vectors_of_a_query_have_all_positions(codec: Codec) -> None:
-    pixels = scene(4)
-    queries = sketch.vectors(Picture(pixels), codec)
-    assert queries.shape == (24, sketch.length(codec))
-    for turn in sketch.TURNS:
-        there = sketch.of(Picture(sketch.turned(pixels, *turn)), codec).vector.astype(np.float32)
-        assert np.linalg.norm(queries - there, axis=1).min() < 0.5, turn
-
-
 def test_layouts_turn_as_pictures_do(codec: Codec) -> None:
     square = scene(5, 192, 192)
     vector = sketch.vector_of(square, codec)
