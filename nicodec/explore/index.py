@@ -1,4 +1,4 @@
-"""A folder of pictures -> its index: one SQLite file with the sketch of each picture and the picture small, kept up to date.
+"""A folder of pictures -> its index: one SQLite file with each picture's sketch and thumbnail, kept up to date.
 
 Between the commands that search and `sketch`, which makes what is kept. Only what is new or changed is read.
 """

@@ -22,8 +22,8 @@ ZOOMS = (1.0, 0.7, 0.55)
 SPANS = (LAYOUT, 4)
 # The weight of the layout beside texture and colour. These, and TURNED, were chosen on photographs (docs/EXPLORE.md).
 PLACE = 0.8
-# What a turned position adds to the square of a distance: most parts are not turned, and eight guesses find more that is
-# alike by chance than one.
+# What a turned position adds to the square of a distance: most parts are not turned, and eight guesses find more
+# that is alike by chance than one.
 TURNED = 4.0
 # Spreads that hardly count: of a layout, in units of its whole, and of gray levels.
 PLAIN, PLAIN_GRAY = 0.1, 4.0
