@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from chromium import Browser, browser  # noqa: F401 (a fixture)
 from PIL import Image
-from test_comparison import Browser, browser  # noqa: F401 (a fixture)
 
 import nicodec
 from nicodec.bench import proof
