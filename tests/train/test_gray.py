@@ -114,8 +114,8 @@ def test_three_equal_channels_are_coded_as_one(made: Checkpoint) -> None:
 
 def test_effort_and_corrections_serve_gray_models(made: Checkpoint) -> None:
     codec, pixels = nicodec.Codec(made, threads=1), in_gray(3, 128, 192)
-    plain = codec.encode(Picture(pixels), quality=50)
-    refined = codec.encode(Picture(pixels.repeat(3, 2)), quality=50, effort=2)
+    plain = codec.encode(Picture(pixels), quality=50, lossless=False)
+    refined = codec.encode(Picture(pixels.repeat(3, 2)), quality=50, effort=2, lossless=False)
     kinds = [chunk.kind for chunk in container.unpack(refined).chunks]
     assert Kind.CORRECTION in kinds
     costs = [quantize.cost(5000, len(d), codec.psnr(Picture(pixels.repeat(c, 2)), d), pixels.size)
