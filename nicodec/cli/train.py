@@ -91,6 +91,13 @@ def train(
             show_default=Options.colour,
         ),
     ] = None,
+    freeze: Annotated[
+        Literal["none", "g_a"] | None,
+        typer.Option(
+            help="g_a: the encoder stays, so that latents can be compared with those of the start.",
+            show_default=Options.freeze,
+        ),
+    ] = None,
     fonts: Annotated[
         Path | None, typer.Option(help="Folder of fonts to draw letters with.", show_default="those of the system")
     ] = None,
@@ -137,6 +144,7 @@ def train(
         drawn=drawn,
         gray=gray,
         colour=colour,
+        freeze=freeze,
         fonts=fonts,
         seed=seed,
         threads=threads,

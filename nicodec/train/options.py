@@ -35,6 +35,8 @@ RELEASED, NETWORK = {"full": "photo", "fast": "photo-fast"}, "fast"
 NOTHING, REPORTS = "none", ("quick", "full", "none")
 # The words of --colour: a model of gray pictures if all are gray, such a model, one of colour pictures.
 COLOUR = ("auto", "gray", "rgb")
+# The words of --freeze, and the beginnings of the names of weights that stay as they are.
+FREEZE: dict[str, tuple[str, ...]] = {"none": (), "g_a": ("g_a.", "log_gain")}
 # Patches in a step: for each thread of a CPU up to a most, and for a GPU. These keep them busy.
 BATCH_PER_THREAD, BATCH_MOST, BATCH_GPU = 8, 64, 32
 
@@ -61,6 +63,7 @@ class Options:
     drawn: float = DRAWN
     gray: float = GRAY
     colour: str = "auto"
+    freeze: str = "none"
     fonts: str | None = None
     seed: int = 0
     threads: int | None = None
@@ -75,8 +78,8 @@ class Options:
 
 
 # The options of the command line; where a run goes on, those not given come from the state.
-SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "fonts", "seed", "threads", "device",
-        "measure", "name", "licence", "note")  # fmt: skip
+SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "freeze", "fonts", "seed", "threads",
+        "device", "measure", "name", "licence", "note")  # fmt: skip
 # Those that the card of the model says.
 ON_CARD = ("name", "licence", "note", "origin")
 # Its history has none of these, which are on the card, or a path of the user's.
@@ -114,6 +117,8 @@ def check(options: Options) -> None:
         raise BadOption(f"--measure is one of {', '.join(REPORTS)}, not {options.measure}")
     if options.colour not in COLOUR:
         raise BadOption(f"--colour is one of {', '.join(COLOUR)}, not {options.colour}")
+    if options.freeze not in tuple(FREEZE):
+        raise BadOption(f"--freeze is one of {', '.join(FREEZE)}, not {options.freeze}")
     for name, most in {"licence": card.MAX_LICENCE, "note": card.MAX_NOTE, "origin": card.MAX_NAME + 9}.items():
         if why := card.fault(getattr(options, name), most):
             raise BadOption(f"--{name}: {why}")

@@ -27,7 +27,7 @@ from nicodec.train.best import Best
 from nicodec.train.capture import Captured
 from nicodec.train.data import Patches
 from nicodec.train.losses import rate_distortion
-from nicodec.train.options import Options, plain
+from nicodec.train.options import FREEZE, Options, plain
 from nicodec.train.replicas import Replicas
 from nicodec.train.schedule import learning_rate, patch_of
 from nicodec.train.state import MOMENTS, STATE_VERSION, read_state, write_state
@@ -81,17 +81,17 @@ class Trainer:
             torch.cuda.set_stream(self._stream)
         self.model.to(self.device).train()
         named = list(self.model.named_parameters())
+        for name, p in named:
+            p.requires_grad_(not name.startswith(FREEZE[self.options.freeze]))
         self.ema = [p.detach().clone() for _, p in named]
-        slow = [p for n, p in named if "shortcut" in n]
-        fast = [p for n, p in named if "shortcut" not in n]
         # Numbers that change, where a recorded step can read them.
         self._fresh = torch.zeros((), device=self.device)
         self._usual, self._usual_norm = torch.zeros(2, device=self.device)
         rates = [torch.zeros((), device=self.device) if cuda else 0.0 for _ in range(2)]
         self.optimiser = torch.optim.Adam(
             [
-                {"params": fast, "factor": 1.0, "lr": rates[0]},
-                {"params": slow, "factor": SHORTCUT_RATE, "lr": rates[1]},
+                {"params": [p for n, p in named if "shortcut" not in n], "factor": 1.0, "lr": rates[0]},
+                {"params": [p for n, p in named if "shortcut" in n], "factor": SHORTCUT_RATE, "lr": rates[1]},
             ],
             betas=(0.9, 0.98),
             fused=True,

@@ -19,7 +19,10 @@ import tiny_training
 from tiny_models import TINY
 from tiny_training import OPTIONS, losses_of
 
+from nicodec.codec import Codec
+from nicodec.coding import latents
 from nicodec.errors import BadFile, BadModel
+from nicodec.nn.thaw import model_of
 from nicodec.train import schedule, validate
 from nicodec.train.data import Patches
 from nicodec.train.schedule import learning_rate
@@ -192,3 +195,23 @@ def test_a_start_that_lacks_a_tensor_is_a_bad_model(patches: Patches, tmp_path: 
     tensors = {key: array for key, array in made.tensors.items() if key != name}
     with pytest.raises(BadModel, match=name):
         trainer.start_from(replace(made, tensors=tensors))
+
+
+def test_a_frozen_encoder_stays_and_all_else_learns(patches: Patches, tmp_path: Path) -> None:
+    """So latents stay comparable: the encoder that they come from is the same to the bit, also when a run goes on."""
+    start = tiny_models.write(tiny_models.random(TINY), tmp_path / "start.nicmodel")
+    trainer = Trainer(replace(OPTIONS, freeze="g_a"), patches, fresh=False)
+    trainer.start_from(start)
+    losses_of(trainer, 2)
+    trainer.save(tmp_path / "state")
+    resumed = Trainer(replace(OPTIONS, freeze="g_a"), patches)
+    resumed.load(tmp_path / "state")
+    losses_of(resumed, 2)
+    before = model_of(start, "cpu").state_dict()
+    stayed = {name for name, p in resumed.model.named_parameters() if torch.equal(p, before[name])}
+    assert stayed >= {name for name in before if name.startswith("g_a.") and "limit" not in name} | {"log_gain"}
+    with resumed.averaged() as model:
+        made = tiny_models.write(model, tmp_path / "made.nicmodel")
+    encoders = {latents.encoder_of(Codec(found, threads=1)) for found in (start, made)}
+    assert len(encoders) == 1
+    assert made.identity != start.identity
