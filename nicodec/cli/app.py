@@ -13,7 +13,21 @@ import typer
 import typer.core
 
 from nicodec import __version__
-from nicodec.cli import bench, compare, cost, decode, duplicates, encode, index, info, models, similar, train, verify
+from nicodec.cli import (
+    anomaly,
+    bench,
+    compare,
+    cost,
+    decode,
+    duplicates,
+    encode,
+    index,
+    info,
+    models,
+    similar,
+    train,
+    verify,
+)
 from nicodec.errors import NicError
 from nicodec.progress import say
 
@@ -79,3 +93,8 @@ for command in (
     duplicates.duplicates, models.models, bench.bench, train.train,
 ):  # fmt: skip
     app.command(cls=Command)(command)
+
+group = typer.Typer(help=anomaly.HELP, no_args_is_help=True, rich_markup_mode="rich")
+group.command(cls=Command)(anomaly.learn)
+group.command(cls=Command)(anomaly.check)
+app.add_typer(group, name="anomaly")
