@@ -141,8 +141,8 @@ def check(
         typer.Option(
             "--maps",
             metavar="DIR",
-            help="Also write DIR/NAME.png for each picture: 16-bit gray of its size, brighter is odder; the scale is one"
-            " for all, and middle gray is the threshold as learnt.",
+            help="Also write DIR/NAME.png for each picture: 16-bit gray of its size, brighter is odder; one scale for"
+            " all, and middle gray is the threshold as learnt.",
             show_default=False,
         ),
     ] = None,

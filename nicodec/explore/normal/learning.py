@@ -175,7 +175,8 @@ def _tried(count: int, kind: str, values: list[Floats]) -> _Choice:
     growth, usual = _growth(off, unit)
     scale = Scale(mean, unit, growth, usual, np.zeros(0, np.float32))
     scores = np.sort([scale.numbers(part).max() for part in off]).astype(np.float32)
-    return _Choice(count, kind, weights, place, replace(scale, scores=scores), unit * float(scores.std()))
+    scale = replace(scale, scores=scores)
+    return _Choice(count, kind, weights, place, scale, unit * scale.spread)
 
 
 def _growth(off: list[Floats], unit: float) -> tuple[float, float]:

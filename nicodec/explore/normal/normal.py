@@ -39,9 +39,15 @@ class Scale:
         return result
 
     @property
+    def spread(self) -> float:
+        """How far eight of ten scores lie apart, as a standard deviation; a few odd pictures do not count."""
+        low, high = np.quantile(self.scores, (0.1, 0.9))
+        return float(high - low) / 2.56
+
+    @property
     def width(self) -> float:
         """How far the scores of good pictures lie apart: one step of the light of a map."""
-        return max(float(np.std(self.scores)), NARROW)
+        return max(self.spread, NARROW)
 
     def threshold(self, false_alarms: float) -> float:
         """The score that another good picture passes with at most this probability, 0..1.

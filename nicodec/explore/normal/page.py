@@ -58,6 +58,8 @@ def page(found: Sequence[Seen], scale: Scale, threshold: float) -> str:
 
 def _folder(names: list[str]) -> str:
     """The folder that all names begin with, or "": the page leaves it out."""
+    if not names:
+        return ""
     first, *others = (name.split("/")[:-1] for name in names)
     count = sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(first, *others, strict=False)))
     return "".join(part + "/" for part in first[:count])
