@@ -141,8 +141,8 @@ def test_gaussians_of_few_cells_are_finite_and_of_many_white() -> None:
     cells = rng.normal(size=(12, 12)) @ rng.normal(size=(12, 4000)) + 3
     found = cells.reshape(12, 40, 100).astype(np.float32)
     many = Gaussian.of(Moments.of(found))
-    white = (found.reshape(12, -1).T - many.mean) @ many.whitening
-    assert np.mean(white**2) == pytest.approx(1, abs=0.05)
+    white = (fields.beside(found).reshape(24, -1).T - many.mean) @ many.whitening
+    assert np.mean(white**2) == pytest.approx(1, abs=0.1)
     assert abs(many.unlike(found).mean()) < 0.3
 
 
@@ -202,7 +202,7 @@ def test_a_file_gives_back_what_was_learnt(normal: Normal) -> None:
     data = file.write(normal)
     back = file.read(data)
     assert file.write(back) == data
-    assert len(data) < 10**6
+    assert len(data) < 2 * 10**6
     finding = [checking.check(part(9, spot=True), one, checking.codec_of(one)).score for one in (normal, back)]
     assert finding[0] == finding[1]
 
@@ -231,7 +231,7 @@ def test_a_damaged_or_hostile_file_is_an_error_of_one_line(normal: Normal) -> No
             file.read(bytes(wrong))
     # With a right checksum it is either read, or refused: the text before the arrays, byte by byte.
     (length,) = struct.unpack_from("<I", data, 10)
-    small = replace(normal, gaussians=(Gaussian(np.zeros(3, np.float32), np.eye(3, dtype=np.float32)),))
+    small = replace(normal, gaussians=(Gaussian(np.zeros(6, np.float32), np.zeros((6, 3), np.float32)),))
     data = file.write(small)
     for place in range(8, 14 + length):
         wrong = bytearray(data[:-4])
@@ -254,7 +254,7 @@ def test_a_damaged_or_hostile_file_is_an_error_of_one_line(normal: Normal) -> No
     ],
 )
 def test_facts_that_no_release_wrote_are_refused(normal: Normal, old: bytes, new: bytes) -> None:
-    tiny = Gaussian(np.zeros(3, np.float32), np.eye(3, dtype=np.float32))
+    tiny = Gaussian(np.zeros(6, np.float32), np.zeros((6, 3), np.float32))
     data = file.write(replace(normal, gaussians=(tiny,), kind="own", place=None))
     (length,) = struct.unpack_from("<I", data, 10)
     text = data[14 : 14 + length]
@@ -262,7 +262,7 @@ def test_facts_that_no_release_wrote_are_refused(normal: Normal, old: bytes, new
     text = text.replace(old, new)
     with pytest.raises(NicError, match=r"no release wrote|cut short"):
         file.read(mended(data[:10] + struct.pack("<I", len(text)) + text + data[14 + length : -4]))
-    infinite = replace(normal, gaussians=(Gaussian(np.full(3, np.inf, np.float32), tiny.whitening),), place=None)
+    infinite = replace(normal, gaussians=(Gaussian(np.full(6, np.inf, np.float32), tiny.whitening),), place=None)
     with pytest.raises(NicError, match="no release wrote"):
         file.read(file.write(replace(infinite, kind="own")))
 

@@ -69,9 +69,16 @@ def features(pixels: Array, codec: Codec, scale: int) -> Floats:
     return found
 
 
+def beside(found: Floats) -> Floats:
+    """(D, rows, columns) -> (2 D, rows, columns): the features of each cell, then the mean of its four neighbours."""
+    around = np.pad(found, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    near = around[:, :-2, 1:-1] + around[:, 2:, 1:-1] + around[:, 1:-1, :-2] + around[:, 1:-1, 2:]
+    return np.concatenate([found, near * np.float32(0.25)])
+
+
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Sums over cells of one scale: count, float64 (D,) and (D, D), of which means and covariances are made."""
+    """Sums over cells of one scale, of what `beside` gives: count, float64 (2 D,) and (2 D, 2 D)."""
 
     count: int
     first: Doubles
@@ -79,7 +86,8 @@ class Moments:
 
     @classmethod
     def of(cls, found: Floats) -> Moments:
-        cells = found.reshape(len(found), -1).astype(np.float64)
+        """found: (D, rows, columns)."""
+        cells = beside(found).reshape(2 * len(found), -1).astype(np.float64)
         return cls(cells.shape[1], cells.sum(axis=1), cells @ cells.T)
 
     def plus(self, other: Moments) -> Moments:
@@ -91,10 +99,11 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """The features of good cells at one scale. mean: float32 (D,). whitening: float32 (D, D): (x - mean) @ whitening
-    has mean 0 and covariance 1.
+    """The features of good cells at one scale, given their neighbours.
 
-    Source: T. Defard et al., "PaDiM" (2020), here with one Gaussian for all places.
+    mean: float32 (2 D,), of what `beside` gives. whitening: float32 (2 D, D): (x - mean) @ whitening is the part of the
+    features that neighbours do not predict, with mean 0 and covariance 1. Source: T. Defard et al., "PaDiM" (2020);
+    here one Gaussian for all places, and conditional on the neighbours.
     """
 
     mean: Floats
@@ -104,24 +113,27 @@ class Gaussian:
     def of(cls, moments: Moments) -> Gaussian:
         """The covariance is drawn towards a multiple of one, the more the fewer cells there are for each channel."""
         size = len(moments.first)
+        half = size // 2
         mean = moments.first / moments.count
         covariance = moments.second / moments.count - np.outer(mean, mean)
         share = size / (moments.count + size)
         level = max(float(np.trace(covariance)) / size, 1e-6)
         covariance = (1 - share) * covariance + share * level * np.eye(size)
-        values, vectors = np.linalg.eigh(covariance)
-        whitening = vectors / np.sqrt(np.maximum(values, 1e-6 * level))
+        weights = np.linalg.solve(covariance[half:, half:], covariance[half:, :half])
+        values, vectors = np.linalg.eigh(covariance[:half, :half] - covariance[:half, half:] @ weights)
+        white = vectors / np.sqrt(np.maximum(values, 1e-6 * level))
+        whitening = np.concatenate([white, -weights @ white])
         return cls(mean.astype(np.float32), whitening.astype(np.float32))
 
     def unlike(self, found: Floats) -> Floats:
         """log of the mean square of whitened features, float32 (rows, columns); about 0 for good cells."""
-        return self._log(found - self.mean[:, None, None])
+        return self._log(beside(found) - self.mean[:, None, None])
 
     def apart(self, found: Floats, other: Floats) -> Floats:
         """The same of the difference of two features, halved, since two good cells that have nothing to do with each
         other differ by twice the covariance. Same shapes.
         """
-        return self._log((found - other) * np.float32(np.sqrt(0.5)))
+        return self._log(beside(found - other) * np.float32(np.sqrt(0.5)))
 
     def _log(self, off: Floats) -> Floats:
         white = off.reshape(len(off), -1).T @ self.whitening

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nicodec.errors import BadFile, LimitExceeded, UnsupportedVersion
-from nicodec.explore.normal.expected import KINDS
+from nicodec.explore.normal.expected import COUNT, KINDS
 from nicodec.explore.normal.fields import SCALES, Floats, Gaussian
 from nicodec.explore.normal.learning import MOST
 from nicodec.explore.normal.normal import Normal, Scale
@@ -37,7 +37,7 @@ def write(normal: Normal) -> bytes:
         "model": normal.model,
         "encoder": normal.encoder,
         "scales": len(normal.gaussians),
-        "channels": len(normal.gaussians[0].mean),
+        "channels": normal.gaussians[0].whitening.shape[1],
         "kind": normal.kind,
         "weights": list(normal.weights),
         "place": list(place),
@@ -111,11 +111,11 @@ def _normal(facts: Any, arrays: _Arrays) -> Normal:
     if not all(isinstance(text, str) and len(text) == 64 and set(text) <= set("0123456789abcdef") for text in texts):
         raise ValueError
     placed = kind == "place"
-    if kind not in KINDS or len(weights) != 4 or templates not in (True, False) or rows * columns > MOST_PLACES:
+    if kind not in KINDS or len(weights) != COUNT or templates not in (True, False) or rows * columns > MOST_PLACES:
         raise ValueError
     if placed != (rows * columns > 0):
         raise ValueError
-    gaussians = tuple(Gaussian(arrays.take(channels), arrays.take(channels, channels)) for _ in range(count))
+    gaussians = tuple(Gaussian(arrays.take(2 * channels), arrays.take(2 * channels, channels)) for _ in range(count))
     place = arrays.take(rows, columns)
     scale, pairs = (_scale(facts[name], arrays) for name in ("scale", "pairs"))
     arrays.end()

@@ -160,11 +160,10 @@ def _choice(maps: list[list[Floats]]) -> _Choice:
 
 def _tried(count: int, kind: str, values: list[Floats]) -> _Choice:
     place, mean = None, _mean(values)
-    weights: tuple[float, ...] = (0.0,) * 4
+    weights: tuple[float, ...] = (0.0,) * expected.COUNT
     if kind == "own":
-        fitted = expected.weights(values)
-        weights = tuple(map(float, fitted))
-        off = [value - (expected.own(value) @ fitted).reshape(value.shape) for value in values]
+        weights = expected.weights(values)
+        off = [expected.off(value, weights) for value in values]
     elif kind == "place":
         total = np.sum(values, axis=0, dtype=np.float64)
         place = (total / len(values)).astype(np.float32)

@@ -70,7 +70,7 @@ class Normal:
     """What good pictures look like.
 
     model: the id of the model, 64 hexadecimal digits. encoder: the hash of its g_a, as `latents.encoder_of`. gaussians:
-    for the first of `fields.SCALES`. kind: one of `expected.KINDS`. weights: (4,), those of `expected.own`, 0 for other
+    for the first of `fields.SCALES`. kind: one of `expected.KINDS`. weights: those of `expected.off`; 0 for other
     kinds. place: float32 (rows, columns), the mean at each place, for kind "place" alone. scale: of a picture by
     itself. pairs: of a picture against a template. templates: whether `pairs` comes of good pictures against theirs; if
     not, of good pictures by themselves at scale 1, which is more than a good picture differs from its twin.
@@ -94,15 +94,15 @@ class Normal:
         Raises NicError for a picture of another size where places count.
         """
         values = np.mean(unlike, axis=0, dtype=np.float32)
-        return self.scale.numbers(values - self._expected(values))
+        return self.scale.numbers(self._off(values))
 
-    def _expected(self, values: Floats) -> Floats:
+    def _off(self, values: Floats) -> Floats:
+        """Values less what is expected."""
         if self.kind == "place" and self.place is not None:
             if self.place.shape != values.shape:
                 sizes = [f"{16 * columns}x{16 * rows}" for rows, columns in (values.shape, self.place.shape)]
                 raise NicError(f"its size is about {sizes[0]}, and that of the good pictures {sizes[1]}: places count")
-            return self.place
+            return values - self.place
         if self.kind == "own":
-            predicted: Floats = (expected.own(values) @ np.asarray(self.weights)).astype(np.float32)
-            return predicted.reshape(values.shape)
-        return np.full(values.shape, self.scale.mean, np.float32)
+            return expected.off(values, self.weights)
+        return values - np.float32(self.scale.mean)
