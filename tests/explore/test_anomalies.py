@@ -198,6 +198,15 @@ def test_too_few_pictures_are_refused(good: list[Item]) -> None:
     assert few.scale.least == pytest.approx(1 / 3)
 
 
+def test_flat_pictures_teach_finite_numbers(tmp_path: Path) -> None:
+    flat = np.full((48, 48, 1), 200, np.uint8)
+    items = [Item(saved(tmp_path, f"{n}.png", flat)) for n in range(3)]
+    learnt = file.read(file.write(learning.learn(items, run, model=MODEL, false_alarms=0.3)))  # type: ignore[arg-type]
+    codec = checking.codec_of(learnt)
+    scores = [checking.check(pixels, learnt, codec).score for pixels in (flat, part(1, height=48, width=48))]
+    assert scores[0] < scores[1] < 1e9
+
+
 def test_a_file_gives_back_what_was_learnt(normal: Normal) -> None:
     data = file.write(normal)
     back = file.read(data)

@@ -24,6 +24,8 @@ Doubles: TypeAlias = npt.NDArray[np.float64]
 QUALITY, SCALES = 50, (1, 2, 4)
 # g_a sees a picture in pieces of PIECE pixels each way, and MARGIN more on each side: within its limit and its reach.
 PIECE, MARGIN = 768, 64
+# Cells that are multiplied at a time, so that memory follows the features and no more.
+BLOCK = 4096
 # Added to a mean square of about 1, so that its logarithm is bounded.
 FLOOR = 1e-3
 
@@ -87,8 +89,13 @@ class Moments:
     @classmethod
     def of(cls, found: Floats) -> Moments:
         """found: (D, rows, columns)."""
-        cells = beside(found).reshape(2 * len(found), -1).astype(np.float64)
-        return cls(cells.shape[1], cells.sum(axis=1), cells @ cells.T)
+        cells = beside(found).reshape(2 * len(found), -1)
+        first, second = np.zeros(len(cells)), np.zeros((len(cells), len(cells)))
+        for start in range(0, cells.shape[1], BLOCK):
+            part = cells[:, start : start + BLOCK].astype(np.float64)
+            first += part.sum(axis=1)
+            second += part @ part.T
+        return cls(cells.shape[1], first, second)
 
     def plus(self, other: Moments) -> Moments:
         return Moments(self.count + other.count, self.first + other.first, self.second + other.second)
@@ -136,9 +143,12 @@ class Gaussian:
         return self._log(beside(found - other) * np.float32(np.sqrt(0.5)))
 
     def _log(self, off: Floats) -> Floats:
-        white = off.reshape(len(off), -1).T @ self.whitening
-        result: Floats = np.log(np.square(white).mean(axis=1) + FLOOR).reshape(off.shape[1:]).astype(np.float32)
-        return result
+        cells = off.reshape(len(off), -1)
+        result = np.empty(cells.shape[1], np.float32)
+        for start in range(0, len(result), BLOCK):
+            white = cells[:, start : start + BLOCK].T @ self.whitening
+            result[start : start + BLOCK] = np.log(np.square(white).mean(axis=1) + FLOOR)
+        return result.reshape(off.shape[1:])
 
 
 def unlike(found: Sequence[Floats], gaussians: Sequence[Gaussian]) -> list[Floats]:

@@ -27,7 +27,7 @@ HEAD, CRC = struct.Struct("<8sHI"), struct.Struct("<I")
 # The most bytes of a file and of its text, channels of a model, and cells of a place.
 MOST_BYTES, MOST_TEXT, MOST_CHANNELS, MOST_PLACES = 2**26, 2**14, 1024, 2**20
 # No number of a file is larger: sums of squares of such numbers are still numbers.
-LARGEST = 1e12
+LARGEST = 1e7
 
 
 def write(normal: Normal) -> bytes:
