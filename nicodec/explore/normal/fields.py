@@ -22,6 +22,8 @@ Doubles: TypeAlias = npt.NDArray[np.float64]
 
 # The quality at which g_a sees pictures, and the scales: at scale n a cell covers 16 n pixels each way.
 QUALITY, SCALES = 50, (1, 2, 4)
+# How much each scale counts where several do: the coarsest sees what is large and faint.
+COUNTS = (1, 1, 2)
 # g_a sees a picture in pieces of PIECE pixels each way, and MARGIN more on each side: within its limit and its reach.
 PIECE, MARGIN = 768, 64
 # Cells that are multiplied at a time, so that memory follows the features and no more.
@@ -155,6 +157,13 @@ def unlike(found: Sequence[Floats], gaussians: Sequence[Gaussian]) -> list[Float
     """`Gaussian.unlike` at each of SCALES, all on the cells of scale 1, float32 (rows, columns)."""
     shape = found[0].shape[1:]
     return [spread(g.unlike(f), n, shape) for f, g, n in zip(found, gaussians, SCALES, strict=False)]
+
+
+def together(unlike: Sequence[Floats]) -> Floats:
+    """The mean over the first scales, as COUNTS weighs them, float32 (rows, columns)."""
+    counts = COUNTS[: len(unlike)]
+    total: Floats = np.sum([count * part for count, part in zip(counts, unlike, strict=True)], axis=0)
+    return (total / sum(counts)).astype(np.float32)
 
 
 def spread(values: Floats, scale: int, shape: tuple[int, ...]) -> Floats:

@@ -17,7 +17,7 @@ from nicodec.codec import Codec
 from nicodec.coding import latents
 from nicodec.errors import LimitExceeded, NicError
 from nicodec.explore.normal import expected
-from nicodec.explore.normal.fields import SCALES, Floats, Gaussian, Moments, features, shown, unlike
+from nicodec.explore.normal.fields import SCALES, Floats, Gaussian, Moments, features, shown, together, unlike
 from nicodec.explore.normal.normal import Normal, Scale
 from nicodec.explore.normal.twins import apart
 from nicodec.explore.reading import opened
@@ -150,7 +150,7 @@ def _choice(maps: list[list[Floats]]) -> _Choice:
     """
     found = []
     for count in (1, len(SCALES)):
-        values = [np.mean(part[:count], axis=0, dtype=np.float32) for part in maps]
+        values = [together(part[:count]) for part in maps]
         for kind in expected.KINDS:
             if kind == "place" and len({value.shape for value in values}) > 1:
                 continue

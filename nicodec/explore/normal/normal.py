@@ -12,7 +12,7 @@ import numpy as np
 
 from nicodec.errors import NicError
 from nicodec.explore.normal import expected
-from nicodec.explore.normal.fields import Floats, Gaussian
+from nicodec.explore.normal.fields import Floats, Gaussian, together
 
 # The least width of a `Scale`: below it a map would be black but for the oddest cell.
 NARROW = 0.25
@@ -93,8 +93,7 @@ class Normal:
 
         Raises NicError for a picture of another size where places count.
         """
-        values = np.mean(unlike, axis=0, dtype=np.float32)
-        return self.scale.numbers(self._off(values))
+        return self.scale.numbers(self._off(together(unlike)))
 
     def _off(self, values: Floats) -> Floats:
         """Values less what is expected."""
