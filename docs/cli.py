@@ -1,6 +1,7 @@
 """Writes docs/CLI.md from the program itself: `make docs`. A test holds the file against it."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,19 @@ def option(parameter: Any) -> str:
     return f"| {names}{takes} | {text}{f' Default: {default}.' if default not in (None, False, ()) else ''} |"
 
 
+def commands(group: Any, start: str = "") -> Iterator[tuple[str, Any]]:
+    """All commands with their names, those of groups too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{start}{name} ")
+        else:
+            yield start + name, command
+
+
 def page() -> str:
     program: Any = typer.main.get_command(app)
     parts = [HEAD, f"{program.epilog}\n"]
-    for name, command in program.commands.items():
+    for name, command in commands(program):
         text, _, examples = command.help.partition("[dim]")
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         usage = [p.metavar + "..." * (p.nargs == -1 and "..." not in p.metavar) for p in arguments]

@@ -13,7 +13,21 @@ import typer
 import typer.core
 
 from nicodec import __version__
-from nicodec.cli import bench, compare, cost, decode, duplicates, encode, index, info, models, similar, train, verify
+from nicodec.cli import (
+    anomaly,
+    bench,
+    compare,
+    cost,
+    decode,
+    duplicates,
+    encode,
+    index,
+    info,
+    models,
+    similar,
+    train,
+    verify,
+)
 from nicodec.cli import interpolate as interpolating
 from nicodec.cli import map as mapping
 from nicodec.errors import NicError
@@ -81,3 +95,8 @@ for command in (
     duplicates.duplicates, mapping.map, interpolating.interpolate, models.models, bench.bench, train.train,
 ):  # fmt: skip
     app.command(cls=Command)(command)
+
+group = typer.Typer(help=anomaly.HELP, no_args_is_help=True, rich_markup_mode="rich")
+group.command(cls=Command)(anomaly.learn)
+group.command(cls=Command)(anomaly.check)
+app.add_typer(group, name="anomaly")
