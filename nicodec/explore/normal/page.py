@@ -5,11 +5,8 @@ Beside `looking`; under the command `anomaly check`. The page holds all its cont
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
 import json
-import re
 from collections.abc import Sequence
 from importlib import resources
 from itertools import takewhile
@@ -17,6 +14,7 @@ from itertools import takewhile
 from nicodec import __version__
 from nicodec.explore.normal.looking import Seen
 from nicodec.explore.normal.normal import Scale
+from nicodec.picture import web
 from nicodec.storage.files import shown
 
 # The most pictures that are shown, about 20 kB each. All scores count.
@@ -39,21 +37,15 @@ def page(found: Sequence[Seen], scale: Scale, threshold: float) -> str:
     left = f"{len(ordered) - MOST} pictures with lower scores are not shown." if len(ordered) > MOST else ""
     intro = f"{count} of {len(ordered)} flagged. The oddest come first; each picture stands beside its map."
     template = resources.files("nicodec.explore.normal").joinpath("page.html").read_text(encoding="utf-8")
-    values = {
-        "title": "Odd pictures",
-        "intro": intro,
-        "left": left,
-        "version": html.escape(__version__),
-        "figures": "".join(_figure(seen, start) for seen in ordered[:MOST]),
-        "facts": json.dumps(facts),
-    }
-    # In one pass, so that no value is read for names again; then what may run is named by its hash.
-    text = re.sub(r"{{(\w+)}}", lambda match: values.get(match[1], match[0]), template)
-    for kind in ("style", "script"):
-        inside = text[text.index(f"<{kind}>") + len(kind) + 2 : text.index(f"</{kind}>")]
-        digest = base64.b64encode(hashlib.sha256(inside.encode()).digest()).decode()
-        text = text.replace(f"'{{{{{kind}}}}}'", f"'sha256-{digest}'", 1)
-    return text
+    return web.filled(
+        template,
+        title="Odd pictures",
+        intro=intro,
+        left=left,
+        version=html.escape(__version__),
+        figures="".join(_figure(seen, start) for seen in ordered[:MOST]),
+        facts=json.dumps(facts),
+    )
 
 
 def _folder(names: list[str]) -> str:
