@@ -175,6 +175,7 @@ def check(
     wanted = share(false_alarms)
     if report == "-" and as_json:
         raise typer.BadParameter("--json and the page cannot both go to stdout")
+    report = None if report is None else path_of(report)
     jobs = explored.jobs(sources, None if maps is None else os.path.join(path_of(maps), ""), ".png")
     for later, first in plan.clashes(jobs).items() if maps is not None else ():
         raise plan.BadUsage(f"{later}: its map would be {first.target}, as that of {first.source}")
@@ -216,13 +217,15 @@ def check(
 
 
 def _twin(source: str, against: str | None) -> str:
-    """The template of a picture, or "". Raises BadUsage if the folder of templates has none of this name."""
+    """The template of a picture, or "". Raises BadUsage for stdin, or a folder of templates with none of this name."""
     from nicodec.cli import explored
     from nicodec.cli.plan import BadUsage
     from nicodec.storage.files import shown
 
     if against is None:
         return ""
+    if against == "-":  # each process would wait for it
+        raise BadUsage("--against: a template is a file or a folder, not -")
     against = path_of(against)
     if not store_of(against).is_folder(against):
         return against

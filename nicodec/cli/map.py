@@ -73,7 +73,7 @@ def map(
     from nicodec.cli.explored import indexed
     from nicodec.explore import chart
 
-    out = path_of(out or "map.html")
+    out, table = path_of(out or "map.html"), None if table is None else path_of(table)
     if [out, table, "-" if as_json else None].count("-") > 1:
         raise typer.BadParameter("only one of the page, the CSV and JSON can go to stdout")
     for target in (out, table):

@@ -33,8 +33,10 @@ AT_ONCE = 2**17
 # Samples of a photograph in so few steps as the quality needs, deflated, are more than this many times as large as its
 # lossy file, at quality 0 and 100. Those of a drawing are less.
 PHOTOGRAPH = 8.0, 1.6
-# A lossless file is given up only for a drawing of at most this share of its bytes.
-OF_LOSSLESS = 0.5
+# A lossless file is given up only for a drawing of at most this share of its bytes; latents, of at most this share of
+# their cost or bytes. Between 0.9 and 1 are soft photographs, whose shadows get contours that squared error does not
+# see, and lettering that loses its colour at the lowest qualities.
+OF_LOSSLESS, OF_LATENTS = 0.5, 0.9
 
 
 class Drawing:
@@ -57,7 +59,7 @@ class Drawing:
         return lossless.deflated(steps) * pixels.size <= most
 
     def cheaper(self, coded: Coded, q: int, psnr: Callable[[File], float]) -> Coded:
-        """The drawing if it costs less than another file, in bits + lambda * squared error at quality q; else that.
+        """The drawing if it costs clearly less than another file, in bits + lambda * squared error at quality q; else that.
 
         q: in hundredths. psnr: of a file, in dB.
         """
@@ -66,12 +68,12 @@ class Drawing:
         ours, size, height, width = self.at(q), coded.file.size, *self._lossless.picture.pixels.shape[:2]
         if coded.seen is None:
             return ours if self.is_less(q, coded) else coded
-        cost = quantize.cost(q, ours.file.size, self.psnr(q), height * width)
+        cost = quantize.cost(q, ours.file.size, self.psnr(q), height * width) / OF_LATENTS
         return ours if cost < 8 * size or cost < quantize.cost(q, size, psnr(coded.file), height * width) else coded
 
     def is_less(self, q: int, other: Coded) -> bool:
         """Whether the drawing takes so few bytes that another file of no less quality is given up for it."""
-        return self.at(q).file.size <= other.file.size * (OF_LOSSLESS if other.seen is None else 1)
+        return self.at(q).file.size <= other.file.size * (OF_LOSSLESS if other.seen is None else OF_LATENTS)
 
     def psnr(self, q: int) -> float:
         """PSNR of the file at a quality in dB, as `metrics.psnr`."""

@@ -152,7 +152,7 @@ class Look:
         """
         self.errors = np.full_like(self.errors, np.nan)
         strange, windows = self._strange, layout.windows(self._cells)
-        while wanted := list(boxes(strange, windows)):
+        while wanted := boxes(strange, windows):
             for part, painted in paint(wanted):
                 self.see(part, painted)
             strange = self.spread(reach)
@@ -264,14 +264,21 @@ def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     return flat | rough
 
 
-def boxes(strange: npt.NDArray[np.bool_], windows: list[Box]) -> Iterator[Box]:
-    """The smallest box around the strange cells of each window that has some."""
+def boxes(strange: npt.NDArray[np.bool_], windows: list[Box]) -> list[Box]:
+    """The smallest box around the strange cells of each window that has some, by their tops.
+
+    What paints them forgets the symbols above each one (`painting.paint`), which a box beside it may begin with.
+    """
+    found = []
     for window in windows:
         rows, columns = np.nonzero(strange[window.top : window.bottom, window.left : window.right])
         if len(rows):
-            yield Box(
-                window.top + int(rows.min()),
-                window.left + int(columns.min()),
-                window.top + int(rows.max()) + 1,
-                window.left + int(columns.max()) + 1,
+            found.append(
+                Box(
+                    window.top + int(rows.min()),
+                    window.left + int(columns.min()),
+                    window.top + int(rows.max()) + 1,
+                    window.left + int(columns.max()) + 1,
+                )
             )
+    return sorted(found)

@@ -38,7 +38,7 @@ class View(NamedTuple):
     """The wanted part of a picture.
 
     area: in pixels of the view. shrink: the factor by which the view is smaller than the picture, 1 or 8. windows:
-    those that cover the area, in cells.
+    those that cover the area, in cells, by their tops.
     """
 
     area: Box

@@ -147,6 +147,10 @@ def test_a_template_is_one_file_or_a_folder_with_the_same_names(run: Run, parts:
     assert code == 2
     assert "new/25.png: no files named 25 in twins" in err
     assert "learn --against" in run("anomaly", "check", "new/21.png", "-n", "p.nicnormal", "--against", "twins")[2]
+    for names in (["new"], ["new/21.png"]):  # each process would wait for it
+        code, _, err = run("anomaly", "check", *names, "-n", "p.nicnormal", "--against", "-")
+        assert code == 2
+        assert err.endswith("nicodec: --against: a template is a file or a folder, not -\n")
 
 
 def test_a_nic_file_and_other_inputs(run: Run, parts: Path) -> None:

@@ -77,6 +77,18 @@ def test_the_cheapest_of_three_files_is_chosen(codec: Codec, quality: int) -> No
     assert cost(pixels, chosen, quality, codec) == min(cost(pixels, file, quality, codec) for file in files)
 
 
+def test_latents_are_given_up_for_a_tenth_less_alone() -> None:
+    """Squared error does not see the contours that few colours make in a soft shadow."""
+    q, ours = 5000, Drawing(Lossless(Picture(discs()), 1))
+    drawn, latents = ours.at(q), ours.at(0)  # another file with loss will do
+    for ratio, chosen in ((0.95, latents), (0.85, drawn)):
+        error = quantize.cost(q, drawn.file.size, ours.psnr(q), 160 * 224) / ratio - 8 * latents.file.size
+        psnr = -10 * math.log10(error / (lambda_of(q) * 255**2 * 160 * 224))
+        assert ours.cheaper(latents, q, lambda _, level=psnr: level) is chosen
+    assert ours.is_less(0, drawn)
+    assert not ours.is_less(q, drawn)
+
+
 def test_size_and_psnr_grow_with_quality() -> None:
     ours = Drawing(Lossless(Picture(discs()), 1))
     sizes, levels = zip(*((ours.at(q).file.size, ours.psnr(q)) for q in range(0, 10_000, 2000)), strict=True)

@@ -215,8 +215,20 @@ def test_dots_of_single_pixels_come_back(codec: Codec) -> None:
 def test_boxes_hold_all_strange_cells_and_no_more() -> None:
     strange = np.zeros((4, 6), bool)
     strange[1, 1] = strange[3, 2] = strange[0, 5] = True
-    assert list(boxes(strange, [Box(0, 0, 4, 3), Box(0, 3, 4, 6)])) == [Box(1, 1, 4, 3), Box(0, 5, 1, 6)]
-    assert not list(boxes(np.zeros((4, 6), bool), [Box(0, 0, 4, 6)]))
+    assert boxes(strange, [Box(0, 0, 4, 3), Box(0, 3, 4, 6)]) == [Box(0, 5, 1, 6), Box(1, 1, 4, 3)]
+    assert not boxes(np.zeros((4, 6), bool), [Box(0, 0, 4, 6)])
+
+
+def test_strange_cells_may_lie_high_and_low_in_windows_side_by_side() -> None:
+    """The symbols above a box are forgotten, and the next box may need them again."""
+    codec, (i, j) = Codec("photo-fast", threads=1), np.mgrid[: 15 * 64, : 16 * 64]
+    pixels = np.stack([60 + i // 8, 60 + j // 8, 128 + 0 * i], -1).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 2, (64, 64, 1), np.uint8) * np.uint8(255)
+    for row, column in ((0, 1), (14, 7), (0, 12)):
+        pixels[64 * row : 64 * (row + 1), 64 * column : 64 * (column + 1)] = noise
+    data = codec.encode(pixels, quality=50, lossless=False)
+    assert data.worst_cell is not None
+    assert metrics.psnr(pixels, decoded(codec, data)) > 30
 
 
 def test_only_what_costs_less_is_patched_unless_it_is_poor() -> None:

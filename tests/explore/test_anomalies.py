@@ -285,6 +285,12 @@ def test_facts_that_no_release_wrote_are_refused(normal: Normal, old: bytes, new
         file.read(file.write(replace(infinite, kind="own")))
 
 
+def test_a_file_with_other_channels_than_its_encoder_is_refused(normal: Normal) -> None:
+    tiny = Gaussian(np.zeros(6, np.float32), np.zeros((6, 3), np.float32))
+    with pytest.raises(NicError, match="no release wrote"):
+        checking.codec_of(file.read(file.write(replace(normal, gaussians=(tiny,), kind="own", place=None))))
+
+
 def test_a_nic_file_is_seen_as_the_picture_that_it_decodes_to(tmp_path: Path, normal: Normal) -> None:
     codec = checking.codec_of(normal)
     data = codec.encode(np.ascontiguousarray(part(10)[:, :, 0]), quality=60, lossless=False)
@@ -304,7 +310,7 @@ def test_the_page_is_offline_and_runs_its_own_script_alone(normal: Normal) -> No
     text = drawn(normal, 'x/"><img src=x onerror=alert(1)>{{style}}</script>')
     assert set(re.findall(r"https?://[^\"' )]+", text)) == {"http://www.w3.org/2000/svg"}
     assert "<img src=x" not in text
-    assert text.count("</script>") == 1
+    assert text.count("</script>") == 2  # the facts, and the script itself
     for kind in ("style", "script"):
         inside = re.search(f"<{kind}>(.*?)</{kind}>", text, re.DOTALL)
         assert inside is not None

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nicodec import api
 from nicodec.codec import Codec
 from nicodec.coding import latents
-from nicodec.errors import NicError
+from nicodec.errors import BadFile, NicError
 from nicodec.explore.normal.fields import SCALES, Floats, features, sampled, unlike
 from nicodec.explore.normal.normal import Normal, Scale
 from nicodec.explore.normal.twins import apart
@@ -55,6 +55,8 @@ def codec_of(normal: Normal, model: str | None = None) -> Codec:
     codec = api.codec_of(model or normal.model, 1)
     if latents.encoder_of(codec) != normal.encoder:
         raise NicError("was learnt with another encoder, and latents of two do not compare; learn it again")
+    if normal.gaussians[0].whitening.shape[1] != codec.checkpoint.config.deep:
+        raise BadFile("the .nicnormal file holds what no release wrote")
     return codec
 
 
