@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import typer.main
@@ -44,11 +45,12 @@ def page() -> str:
     program: Any = typer.main.get_command(app)
     parts = [HEAD, f"{program.epilog}\n"]
     for name, command in commands(program):
-        text, _, examples = command.help.partition("[dim]")
+        said, _, examples = command.help.partition("[dim]")
+        text = "\n\n".join(fill(paragraph, 120) for paragraph in said.strip().split("\n\n"))
         arguments = [p for p in command.params if p.param_type_name == "argument"]
         usage = [p.metavar + "..." * (p.nargs == -1 and "..." not in p.metavar) for p in arguments]
         usage = [word if p.required else f"[{word}]" for word, p in zip(usage, arguments, strict=True)]
-        parts.append(f"## nicodec {name}\n\n    nicodec {' '.join([name, '[OPTIONS]', *usage])}\n\n{text.strip()}\n")
+        parts.append(f"## nicodec {name}\n\n    nicodec {' '.join([name, '[OPTIONS]', *usage])}\n\n{text}\n")
         if examples:
             lines = examples.replace("[/dim]", "").strip("\n").splitlines()
             parts.append("\n".join(f"    {line.strip()}" for line in lines if line.strip()) + "\n")

@@ -39,10 +39,8 @@ FilesArgument = typer.Argument(
 )
 
 
-def share(text: str | None) -> float | None:
+def share(text: str) -> float:
     """1% or 0.01 -> 0.01. Raises BadParameter unless it is between 0 and 1."""
-    if text is None:
-        return None
     number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     try:
         value = float(number) / (100 if percent else 1)
@@ -86,10 +84,10 @@ def learn(
     from nicodec.explore.normal import file, learning
 
     wanted, out = share(false_alarms), path_of(out)
-    assert wanted is not None
     plan.check_free(out, force, folders=False)
     jobs = explored.jobs(sources, None, "")
-    items = [learning.Item(job.source, _twin(job.source, against)) for job in jobs]
+    twin = _twins(against)
+    items = [learning.Item(job.source, twin(job.source)) for job in jobs]
     failed: list[object] = []
 
     def run(work: Callable[[Item], Result], given: list[Item]) -> Iterable[tuple[Item, Result]]:
@@ -172,7 +170,7 @@ def check(
     from nicodec.explore.normal import checking, file, looking
     from nicodec.explore.normal.learning import Item
 
-    wanted = share(false_alarms)
+    wanted = None if false_alarms is None else share(false_alarms)
     if report == "-" and as_json:
         raise typer.BadParameter("--json and the page cannot both go to stdout")
     report = None if report is None else path_of(report)
@@ -191,7 +189,8 @@ def check(
     threshold = scale.threshold(wanted or normal.false_alarms)
     if not quiet:
         _note(normal, scale, wanted, against)
-    items = [Item(job.source, _twin(job.source, against), target=job.target) for job in jobs]
+    twin = _twins(against)
+    items = [Item(job.source, twin(job.source), target=job.target) for job in jobs]
     look = looking.Look(normal, model, against is not None, page=report is not None, force=force)
     work: Any = explored.Work(look, items, threads, quiet=quiet or as_json)  # type: ignore[arg-type]
     found = []
@@ -216,25 +215,37 @@ def check(
         raise typer.Exit(ODD)
 
 
-def _twin(source: str, against: str | None) -> str:
-    """The template of a picture, or "". Raises BadUsage for stdin, or a folder of templates with none of this name."""
+def _twins(against: str | None) -> Callable[[str], str]:
+    """A picture -> its template, or "". A folder is listed once, as it may be large.
+
+    What comes back raises BadUsage if the folder has none of this name, or several. Raises BadUsage for stdin.
+    """
     from nicodec.cli import explored
     from nicodec.cli.plan import BadUsage
     from nicodec.storage.files import shown
 
     if against is None:
-        return ""
+        return lambda source: ""
     if against == "-":  # each process would wait for it
         raise BadUsage("--against: a template is a file or a folder, not -")
-    against = path_of(against)
-    if not store_of(against).is_folder(against):
-        return against
-    stem = os.path.splitext(os.path.basename(source))[0]
-    named = [path for path, _ in store_of(against).found(against, explored.is_source)]
-    fits = [path for path in named if os.path.splitext(os.path.basename(path))[0] == stem]
-    if len(fits) != 1:
-        raise BadUsage(f"{shown(source)}: {len(fits) or 'no'} files named {shown(stem)} in {shown(against)}")
-    return fits[0]
+    place = path_of(against)
+    if not store_of(place).is_folder(place):
+        return lambda source: place
+    named: dict[str, list[str]] = {}
+    for path, _ in store_of(place).found(place, explored.is_source):
+        named.setdefault(_stem(path), []).append(path)
+
+    def twin(source: str) -> str:
+        fits = named.get(_stem(source), [])
+        if len(fits) != 1:
+            raise BadUsage(f"{shown(source)}: {len(fits) or 'no'} files named {shown(_stem(source))} in {shown(place)}")
+        return fits[0]
+
+    return twin
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
 
 
 def _promise(scale: Scale, wanted: float) -> None:

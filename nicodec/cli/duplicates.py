@@ -92,11 +92,11 @@ def duplicates(
         moved = moving.move(groups, folder, move)
         if not quiet and moved:
             script = shown(os.path.join(move, moving.SCRIPT))
-            say(f"{len(moved)} files moved to {shown(move)}; python {script} undoes it")
+            say(f"files moved to {shown(move)}: {len(moved)}; python {script} undoes it")
     if hardlink:
         linked = moving.link(groups, folder)
         if not quiet:
-            say(f"{len(linked)} files became hard links")
+            say(f"files that became hard links: {len(linked)}")
 
 
 def _facts(group: Group, folder: str) -> dict[str, object]:

@@ -49,7 +49,7 @@ SkipExisting = Annotated[
 Update = Annotated[bool, typer.Option("--update", help="Leave files whose OUT is as new or newer.")]
 Preserve = Annotated[bool, typer.Option("--preserve", help="Give OUT the time and the permissions of IN.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line for each of many files, skipped ones too.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no notes: results and errors alone.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Folder = Annotated[str, typer.Argument(metavar="FOLDER", help="Of pictures and .nic files, with all folders below it.")]
 IndexFile = Annotated[

@@ -27,6 +27,7 @@ import shutil
 FROM, TO = os.path.dirname(os.path.abspath(__file__)), {folder}
 FILES = {files}
 
+back = 0
 for name in FILES:
     moved, home = os.path.join(FROM, name), os.path.join(TO, name)
     if os.path.lexists(home) or not os.path.lexists(moved):
@@ -34,6 +35,8 @@ for name in FILES:
         continue
     os.makedirs(os.path.dirname(home), exist_ok=True)
     shutil.move(moved, home)
+    back += 1
+print("files moved back:", back)
 '''
 
 

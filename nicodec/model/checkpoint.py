@@ -69,8 +69,8 @@ def find(model: str | os.PathLike[str]) -> Path:
     """A path, a name, or the first 8 or more digits of an id -> the model's file.
 
     Places are looked into in the order of `shelf.shelves`. Of released models with one name the newest is taken. Raises
-    ModelNotFound, which lists the names there are, or the ids of several models with this name in one place; and
-    BadModel as `shelf.stock`.
+    ModelNotFound, which lists the names there are and says if a file of this name is here, or the ids of several models
+    with this name in one place; and BadModel as `shelf.stock`.
     """
     text = os.fspath(model)
     if text.endswith(SUFFIX) or os.path.dirname(text):
@@ -82,7 +82,9 @@ def find(model: str | os.PathLike[str]) -> Path:
         if any(matches(entry, text) for entry, _ in place.models):
             return pick(place, text)[1]
         names |= {entry["name"] for entry, _ in place.models}
-    raise ModelNotFound(f"no model is named {text!r}; installed: {', '.join(map(shown, sorted(names))) or 'none'}")
+    here = f"; the file here is -m {shown(text + SUFFIX)}" if Path(text + SUFFIX).is_file() else ""
+    known = ", ".join(map(shown, sorted(names))) or "none"
+    raise ModelNotFound(f"no model is named {text!r}; installed: {known}{here}")
 
 
 def matches(entry: dict[str, Any], text: str) -> bool:

@@ -23,7 +23,7 @@ from nicodec.picture import Picture, writer
 from nicodec.train import best, correction, export, limits, preview, tables, validate
 from nicodec.train.data import HELD_SIDE
 from nicodec.train.plan import Effort
-from nicodec.train.reading import centre
+from nicodec.train.reading import centre, is_gray
 from nicodec.train.trainer import LIMITED, Trainer
 
 # The time of a file of `photo` in units of one of `photo-fast`: it encodes four and decodes two times as slowly.
@@ -64,8 +64,8 @@ def verdict(trainer: Trainer) -> list[str]:
         )
     else:
         said.append(
-            f"The best state is that of step {state.step} of {trainer.step}: {100 * state.gained:.1f} % less"
-            f" bits + λ · error than the start {where}, as estimated while training."
+            f"The best state is that of step {state.step} of {trainer.step}: bits + λ · error"
+            f" are {100 * state.gained:.1f} % less than those of the start {where}, as estimated while training."
         )
     if state.guarded:
         loss = max(0.0, best.lost(state.start, state.curves))
@@ -119,7 +119,7 @@ def measure(
         old.unlink()
     for i, picture in enumerate(trainer.data.validation[: effort.measured]):
         square = centre(picture, HELD_SIDE)
-        square = square[..., :1] if (square == square[..., :1]).all() else square
+        square = square[..., :1] if is_gray(square) else square
         writer.write(writer.to_pil(Picture(np.ascontiguousarray(square))), pictures / f"{i:02}.png")
     return proof.prove(
         pictures,

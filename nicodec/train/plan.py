@@ -15,6 +15,7 @@ from pathlib import Path
 from nicodec.errors import NicError
 from nicodec.picture import reader
 from nicodec.train.data import WHOLE, Patches
+from nicodec.train.reading import is_gray
 from nicodec.train.sources import is_tar, listed
 from nicodec.train.validate import VALIDATION_QUALITIES
 
@@ -53,11 +54,12 @@ class Look:
 
     def __str__(self) -> str:
         shards = f" and {self.tars} tar files" if self.tars else ""
+        pictures = f"{self.files} picture{'s' * (self.files != 1)}"
         if not self.megapixels:
-            return f"{self.files} pictures{shards}"
+            return f"{pictures}{shards}"
         least, most = f"{min(self.megapixels):.2g}", f"{max(self.megapixels):.2g}"
         sizes = least if least == most else f"{least} to {most}"
-        return f"{self.files} pictures{shards}, {'gray' if self.gray else 'in colour'}, of {sizes} megapixels"
+        return f"{pictures}{shards}, {'gray' if self.gray else 'in colour'}, of {sizes} megapixels"
 
 
 def look(paths: list[Path]) -> Look:
@@ -71,7 +73,7 @@ def look(paths: list[Path]) -> Look:
         except NicError:
             continue
         sizes.append(pixels.shape[0] * pixels.shape[1] / 1e6)
-        gray &= bool((pixels == pixels[..., :1]).all())
+        gray &= is_gray(pixels)
     return Look(len(pictures), len(files) - len(pictures), tuple(sizes), gray)
 
 
@@ -161,12 +163,14 @@ def lines(found: Look, plan: Plan, start: str, network: str, device: str, steps:
     begins = f"starts from {start}" if start else f"starts {network and f'the network {network} '}from nothing"
     if steps is not None:
         end = f"It learns for {steps} steps, and then writes, checks and measures the model."
+    elif not plan.left:
+        end = "It has learnt for all of its minutes: it writes, checks and measures the model."
     else:
         end = (
             f"It ends at {plan.until()}, {plan.whole / 60:.3g} minutes for all: reading, learning, writing, measuring."
         )
     return [
-        f"There are {found}.",
+        f"There {'is' if found.files == 1 and not found.tars else 'are'} {found}.",
         f"A codec for them {begins}, on {device}; it keeps what is best on pictures that it does not learn from.",
         f"{end} Ctrl-C ends it sooner, with the best so far.",
     ]

@@ -144,8 +144,9 @@ def train(
             (folder / loop.LOG).unlink(missing_ok=True)
         held = "one of them is measured on" if data.held.borrowed else f"{len(data.validation)} held out"
         console.print(
-            f"{data.photographs} photographs of {data.pixels / 1e6:.0f} megapixels{', gray' if data.is_gray else ''},"
-            f" {held}; read in {times.passed():.0f} s. Learning on {device.type}{' in bf16' if trainer.amp else ''}."
+            f"{data.photographs} photographs, {data.pixels / 1e6:.3g} megapixels together"
+            f"{', gray' if data.is_gray else ''}, {held}; read in {times.passed():.0f} s."
+            f" Learning on {device.type}{' in bf16' if trainer.amp else ''}."
             f"{'' if data.colours > 1 else ' The model is for gray pictures alone; --colour rgb makes one for all.'}"
         )
         earlier = trainer.seconds  # of the calls before this one

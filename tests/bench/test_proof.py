@@ -213,6 +213,7 @@ def test_a_model_that_is_not_better_says_why_where_its_numbers_tell() -> None:
     assert "4 of 8 pictures take at least 5 % less than with photo, and 4 at least 5 % more" in reasons(pictures=mixed)
     assert "mixed" not in reasons()
     assert "photo-fast, takes 10 % more than photo: its network is small and quick. --network full" in reasons()
+    assert "hardly better than its start, photo-fast: it takes 0.7 % less" in " ".join(words.warnings(made(start=-0.7)))
     assert "not better than its start, photo-fast: it takes 0.2 % more" in " ".join(words.warnings(made(start=0.2)))
     assert words.warnings(made()) == []
 

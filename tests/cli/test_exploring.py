@@ -137,9 +137,10 @@ def test_duplicates_change_nothing_unless_told_to(run: Run, photos: Path) -> Non
 def test_duplicates_are_moved_and_moved_back(run: Run, photos: Path) -> None:
     code, _, err = run("duplicates", "photos", "--move", "away", "-j", 1)
     assert code == 0
-    assert "1 files moved to away" in err
+    assert "files moved to away: 1;" in err
     assert names(Path("away")) == ["small.png", "undo.py"]
-    assert subprocess.run([sys.executable, "away/undo.py"]).returncode == 0
+    undone = subprocess.run([sys.executable, "away/undo.py"], stdout=subprocess.PIPE, text=True, check=True)
+    assert undone.stdout.splitlines() == ["files moved back: 1"]
     assert (photos / "small.png").exists()
     assert run("duplicates", "photos", "--move", "photos/away")[0] == 3
     assert run("duplicates", "photos", "--move", "x", "--hardlink")[0] == 2
@@ -149,7 +150,7 @@ def test_identical_files_become_links(run: Run, photos: Path) -> None:
     (photos / "copy.png").write_bytes((photos / "1.png").read_bytes())
     code, _, err = run("duplicates", "photos", "--hardlink", "-j", 1)
     assert code == 0
-    assert "1 files became hard links" in err
+    assert "files that became hard links: 1" in err
     assert os.path.samefile(photos / "copy.png", photos / "1.png")
     assert not os.path.samefile(photos / "small.png", photos / "0.png")
 

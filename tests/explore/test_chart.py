@@ -162,6 +162,14 @@ def test_the_page_works_in_a_browser(browser: Browser, tmp_path: Path) -> None: 
     browser.touch("touchMove", (100, 300), (250, 300))
     browser.touch("touchEnd")
     assert browser.js("zoom") > 2 * zoom
+    # Scores are the first colour, what is the same for all is none.
+    scored = tmp_path / "scored.html"
+    drawn_again = chart.page(drawn, small, "Map", scores=[float(i) for i in range(len(drawn.entries))])
+    scored.write_text(drawn_again, encoding="utf-8")
+    browser.open(scored, 1000, 700)
+    options = browser.js("[...$('colour').options].map(option => option.textContent)")
+    assert options[int(browser.js("$('colour').value"))] == "Anomaly score"
+    assert "Size in pixels" not in options
     assert browser.errors == []
     assert {url.partition(":")[0] for url in browser.requests} <= {"file", "data"}
-    assert {url for url in browser.requests if url.startswith("file:")} == {path.as_uri()}
+    assert {url for url in browser.requests if url.startswith("file:")} == {path.as_uri(), scored.as_uri()}

@@ -166,6 +166,10 @@ def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for name in ("", "phot", "0" * 64, load(find("photo")).identity[:7]):
         with pytest.raises(ModelNotFound, match="no model is named"):
             find(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.nicmodel").touch()
+    with pytest.raises(ModelNotFound, match=r"no model is named 'mine'; .*; the file here is -m mine\.nicmodel"):
+        find("mine")
     with pytest.raises(ModelNotFound, match="0102030405060708"):
         find_id(bytes(range(1, 9)))
     monkeypatch.setattr(shelf, "folders", list)

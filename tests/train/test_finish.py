@@ -90,7 +90,7 @@ def state(*, gain: float = 0.2, step: int = 40, borrowed: bool = False, fall: bo
 
 def test_what_is_said_of_the_best_state() -> None:
     said = " ".join(finish.verdict(state()))
-    assert "state is that of step 40 of 100: 20.0 % less" in said
+    assert "state is that of step 40 of 100: bits + λ · error are 20.0 % less" in said
     assert "on held-out pictures" in said
     assert "lost more than 0.00 dB" in said
     assert "PSNR" not in said

@@ -155,7 +155,7 @@ def test_the_command_says_photographs_and_what_is_left_out(
         app.main()
     said = capfd.readouterr().err
     assert caught.value.code == 3
-    assert "3 photographs of 0 megapixels, 2 held out" in said
+    assert "3 photographs, 0.0765 megapixels together, 2 held out" in said
     assert "1 left out, not readable as pictures: broken.png\n" in said
     assert "1 left out, sides under 64 pixels: narrow.png\n" in said
     assert "1 files are named more than once" in said

@@ -79,9 +79,11 @@ def warnings(proof: Proof) -> list[str]:
         found.append(f"A mean over {measured_on(proof)} says little.")
     photo = proof.against(PHOTO)
     if photo is not None and photo > NO_BETTER:
-        found.append(f"The model is not better than photo: it takes {change(photo)}. {' '.join(reasons(proof))}")
+        found.append(f"The model is {better(photo)} than photo: it takes {change(photo)}. {' '.join(reasons(proof))}")
     elif proof.start is not None and proof.start.own is not None and proof.start.own > NO_BETTER:
-        found.append(f"The model is not better than its start, {facts.start}: it takes {change(proof.start.own)}.")
+        found.append(
+            f"The model is {better(proof.start.own)} than its start, {facts.start}: it takes {change(proof.start.own)}."
+        )
     own = next((line for line in proof.lines if line.name == OWN), None)
     if own is not None and proof.lossless is not None:
         rate = _rate(own, FINE)
@@ -121,6 +123,11 @@ def reasons(proof: Proof) -> list[str]:
                 " --network full starts from photo."
             )
     return found or ["These pictures may be much like the photographs that photo has learnt: use photo."]
+
+
+def better(percent: float) -> str:
+    """Of a change over `NO_BETTER`: what takes a little less is hardly better."""
+    return "not better" if percent > -0.05 else "hardly better"
 
 
 def change(percent: float) -> str:
