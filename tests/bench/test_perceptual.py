@@ -28,7 +28,7 @@ class Old(pickle._Pickler):
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
         module = getattr(obj, "__module__", "") or ""
-        if name is None and module.startswith("numpy._core"):
+        if module.startswith("numpy._core"):
             self.write(b"c" + module.replace("_core", "core").encode() + b"\n" + obj.__name__.encode() + b"\n")
             self.memoize(obj)
             return
