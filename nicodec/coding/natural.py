@@ -64,7 +64,7 @@ class Widths:
         self.missing = np.zeros((2, TABLES), np.float32)
         self.levels = np.zeros((2, TABLES, LEVELS), np.float32)
         for kind, zones in enumerate((quantize.learnt(linear), linear)):
-            for table in range(len(tables.low)):
+            for table in range(min(len(tables.low), TABLES)):
                 entry, zone = -int(tables.low[table]), float(zones[min(table, len(zones) - 1)])
                 shares = tables.probabilities(table)
                 if tables.settled[table] or not 0 <= entry < len(shares):
