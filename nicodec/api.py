@@ -132,6 +132,8 @@ def decode(
     *,
     region: Region = None,
     scale: float = 1,
+    natural: float = 0,
+    seed: int = 0,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
 ) -> PilImage: ...
@@ -142,6 +144,8 @@ def decode(
     dtype: DTypeLike,
     region: Region = None,
     scale: float = 1,
+    natural: float = 0,
+    seed: int = 0,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
 ) -> Samples: ...
@@ -151,18 +155,23 @@ def decode(
     dtype: DTypeLike = None,
     region: Region = None,
     scale: float = 1,
+    natural: float = 0,
+    seed: int = 0,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
 ) -> PilImage | Samples:
     """A .nic file -> a Pillow image. Arguments and errors are those of `Codec.decode` and `Codec`.
 
     dtype: np.uint8 or np.uint16, for an array in place of an image. region: (x, y, width, height) in pixels, the only
-    part to decode. scale: 1, or 1/8 for a preview. model: the name, id or path of a model to try first. The model
+    part to decode. scale: 1, or 1/8 for a preview. natural: 0..1, how much of the texture that the file leaves out is
+    drawn at random. seed: of these draws. model: the name, id or path of a model to try first. The model
     that the file names is looked for among those that are installed, and beside `data` if that is a path. Raises
     ModelNotFound, which names the places, if it is nowhere.
     """
     file = container.unpack(data_of(data), max_pixels)
-    return codec_for(file, model, near=_path(data)).decode(file, dtype=dtype, region=region, scale=scale)
+    return codec_for(file, model, near=_path(data)).decode(
+        file, dtype=dtype, region=region, scale=scale, natural=natural, seed=seed
+    )
 
 
 def info(data: Data, *, max_pixels: int | None = None) -> Info:

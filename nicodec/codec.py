@@ -8,10 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from functools import cached_property, partial
-from typing import overload
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from nicodec import effort as refining
 from nicodec import many, nn
@@ -19,21 +17,20 @@ from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.symbols import Known, Symbols
 from nicodec.bitstream.tiles import Y_CELL, Box
-from nicodec.coding import beside, latents, layout, lossless, painting, prior, targets
+from nicodec.coding import beside, decoding, latents, layout, painting, prior, targets
 from nicodec.coding.bands import Bands
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.encoded import Coded, Encoded
 from nicodec.coding.fitting import Fit
 from nicodec.coding.look import Familiar, Look
 from nicodec.coding.lossless import Lossless
-from nicodec.coding.painting import Limit, Nic, Region, View
+from nicodec.coding.painting import Nic
 from nicodec.coding.targets import Wish
 from nicodec.model import checkpoint, tables
 from nicodec.model.backends import Networks, OnnxNetworks
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.parallel.threads import cores
-from nicodec.picture import Depth, Picture, PilImage, Samples, Source, invisible, metrics, reader, writer
-from nicodec.storage.files import data_of
+from nicodec.picture import Picture, Samples, Source, invisible, metrics, reader
 
 
 class Codec:
@@ -139,44 +136,7 @@ class Codec:
         back = self.decode(data, dtype=picture.pixels.dtype, max_pixels=height * width)
         return metrics.psnr(picture.pixels, back.reshape(height, width, -1)[:, :, :channels], picture.alpha)
 
-    @overload
-    def decode(self, data: Nic, *, region: Region = None, scale: float = 1, max_pixels: Limit = None) -> PilImage: ...
-    @overload
-    def decode(
-        self, data: Nic, *, dtype: DTypeLike, region: Region = None, scale: float = 1, max_pixels: Limit = None
-    ) -> Samples: ...
-    def decode(
-        self, data: Nic, *, dtype: DTypeLike = None, region: Region = None, scale: float = 1, max_pixels: Limit = None
-    ) -> PilImage | Samples:
-        """The bytes of a .nic file -> a Pillow image, mode L, LA, RGB or RGBA, with its metadata in `info`.
-
-        data: a path, bytes, a binary stream, or the result of `container.unpack`. region: (x, y, width, height) in
-        pixels inside the picture; only this part is decoded, without the checksum of all symbols. If an encoder made
-        the file, it is the crop of the whole, each sample within 1. scale: 1, or 1/8 for a preview, about the whole at
-        an eighth. dtype: np.uint8 or np.uint16, for an array (H, W) or (H, W, 2 to 4) in place of an image.
-        max_pixels: the largest picture; None: NICODEC_MAX_PIXELS in the environment, or 2^27 and no more than fit the
-        bytes of the file. Raises BadFile, ChecksumMismatch, UnsupportedVersion, LimitExceeded, BadModel, ModelNotFound
-        for a file of another model, or NicError for an impossible region, scale or dtype.
-        """
-        file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)  # 1. bytes -> chunks
-        deep = None if dtype is None else painting.depth(dtype)
-        return self._decode(file, painting.view(file.header, region, scale), deep, check=region is None)
-
-    @in_turn
-    def _decode(self, file: File, wanted: View, dtype: Depth | None, *, check: bool) -> PilImage | Samples:
-        """The other steps. check: hold what is decoded against its checksum."""
-        canvas = writer.canvas(wanted.area.columns, wanted.area.rows, file.header.channels, dtype)
-        if file.of_samples:
-            parts = lossless.paint(file, wanted, check=check)
-        else:
-            windows = self.crew.of(len(wanted.windows))
-            symbols = self.symbols_of(file, windows.networks)  # 2. chunks -> symbols, on demand
-            parts = painting.paint(windows, symbols, file, wanted, dtype or np.uint8, check=check)
-        for part, pixels in parts:  # 3. -> latents, 4. -> pixels
-            canvas.paste(pixels, part.left - wanted.area.left, part.top - wanted.area.top)
-        found = beside.metadata(file, wanted, bare=dtype is not None)
-        return canvas.finish(beside.clear(file, wanted), found)  # 5. data beside the tiles
-
+    decode = decoding.decode
     encode_many, decode_many = many.encode_many, many.decode_many
     latents, latent_windows, from_latents = latents.whole, latents.windows, latents.painted
 

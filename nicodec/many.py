@@ -90,14 +90,17 @@ def decode_many(
     files: Iterable[Data],
     *,
     scale: float = 1,
+    natural: float = 0,
+    seed: int = 0,
     workers: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[PilImage | NicError]:
     """Paths, bytes or binary streams of .nic files -> for each, in order, its picture or its NicError.
 
-    scale: as for `Codec.decode`. workers, progress: as for `encode_many`.
+    scale, natural, seed: as for `Codec.decode`. workers, progress: as for `encode_many`.
     """
-    return _many(codec, partial(codec.single.decode, scale=scale), data_of, files, workers, progress)
+    work = partial(codec.single.decode, scale=scale, natural=natural, seed=seed)
+    return _many(codec, work, data_of, files, workers, progress)
 
 
 def _many(

@@ -75,8 +75,11 @@ class Coder:
         return list(dict.fromkeys(self.setting(i / (points - 1)) for i in range(points)))
 
 
-def nicodec(model: str, threads: int, *, further: bool = False) -> Coder:
-    """The row of one model, which is loaded at its first use. further: whether it is another than the judged one."""
+def nicodec(model: str, threads: int, *, further: bool = False, **manner: float) -> Coder:
+    """The row of one model, which is loaded at its first use. further: whether it is another than the judged one.
+
+    manner: arguments of `decode`.
+    """
     ours: list[Any] = []
 
     def codec() -> Any:
@@ -91,15 +94,20 @@ def nicodec(model: str, threads: int, *, further: bool = False) -> Coder:
         return data
 
     def decode(data: bytes) -> Image.Image:
-        image: Image.Image = codec().decode(data)
+        image: Image.Image = codec().decode(data, **manner)
         return image
 
     name, label = (FURTHER + model, f"nicodec {Path(model).stem}") if further else ("nicodec", "nicodec")
     return Coder(name, label, f"model {model}", (0, 100), encode, decode)
 
 
-def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) -> list[Coder]:
-    """The table of codecs. threads: for every codec that can be told. further: more models, each with its own row."""
+def coders(
+    model: str = "photo", threads: int = 1, further: Sequence[str] = (), tunes: Sequence[str] = ("psnr", "iq")
+) -> list[Coder]:
+    """The table of codecs. threads: for every codec that can be told. further: more models, each with its own row.
+
+    tunes: those of AVIF; each has its own row.
+    """
     avif, jxl = _plugin("PIL.AvifImagePlugin"), _plugin("pillow_jxl.JpegXLImagePlugin")
 
     def pillow(kind: str, **options: Any) -> Callable[[Image.Image, float], bytes]:
@@ -150,15 +158,14 @@ def coders(model: str = "photo", threads: int = 1, further: Sequence[str] = ()) 
             (0, 5, 15, 30, 50, 65, 75, 84, 90, 93, 96), pillow("WEBP", method=6), opened("WEBP"),
             missing="" if features.check("webp") else "this Pillow has no WebP",
         ),
-        Coder(
-            "avif", "AVIF", "libaom, 4:4:4, gray 4:0:0, speed 6, tune psnr",
-            q_avif, avif_encode("psnr"), avif_decode,
-            missing=no_avif,
-        ),
-        Coder(
-            "avif-iq", "AVIF tune iq", "libaom, 4:4:4, gray 4:0:0, speed 6, tune iq (the library's default)",
-            q_avif, avif_encode("iq"), avif_decode,
-            missing=no_avif,
+        *(
+            Coder(
+                "avif" if tune == "psnr" else f"avif-{tune}", "AVIF" if tune == "psnr" else f"AVIF tune {tune}",
+                f"libaom, 4:4:4, gray 4:0:0, speed 6, tune {tune}" + " (the library's default)" * (tune == "iq"),
+                q_avif, avif_encode(tune), avif_decode,
+                missing=no_avif,
+            )
+            for tune in tunes
         ),
         Coder(
             "jpeg2000", "JPEG 2000", "OpenJPEG, 9/7 irreversible, colour transform, one layer",
@@ -232,13 +239,8 @@ class Point:
     decode_s: float
 
 
-def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Point:
-    """Encode to a real file, decode that file, and compare. The wall times are those of these calls.
-
-    image: gray (L), RGB, or RGBA: then samples that are not clear are compared, and alpha is coded where files hold it.
-    name: of the picture. Raises NicError naming codec and picture where the codec fails, or gives another size or
-    mode. Raises ModelNotFound and BadModel unchanged.
-    """
+def round_trip(coder: Coder, setting: float, image: Image.Image, name: str) -> tuple[bytes, Image.Image, float, float]:
+    """A real file, what it decodes to, and the seconds of both. Arguments and errors are those of `measure`."""
     source = coder.given(image)
     try:
         start = time.perf_counter()
@@ -253,6 +255,17 @@ def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Poin
         raise kind(f"{name}: {coder.name} at {setting:g} failed: {error}") from error
     if (back.mode, back.size) != (source.mode, source.size):
         raise NicError(f"{name}: {coder.name} at {setting:g} gave back {back.mode} {back.size}, not {image.size}")
+    return data, back, between - start, end - between
+
+
+def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Point:
+    """Encode to a real file, decode that file, and compare. The wall times are those of these calls.
+
+    image: gray (L), RGB, or RGBA: then samples that are not clear are compared, and alpha is coded where files hold it.
+    name: of the picture. Raises NicError naming codec and picture where the codec fails, or gives another size or
+    mode. Raises ModelNotFound and BadModel unchanged.
+    """
+    data, back, encode_s, decode_s = round_trip(coder, setting, image, name)
     before, after = (np.atleast_3d(np.asarray(one))[:, :, :3] for one in (image, back))
     alpha = np.asarray(image)[:, :, 3] if image.mode == "RGBA" else None
     worst = metrics.worst_cell(before, after, alpha)
@@ -263,5 +276,5 @@ def measure(coder: Coder, setting: float, image: Image.Image, name: str) -> Poin
         psnr=metrics.psnr(before, after, alpha),
         msssim=metrics.msssim(before, after) if similar else None,
         worst_psnr=worst.psnr, worst_x=worst.x, worst_y=worst.y,
-        encode_s=between - start, decode_s=end - between,
+        encode_s=encode_s, decode_s=decode_s,
     )  # fmt: skip

@@ -54,6 +54,14 @@ def bench(
             help="Measure nothing, but show the pictures at this rate beside JPEG and AVIF: crops.png.",
         ),
     ] = None,
+    perceptual: Annotated[
+        bool,
+        typer.Option(
+            "--perceptual",
+            help="Measure SSIMULACRA2, LPIPS and DISTS too, of faithful and natural pictures: perceptual.json and"
+            " perceptual.csv.",
+        ),
+    ] = False,
     force: Force = False,
 ) -> None:
     """Measure rate and distortion of real files beside JPEG, WebP, AVIF, JPEG 2000 and JPEG XL."""
@@ -62,9 +70,14 @@ def bench(
     from nicodec.bench import crops as showing
     from nicodec.bench import run as measuring
 
-    for name in ("crops.png",) if crops is not None else ("results.json", "points.csv", "rd.png"):
-        plan.check_free(str(out / name), force, folders=True)
     model, *further = models or ["photo"]
+    if perceptual and (crops is not None or anchors is not None or further):
+        raise typer.BadParameter("--perceptual takes one model, and excludes --crops and --anchors")
+    names: tuple[str, ...] = ("results.json", "points.csv", "rd.png")
+    if perceptual or crops is not None:
+        names = ("perceptual.json", "perceptual.csv") if perceptual else ("crops.png",)
+    for name in names:
+        plan.check_free(str(out / name), force, folders=True)
     with notes() as found:
         try:
             if crops is not None:
@@ -72,6 +85,12 @@ def bench(
                     images or None, out / "crops.png", target_bpp=crops, codecs=codecs, model=model, further=further
                 )
                 typer.echo(shown(out / "crops.png"))
+            elif perceptual:
+                from nicodec.bench.perceptual import run as judging
+
+                judging.run(
+                    images or None, out, codecs=codecs or None, points=points, model=model, threads=threads
+                ).print(Console())
             else:
                 measured = measuring.run(
                     images or None,

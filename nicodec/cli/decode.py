@@ -22,6 +22,7 @@ from nicodec.cli.options import (
     Threads,
     Update,
     Verbose,
+    number,
     region_of,
 )
 from nicodec.errors import NicError
@@ -73,6 +74,25 @@ def decode(
     ] = None,
     region: Region = None,
     preview: Annotated[bool, typer.Option("--preview", help="A small picture, an eighth of the size.")] = False,
+    natural: Annotated[
+        float,
+        typer.Option(
+            "--natural",
+            metavar="0-1",
+            min=0,
+            max=1,
+            callback=number,
+            help="Draw texture that the file leaves out, as strong as the file says it was. 0 is faithful, 1 is all."
+            " PSNR falls.",
+            show_default="0",
+        ),
+    ] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            "--seed", min=0, max=2**32 - 1, help="Of --natural: the same seed gives the same picture.", show_default="0"
+        ),
+    ] = 0,
     depth: Annotated[
         int | None,
         typer.Option(
@@ -103,6 +123,7 @@ def decode(
     nicodec decode archive/ pictures/ --format webp
     nicodec decode photo.nic part.png --region 1000,500,640,480
     nicodec decode archive/ thumbnails/ --preview
+    nicodec decode photo.nic natural.png --natural 1
     [/dim]
     """
     from nicodec.cli import jobs, run  # not before: --help needs neither
@@ -135,7 +156,7 @@ def decode(
     work = jobs.Decode(
         model,
         1 if plan.many else threads,
-        {"region": part, "scale": 1 / 8 if preview else 1},
+        {"region": part, "scale": 1 / 8 if preview else 1, "natural": natural, "seed": seed},
         format,
         manner.writing(plan),
         quality_out,

@@ -18,6 +18,7 @@ from nicodec.bitstream.container import CELL, File, Header, Kind
 from nicodec.bitstream.symbols import Symbols
 from nicodec.bitstream.tiles import Box
 from nicodec.coding import layout, quantize
+from nicodec.coding.natural import Draw, check_draws
 from nicodec.coding.windows import Windows
 from nicodec.errors import NicError
 from nicodec.model.backends import Planes
@@ -38,27 +39,38 @@ class View(NamedTuple):
     """The wanted part of a picture.
 
     area: in pixels of the view. shrink: the factor by which the view is smaller than the picture, 1 or 8. windows:
-    those that cover the area, in cells, by their tops.
+    those that cover the area, in cells, by their tops. natural, seed: of draws.
     """
 
     area: Box
     shrink: int
     windows: list[Box]
+    natural: float = 0
+    seed: int = 0
+
+    def draw(self, windows: Windows, header: Header) -> Draw | None:
+        """What is added for symbols that are zero; None in a faithful picture and in a preview."""
+        if not self.natural or self.shrink > 1:
+            return None
+        return Draw(windows.widths, self.natural, (header.symbols_crc, self.seed))
 
 
-def view(header: Header, region: Region = None, scale: float = 1) -> View:
+def view(header: Header, region: Region = None, scale: float = 1, natural: float = 0, seed: int = 0) -> View:
     """The view of a whole picture, of a region (x, y, width, height), or with scale=1/8 of the whole at an eighth.
 
-    Raises NicError for a region that is not inside the picture, for other scales, and for both at once.
+    natural, seed: as for `decode`. Raises NicError for impossible ones, for a region that is not
+    inside the picture, for other scales, and for a region and a scale at once.
     """
+    check_draws(natural, seed)
     whole = Box(0, 0, header.height, header.width)
+    drawn = float(natural), int(seed)
     if scale != 1:
         if scale != 1 / PREVIEW or region is not None:
             raise NicError(f"scale must be 1 or 1/{PREVIEW}, and does not go with a region")
         small = whole.over(PREVIEW)
-        return View(small, PREVIEW, layout.preview_windows(small.over(CELL // PREVIEW)))
+        return View(small, PREVIEW, layout.preview_windows(small.over(CELL // PREVIEW)), *drawn)
     if region is None:
-        return View(whole, 1, layout.windows(whole.over(CELL)))
+        return View(whole, 1, layout.windows(whole.over(CELL)), *drawn)
     try:
         x, y, width, height = map(operator.index, region)
     except (TypeError, ValueError):
@@ -66,7 +78,7 @@ def view(header: Header, region: Region = None, scale: float = 1) -> View:
     area = Box(y, x, y + height, x + width)
     if width < 1 or height < 1 or area.cut(whole) != area:
         raise NicError(f"the region {width}x{height} at {x},{y} is not inside {header.width}x{header.height}")
-    return View(area, 1, layout.windows(area.over(CELL)))
+    return View(area, 1, layout.windows(area.over(CELL)), *drawn)
 
 
 def depth(dtype: npt.DTypeLike) -> Depth:
@@ -94,7 +106,8 @@ def paint(
     ]
     filtered = file.extra(Kind.CORRECTION)
     weights = None if filtered is None else windows.filters.decode(filtered)
-    full = partial(windows.synthesis, weights=weights, deep=header.depth == 16)
+    draw = wanted.draw(windows, header)
+    full = partial(windows.synthesis, weights=weights, deep=header.depth == 16, draw=draw)
     render, cell = (full if wanted.shrink == 1 else windows.preview), CELL // wanted.shrink
 
     def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:

@@ -7,6 +7,7 @@ windows at work are in memory. A halo covers the reach of the networks, so piece
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from itertools import product
 from typing import Any, TypeVar
 
@@ -19,7 +20,9 @@ from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.symbols import Symbols
 from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box, Rows
 from nicodec.coding import correction, layout, prior, quantize
+from nicodec.coding.natural import Draw, Widths
 from nicodec.errors import BadModel
+from nicodec.model import tables as modelled
 from nicodec.model.backends import Networks, Planes
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.parallel.threads import in_order
@@ -40,7 +43,7 @@ class Windows:
     """
 
     def __init__(self, checkpoint: Checkpoint, networks: Networks, crew: int = 1) -> None:
-        self.networks, self.crew = networks, crew
+        self.networks, self.crew, self._checkpoint = networks, crew, checkpoint
         self.filters = correction.Filters(checkpoint)
         config = checkpoint.config
         self._channels, self._deep, self._colours = config.latent, config.deep, config.colours
@@ -60,6 +63,11 @@ class Windows:
         self._around_mean = -(-(config.reach_mean + 1) // Y_CELL)
         self.halo = -(-(config.reach_mean + self._around_s) // Y_CELL)
         self.reach = -(-self._around_s // Y_CELL)
+
+    @cached_property
+    def widths(self) -> Widths:
+        """Those of the model, for natural pictures."""
+        return Widths(self._checkpoint, modelled.y_tables(self._checkpoint))
 
     def beside(
         self, work: Callable[[Item], Result], items: Iterable[Item], stop: Callable[[], None] | None = None
@@ -146,18 +154,30 @@ class Windows:
         return tiles.crop(r, *inner), tiles.crop(index, *inner), tiles.crop(decoded, *inner)
 
     def synthesis(
-        self, window: Box, symbols: Symbols, q: int, *, weights: Planes | None = None, deep: bool = False
+        self,
+        window: Box,
+        symbols: Symbols,
+        q: int,
+        *,
+        weights: Planes | None = None,
+        deep: bool = False,
+        draw: Draw | None = None,
     ) -> Callable[[], Planes]:
         """Reads the symbols that a window of cells needs, and returns the function that paints it, in any thread.
 
         That gives planes (1, C, 64h, 64w), about [-1/2, 1/2]. q: quality in hundredths. weights: of the correction.
-        deep: smooth slow ramps.
+        deep: smooth slow ramps. draw: what is added for symbols that are zero.
         """
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
+        seen = window.grown(self.reach, symbols.cells)
+        r = None if draw is None else symbols.residual(seen)
         decoded = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
 
         def paint() -> Planes:
             latent = np.concatenate(decoded(), axis=1, dtype=np.float32)
+            if draw is not None and r is not None:
+                drawn = draw.of(seen, r, prior.tables_of(self.networks, symbols.z, seen, q))
+                latent += tiles.crop(drawn, seen.times(Y_CELL), inner)
             x = self.networks.g_s(latent, q / 100)
             if weights is not None:
                 x = correction.corrected(x, weights)
