@@ -59,9 +59,9 @@ class Drawing:
         return lossless.deflated(steps) * pixels.size <= most
 
     def cheaper(self, coded: Coded, q: int, psnr: Callable[[File], float]) -> Coded:
-        """The drawing if it costs clearly less than another file, in bits + lambda * squared error at quality q; else that.
+        """The drawing if it costs clearly less than another file, in bits + lambda * squared error at q; else that.
 
-        q: in hundredths. psnr: of a file, in dB.
+        q: quality in hundredths. psnr: of a file, in dB.
         """
         if q == MAX_QUALITY:
             return coded

@@ -168,8 +168,10 @@ def meet(
             return best
         if wanted is None:
             return drawing.cheaper(best, q, psnr)
+        if wanted.size and best is not made:  # without loss, and within the size
+            return best
         drawn = _drawn(drawing, wanted)
-        if drawn is None or (wanted.size and best is not made):
+        if drawn is None:
             return best
         pays = drawing.psnr(drawn) > psnr(made.file) if wanted.size else drawing.is_less(drawn, best)
         return drawing.at(drawn) if pays else best
@@ -222,9 +224,16 @@ def meet(
 def _drawn(drawing: Drawing, wanted: Target) -> int | None:
     """The quality of the best drawing within a size, or of the smallest that reaches a PSNR; None if there is none."""
 
-    def value(q: int) -> float:
+    def value(number: int) -> float:
+        q = 100 * number
         return math.log(drawing.at(q).file.size) if wanted.size else min(drawing.psnr(q), NO_LOSS)
 
-    highest = MAX_QUALITY - 1
-    q = crossing(value, wanted.high if wanted.size else wanted.low, highest, reach=not wanted.size)
-    return q if (value(q) <= wanted.high if wanted.size else value(q) >= wanted.low) else None
+    def fits(number: int) -> bool:
+        return value(number) <= wanted.high if wanted.size else value(number) >= wanted.low
+
+    # Whole numbers are fine enough: a drawing has few colours, so its size has steps.
+    highest = MAX_QUALITY // 100 - 1
+    if not fits(0 if wanted.size else highest):
+        return None
+    number = crossing(value, wanted.high if wanted.size else wanted.low, highest, reach=not wanted.size)
+    return 100 * number if fits(number) else None

@@ -327,7 +327,7 @@ def test_info_tells_what_a_file_holds(run: Run, here: Path) -> None:
     found = json.loads(out)
     assert found == {
         "source": "a.nic", "width": 60, "height": 40, "mode": "RGB", "quality": 33.0, "model": "photo",
-        "depth": 8, "lossless": False,
+        "depth": 8, "lossless": False, "drawing": False,
         "model_id": nicodec.Codec().checkpoint.id.hex(), "size": len(data), "bpp": 8 * len(data) / 2400,
         "version": "1.0", "tiles": [1, 1], "metadata": [],
         "chunks": [{"kind": kind, "bytes": size} for kind, size in nicodec.info(data).chunks],

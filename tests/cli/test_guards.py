@@ -185,9 +185,9 @@ def test_a_target_beyond_the_scale_is_told_with_its_end(
     target: dict[str, float], value: Callable[[int], float], said: str
 ) -> None:
     size, bpp, psnr = (target.get(name) for name in ("size", "bpp", "psnr"))
-    wish = targets.Wish.of(1_000_000, None, size, bpp, psnr, None)
+    wish = targets.Wish.of(1_000_000, None, size, bpp, psnr, False)
     made = lambda q: SimpleNamespace(file=SimpleNamespace(size=value(q), q=q))  # noqa: E731
-    exact: Any = SimpleNamespace(cheaper=lambda made, psnr, most: made)
+    exact: Any = SimpleNamespace()
     with pytest.warns(UserWarning, match=said):
         targets.meet(wish, made, lambda file: value(file.q), 1_000_000, exact)
 

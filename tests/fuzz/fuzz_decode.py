@@ -39,8 +39,12 @@ from nicodec import api
 from nicodec.bitstream import container, correction
 from nicodec.bitstream.correction import Correction
 from nicodec.codec import Codec
+from nicodec.coding.drawing import Drawing
+from nicodec.coding.encoded import Encoded
+from nicodec.coding.lossless import Lossless
 from nicodec.errors import NicError
 from nicodec.model import checkpoint
+from nicodec.picture import Picture
 
 HERE = Path(__file__).parent
 TINY = HERE / "tiny.nicmodel"
@@ -62,7 +66,7 @@ def seeds() -> list[bytes]:
     picture = np.stack([*planes, np.where(x > y, 255, 40)], -1).astype(np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, (90, 70, 3)).astype(np.uint8)
     files = [
-        tiny().encode(pixels, quality=quality)
+        tiny().encode(pixels, quality=quality, lossless=False)
         for pixels, quality in (
             (picture[:30, :40], 30), (picture[:60, :64, :3], 100), (picture[:64, :65, 0], 0),
             (picture[:1, :1], 50), (noise, 100), (noise[:9, :9, 0], 77.7), (picture, 12),
@@ -75,6 +79,7 @@ def seeds() -> list[bytes]:
     sound = {0x82: b"II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\1\0\0\0\0\0\0\0", 0x83: b"<x/>"}
     blobs = [container.Chunk(kind, b"\0" + sound.get(kind, b"some bytes")) for kind in mutate.METADATA]
     files.append(container.pack(header, [*chunks, *blobs]))
+    files.append(Encoded.of(Drawing(Lossless(Picture(picture[..., :3]), 1)).at(3000), checked=False))
     vectors = [path.read_bytes() for path in sorted(HERE.parent.glob("vectors/*/file.nic"))]
     return files + [data for data in vectors if len(data) < 1300]
 
@@ -168,7 +173,7 @@ def survives_model(data: bytes, folder: Path) -> str:
         if isinstance(made, NicError):
             return type(made).__name__
         picture = np.random.default_rng(0).integers(0, 256, (70, 90, 3)).astype(np.uint8)
-        file = fair(lambda: made.encode(picture, quality=40))
+        file = fair(lambda: made.encode(picture, quality=40, lossless=False))
         if isinstance(file, NicError):
             return "cannot encode"
         back = fair(lambda: made.decode(file))
