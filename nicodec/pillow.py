@@ -60,7 +60,8 @@ class NicImageFile(ImageFile.ImageFile):
                 raise OSError(str(error)) from error
             self.im, self._file = decoded.im, None
             with suppress(AttributeError):
-                self._close_fp()
+                if self._exclusive_fp:  # a stream of the caller stays open
+                    self._close_fp()
         return super().load()
 
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> tuple[str, tuple[int, int, float, float]] | None:

@@ -1,6 +1,7 @@
 """The Pillow plugin: opening, saving, metadata, drafts, errors, and libraries that read through Pillow."""
 
 import copy
+import io
 import pickle
 import subprocess
 import sys
@@ -37,6 +38,12 @@ def test_saving_is_encoding_and_opening_decoding(picture: Image.Image, path: Pat
         assert np.array_equal(image, nicodec.decode(path.read_bytes()))
     with nicodec.open(path) as image:
         assert image.info["quality"] == 50
+
+
+def test_a_stream_of_the_caller_stays_open(path: Path) -> None:
+    with io.BytesIO(path.read_bytes()) as stream:
+        Image.open(stream).load()
+        assert stream.getvalue() == path.read_bytes()
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])

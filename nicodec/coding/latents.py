@@ -97,7 +97,7 @@ def whole(codec: Codec, data: Nic, region: Region = None, *, max_pixels: Limit =
     """The latents of a .nic file, or of the cells that cover a region (x, y, width, height) in pixels.
 
     data, max_pixels: as for `Codec.decode`. They take about 35 bytes for each pixel: `windows` gives large pictures
-    piece by piece. No pixel is decoded. Raises as `Codec.decode`, and NicError for a lossless file, which has none.
+    piece by piece. No pixel is decoded. Raises as `Codec.decode`, and NicError for a file of samples, which has none.
     """
     file = _opened(data, max_pixels)
     area = painting.view(file.header, region).area.over(CELL)
@@ -206,8 +206,9 @@ def encoder_of(codec: Codec) -> str:
 
 def _opened(data: Nic, max_pixels: Limit) -> File:
     file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)
-    if file.lossless:
-        raise NicError("a lossless file has no latents: it holds the samples themselves")
+    if file.of_samples:
+        kind = "lossless file" if file.lossless else "drawing in few colours"
+        raise NicError(f"a {kind} has no latents: it holds the samples themselves")
     return file
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import nicodec
+from nicodec.bitstream import container
 from nicodec.bitstream.entropy import Tables
 from nicodec.codec import Codec
 from nicodec.coding import latents, prior
@@ -140,9 +141,14 @@ def test_a_lossless_file_has_no_latents(codec: Codec) -> None:
         codec.latents(data)
 
 
-def test_the_checksum_of_symbols_is_checked(codec: Codec) -> None:
-    from nicodec.bitstream import container
+def test_a_drawing_has_no_latents(codec: Codec) -> None:
+    file = container.unpack(codec.encode(picture(64, 64), lossless=True))
+    drawn = file._replace(header=replace(file.header, quality=5000))
+    with pytest.raises(NicError, match="drawing in few colours has no latents"):
+        codec.latents(container.pack(*drawn))
 
+
+def test_the_checksum_of_symbols_is_checked(codec: Codec) -> None:
     file = container.unpack(encoded(codec, 64, 64))
     forged = file._replace(header=replace(file.header, symbols_crc=file.header.symbols_crc ^ 1))
     with pytest.raises(ChecksumMismatch):
