@@ -59,7 +59,7 @@ class Drawing:
         return lossless.deflated(steps) * pixels.size <= most
 
     def cheaper(self, coded: Coded, q: int, psnr: Callable[[File], float]) -> Coded:
-        """The drawing if it costs clearly less than another file, in bits + lambda * squared error at quality q; else that.
+        """The drawing if bits + lambda * squared error at quality q say that it costs clearly less; else the other.
 
         q: in hundredths. psnr: of a file, in dB.
         """
