@@ -122,10 +122,10 @@ def test_a_kill_at_any_time_leaves_a_whole_file(here: Path, way: tuple[str, ...]
     started = time.monotonic()
     assert run(here, *way, "-f")[0] == 0
     whole = time.monotonic() - started
-    for step in range(12):
+    for step in range(8):
         out.write_bytes(OLD)
         process = subprocess.Popen(program(*way, "-f"), cwd=here, stderr=subprocess.PIPE)
-        time.sleep(whole * (0.3 + 0.06 * step))
+        time.sleep(whole * (0.3 + 0.09 * step))
         process.kill()
         process.communicate()
         assert out.read_bytes() in (OLD, wanted(way[0]))

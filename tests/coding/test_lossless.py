@@ -135,7 +135,7 @@ def test_the_choice_is_the_cheaper_in_bits_and_error(
 
 
 def test_a_target_is_kept_to(codec: Codec) -> None:
-    pixels = drawing(200, 300)
+    pixels = drawing(80, 120)
     exact = len(codec.encode(pixels, lossless=True))
     assert codec.encode(pixels, target_bytes=2 * exact).lossless
     assert codec.encode(pixels, target_psnr=40).lossless

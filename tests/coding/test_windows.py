@@ -184,24 +184,27 @@ def test_there_are_no_seams(codec: Codec, picture: Array, monkeypatch: pytest.Mo
 # Regions
 
 
+@pytest.fixture(scope="module", params=[(16, 16), (2, 3)])
+def tiled(request: pytest.FixtureRequest, codec: Codec, picture: Array) -> tuple[bytes, Image.Image]:
+    """A file with alpha, in one tile and in many, and the whole of it, decoded."""
+    alpha = np.random.default_rng(0).integers(0, 256, picture.shape[:2], np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(layout, "TILE", request.param)
+        data = codec.encode(np.dstack([picture, alpha]))
+    return data, codec.decode(data)
+
+
 @pytest.mark.parametrize(
     "region",
     [(0, 0, WIDTH, HEIGHT), (0, 0, 1, 1), (WIDTH - 1, HEIGHT - 1, 1, 1), (100, 63, 130, 2), (63, 100, 2, 130),
      (64, 64, 64, 64), (13, 200, 300, 90)],
 )  # fmt: skip
-@pytest.mark.parametrize("tile", [(16, 16), (2, 3)])
 def test_a_region_is_the_crop_of_the_whole(
-    codec: Codec,
-    picture: Array,
-    monkeypatch: pytest.MonkeyPatch,
-    region: tuple[int, int, int, int],
-    tile: tuple[int, int],
+    codec: Codec, tiled: tuple[bytes, Image.Image], region: tuple[int, int, int, int]
 ) -> None:
-    monkeypatch.setattr(layout, "TILE", tile)
-    alpha = np.random.default_rng(0).integers(0, 256, picture.shape[:2], np.uint8)
-    data = codec.encode(np.dstack([picture, alpha]))
+    data, picture = tiled
     x, y, width, height = region
-    whole = codec.decode(data).crop((x, y, x + width, y + height))
+    whole = picture.crop((x, y, x + width, y + height))
     part = codec.decode(data, region=region)
     assert (part.size, part.mode) == ((width, height), "RGBA")
     assert np.abs(np.asarray(part).astype(int) - np.asarray(whole).astype(int)).max() <= 1

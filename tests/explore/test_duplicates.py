@@ -132,7 +132,7 @@ def test_moved_files_come_back(folder: Path, tmp_path: Path) -> None:
     assert not (folder / "half.jpg").exists()
     assert found(folder) == []
     run = subprocess.run([sys.executable, away / "undo.py"], capture_output=True, text=True, cwd=tmp_path)
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "files moved back: 2\n", "")
     after = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if "index" not in path.name}
     assert after == before
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_a_network_at_its_start_is_a_block_transform_codec(tiny: Any) -> None:
 def test_a_training_step_compiles() -> None:
     """torch.compile traces the whole network as one graph, its blocks too, which a GPU is given compiled."""
     torch.manual_seed(0)
-    model = Model(TINY).train()
+    model = Model(replace(TINY, latent_blocks_a=1, latent_blocks_s=1)).train()
     model.init_from_patches(smooth(2000), (1.5, 40.0))
     x = torch.rand((2, 64, 64, 3), generator=torch.Generator().manual_seed(4)) - 0.5
     q = torch.tensor([700, 8000])

@@ -94,7 +94,8 @@ def test_held_out_pictures_are_chosen_by_the_whole_path_and_lie_on_one_side(tmp_
     assert len(data.validation) + data.photographs == 20
     assert data.photographs % 2 == 0
     kept = Patches([tmp_path], CPU, seed=5, kept=data.held)
-    assert kept.held is data.held
+    assert (kept.held.files, kept.held.looks) == (data.held.files, data.held.looks)
+    assert all(np.array_equal(a, b) for a, b in zip(kept.validation, data.validation, strict=True))
     assert kept.photographs == data.photographs
     assert kept.kept_apart == len(data.validation)
 
