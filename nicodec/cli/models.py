@@ -168,4 +168,4 @@ def _rows(about: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield from ((key, shown(value)) for key, value in rows.items() if value)
     for n, point in enumerate(about["curve"]):
         quality, bpp, psnr = point["quality"], point["bpp"], point["psnr"]
-        yield "curve" * (n == 0), f"quality {quality:4g}: {bpp:.3f} bpp, {psnr:.2f} dB"
+        yield "curve" * (n == 0), f"quality {quality:3g}: {bpp:.3f} bpp, {psnr:.2f} dB"

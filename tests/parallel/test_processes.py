@@ -149,7 +149,8 @@ def begun(folder: Path) -> None:
 def start(folder: Path, *more: str) -> "subprocess.Popen[str]":
     """`nicodec encode` of a whole folder in two processes, in a session of its own."""
     command = [sys.executable, "-m", "nicodec", "encode", "in", "out", "-j", "2", "-m", str(fuzz_decode.TINY)]
-    return subprocess.Popen([*command, *more], cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    command += ["--no-lossless", *more]  # noise would be tried in few colours
+    return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def whole(folder: Path) -> list[Path]:
