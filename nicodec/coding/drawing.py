@@ -19,6 +19,7 @@ from nicodec.coding.encoded import Coded, Seen
 from nicodec.coding.look import poor
 from nicodec.coding.lossless import Lossless
 from nicodec.picture import Array, Picture, invisible, metrics, palette, vp8l
+from nicodec.picture.metrics import CELL_SIDE as SIDE
 
 # Numbers of colours. Every second one is tried, then the neighbours of the best.
 COUNTS = 4, 8, 16, 32, 64, 128, 256
@@ -88,7 +89,7 @@ class Drawing:
             samples = self._samples(q)
             errors = metrics.cell_errors(picture.eight.pixels, samples, self._seen.alpha)
             for i, j in np.argwhere(errors > poor(q)):
-                cell = np.s_[16 * i : 16 * (i + 1), 16 * j : 16 * (j + 1)]
+                cell = np.s_[SIDE * i : SIDE * (i + 1), SIDE * j : SIDE * (j + 1)]
                 samples[cell], errors[i, j] = picture.pixels[cell], 0.0
             file = lossless.of_samples(replace(picture, pixels=samples), q, self._lossless.threads)
             seen = Seen(metrics.worst_of(errors), metrics.psnr(picture.pixels, samples, picture.alpha))
@@ -109,13 +110,18 @@ class Drawing:
         part, weights = _part(pixels), _part(visible[:, :, None])[:, :, 0]
 
         @cache
+        def of_part(n: int) -> Array:
+            return simplified(part, weights, q, COUNTS[n])
+
+        @cache
         def cost(n: int) -> float:
-            samples = simplified(part, weights, q, COUNTS[n])
+            samples = of_part(n)
             error = (np.square(samples.astype(np.float32) - part).mean(-1) * weights).sum(dtype=np.float64)
             return 8 * len(vp8l.encode(samples)) + quantize.lambda_of(q) * float(error)
 
         best = min(range(1, len(COUNTS), 2), key=cost)
-        return simplified(pixels, visible, q, COUNTS[min(best, best - 1, best + 1, key=cost)])
+        best = min(best, best - 1, best + 1, key=cost)
+        return of_part(best) if part is pixels else simplified(pixels, visible, q, COUNTS[best])
 
 
 def simplified(pixels: Array, visible: NDArray[np.float32], q: int, count: int) -> Array:
