@@ -21,7 +21,7 @@ import nicodec
 from nicodec.parallel import cluster
 
 MANY = 40
-# Seconds until a cluster that does not answer is given up. Ray's processes stand behind all others on a busy machine.
+# Seconds until a cluster that does not answer is given up.
 PATIENCE = 900
 TINY = str(fuzz_decode.TINY)
 
@@ -37,7 +37,8 @@ class TwoNodes:
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("two_nodes.py"))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+            # Workers of Ray step back behind all other processes, unless told otherwise.
+            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"},
         )  # fmt: skip
         self.address = self._told()
 
