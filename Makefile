@@ -7,6 +7,9 @@ DEMO_VENV := build/venv-demo
 LOWEST_VENV := build/venv-lowest
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(SCRIPTS)
+# A test file stays in one process, so that what its tests share is made once. tests/conftest.py counts the processes and
+# orders the files.
+SPREAD := -n auto --dist loadfile --no-loadscope-reorder
 RUNTIME := pyproject.toml README.md LICENSE $(wildcard nicodec/*.py nicodec/*/*.py nicodec/*/*/*.py checkpoints/*)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -32,14 +35,14 @@ format: $(VENV)/.installed  ## put the code into its one form, and mend what lin
 	$(BIN)/python -m ruff format .
 	$(BIN)/python -m ruff check --fix .
 
-test: $(VENV)/.installed  ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.installed  ## all tests, in a process for each core; ARGS may name files, or "-n 0" for one process
+	$(BIN)/python -m pytest $(SPREAD) $(ARGS)
 
 test-quick: $(VENV)/.installed  ## the tests without the slow ones
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow" $(ARGS)
 
 test-lowest: $(LOWEST_VENV)/.installed  ## the tests that need no torch, with the lowest versions allowed (Python 3.11)
-	$(LOWEST_VENV)/$(SCRIPTS)/python -m pytest $(ARGS)
+	$(LOWEST_VENV)/$(SCRIPTS)/python -m pytest $(SPREAD) $(ARGS)
 
 demo: $(DEMO_VENV)/.installed  ## a photograph as .nic and as JPEG: sizes, and a picture to look at in demo/
 	$(DEMO_VENV)/$(SCRIPTS)/python bench/demo.py $(if $(PHOTO),"$(PHOTO)")

@@ -1,9 +1,14 @@
-"""What all tests share: Hypothesis draws the same examples every time; the program run in this process."""
+"""What all tests share: Hypothesis draws the same examples every time; the program run in this process.
+
+And how `make test` spreads them over processes.
+"""
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +17,11 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
-import nicodec  # noqa: F401 - before onnxruntime, as its warning asks
+import nicodec  # before onnxruntime, as its warning asks
+from nicodec.parallel.threads import cores
+
+# Processes of tests. Each takes up to a gigabyte, and imports what all of them need.
+MOST_PROCESSES = 4
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 settings.load_profile("repeatable")
@@ -23,6 +32,20 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Run = Callable[..., tuple[int, bytes, str]]
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is no such hook
+def pytest_xdist_auto_num_workers() -> int:
+    """A process for each core; on one core, none beside this one. They share the cores, which torch must know."""
+    count = min(cores(), MOST_PROCESSES)
+    os.environ.setdefault("OMP_NUM_THREADS", str(cores() // count))
+    return count if count > 1 else 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests go first, so that no process is left with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture
@@ -53,10 +76,20 @@ def run(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[byte
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty working folder with one picture."""
     monkeypatch.chdir(tmp_path)
+    waves().save("a.png")
+    return tmp_path
+
+
+def waves() -> Image.Image:
     y, x = np.mgrid[:40, :60]
     planes = [128 + 100 * np.sin((x + 2 * y) / 30 + p) for p in range(3)]
-    Image.fromarray(np.stack(planes, -1).astype(np.uint8)).save("a.png")
-    return tmp_path
+    return Image.fromarray(np.stack(planes, -1).astype(np.uint8))
+
+
+@cache
+def encoded() -> bytes:
+    """The picture of `here` as the program encodes it."""
+    return bytes(nicodec.encode(waves()))
 
 
 def names(folder: Path) -> list[str]:

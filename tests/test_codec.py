@@ -57,7 +57,7 @@ def psnr(a: Any, b: Any) -> float:
 
 def check_size(codec: Codec, height: int, width: int, channels: int = 3) -> None:
     pixels = smooth(height, width, channels)
-    data = codec.encode(pixels, quality=90)
+    data = codec.encode(pixels, quality=90, lossless=False)
     back = codec.decode(data)
     assert back.size == (width, height)
     assert back.mode == ("RGB" if channels == 3 else "L")
@@ -86,8 +86,8 @@ def test_a_wide_picture_has_low_tiles(width: int, rows: int) -> None:
     assert layout.tile_size(tiles.cells(width, 16)) == (layout.TILE[0], rows)
 
 
-def test_a_file_has_the_low_tiles_of_a_wide_picture(codec: Codec) -> None:
-    data = codec.encode(smooth(16, 12_289), quality=0)
+def test_a_file_has_the_low_tiles_of_a_wide_picture() -> None:
+    data = Codec("photo-fast", threads=1).encode(smooth(16, 12_289), quality=0, lossless=False)
     assert container.unpack(data)[0].tile == (layout.TILE[0], 7)
 
 

@@ -15,7 +15,7 @@ from nicodec import Codec, NicError
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return Codec()
+    return Codec("photo-fast")
 
 
 def pictures(count: int) -> Iterator[Any]:
@@ -28,7 +28,7 @@ def pictures(count: int) -> Iterator[Any]:
 def test_results_are_those_of_one_at_a_time(codec: Codec, workers: int | None) -> None:
     done: list[int] = []
     files = list(codec.encode_many(pictures(7), quality=30, workers=workers, progress=done.append))
-    assert files == [nicodec.encode(p, quality=30) for p in pictures(7)]
+    assert files == [nicodec.encode(p, quality=30, model="photo-fast") for p in pictures(7)]
     assert done == [1, 2, 3, 4, 5, 6, 7]
     back = list(codec.decode_many(files, workers=workers))
     for picture, original in zip(back, pictures(7), strict=True):

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import zlib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ ROOMS = (
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Full names of the modules that a file imports anywhere: inside functions, and by name in a string too."""
     found: set[str] = set()

@@ -61,9 +61,8 @@ def train(
     """
     from nicodec import extras
     from nicodec.model.config import NETWORKS
-    from nicodec.train.options import BadOption, Options
+    from nicodec.train.options import BadOption, Options, check_call
 
-    run = extras.load("nicodec.train.run", "train", "training")
     if network is not None and network not in NETWORKS:
         raise BadOption(f"--network is one of {', '.join(NETWORKS)}, not {network}")
     options = {
@@ -86,17 +85,14 @@ def train(
         "note": note,
     }
     options = {key: value for key, value in options.items() if value is not None}
-    others = {"validation": _paths(validation), "resume": resume, "again": again, "start": start, "force": force}
-    run.train(
-        _paths(images),
-        Path(out),
-        Options(**options),  # type: ignore[arg-type]
-        said=options | others | {"network": network},
-        network=network,
-        report=report,
-        **others,
-    )
-    return Path(out)
+    pictures, held, target = _paths(images), _paths(validation), Path(out)
+    chosen = Options(**options)  # type: ignore[arg-type]
+    check_call([*pictures, *held], target, chosen, resume=resume, again=again, start=start, force=force)
+    run = extras.load("nicodec.train.run", "train", "training")
+    others = {"validation": held, "resume": resume, "again": again, "start": start}
+    said = options | others | {"force": force, "network": network}
+    run.train(pictures, target, chosen, said=said, network=network, report=report, **others)
+    return target
 
 
 def _paths(names: Name | Sequence[Name] | None) -> list[Path]:

@@ -22,6 +22,7 @@ from nicodec.model.config import NETWORKS
 from nicodec.picture import Picture, writer
 from nicodec.train import best, correction, export, limits, preview, tables, validate
 from nicodec.train.data import HELD_SIDE
+from nicodec.train.options import page_of
 from nicodec.train.plan import Effort
 from nicodec.train.reading import centre, is_gray
 from nicodec.train.trainer import LIMITED, Trainer
@@ -133,11 +134,6 @@ def measure(
         threads=torch.get_num_threads(),
         seconds=seconds,
     )
-
-
-def page_of(model: Path) -> Path:
-    """Where the page of a model lies: beside it."""
-    return model.with_suffix(".html")
 
 
 def lines(found: Proof) -> list[str]:

@@ -18,12 +18,12 @@ from typing import Any
 from nicodec.errors import NicError, one_line
 from nicodec.storage.files import shown
 from nicodec.train import limits
-from nicodec.train.options import plain
+from nicodec.train.options import STATE, plain
 from nicodec.train.schedule import WARM_UP
 from nicodec.train.trainer import Trainer
 from nicodec.train.watch import Watch
 
-STATE, LOG = "state.safetensors", "log.jsonl"
+LOG = "log.jsonl"
 # Seconds between two lines of the log.
 LOG_EVERY = 10.0
 # The share of a schedule from nothing at which the limits of the caps are measured.

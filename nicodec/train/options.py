@@ -37,6 +37,8 @@ NOTHING, REPORTS = "none", ("quick", "full", "none")
 COLOUR = ("auto", "gray", "rgb")
 # The words of --freeze, and the beginnings of the names of weights that stay as they are.
 FREEZE: dict[str, tuple[str, ...]] = {"none": (), "g_a": ("g_a.", "log_gain")}
+# The name of the state of a run, in the folder beside the model.
+STATE = "state.safetensors"
 # Patches in a step: for each thread of a CPU up to a most, and for a GPU. These keep them busy.
 BATCH_PER_THREAD, BATCH_MOST, BATCH_GPU = 8, 64, 32
 
@@ -124,6 +126,37 @@ def check(options: Options) -> None:
             raise BadOption(f"--{name}: {why}")
     if options.name is not None and (why := card.fault(options.name, card.MAX_NAME) or card.name_fault(options.name)):
         raise BadOption(f"--name: {why}")
+
+
+def check_call(
+    images: Sequence[Path], out: Path, options: Options, *, resume: bool, again: bool, start: str | None, force: bool
+) -> None:
+    """All that can be wrong with the arguments and is seen without torch, which takes seconds to load.
+
+    images: with those to hold out. Raises BadOption, BadImage, or NicError if something would be overwritten.
+    """
+    from nicodec.model import shelf  # which loads numpy
+
+    check(options)
+    if options.name is not None and (why := shelf.taken(options.name)):
+        raise BadOption(f"--name {options.name}: {why}")
+    check_out(out)
+    folder, page = out.with_suffix(".run"), page_of(out)
+    if not resume and not force and (out.exists() or folder.exists()):
+        onward = "--resume goes on with it, " if (folder / STATE).exists() else ""
+        raise NicError(f"{shown(out)} or its run exists already; {onward}-f starts anew")
+    if not (resume or force) and options.measure != "none" and page.exists():
+        raise NicError(f"{shown(page)} exists already, and would be the page of this model; -f overwrites it")
+    if again and not resume:
+        raise BadOption("--again goes with --resume")
+    if resume and start is not None:
+        raise BadOption("--from starts a run; it does not go with --resume")
+    check_there(images)
+
+
+def page_of(model: Path) -> Path:
+    """Where the page of a model lies: beside it."""
+    return model.with_suffix(".html")
 
 
 def check_out(out: Path) -> None:

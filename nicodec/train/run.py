@@ -38,13 +38,12 @@ from nicodec.train.options import (
     NOTHING,
     RATE_FROM,
     RELEASED,
+    STATE,
     BadOption,
     Options,
-    check,
     check_fonts,
-    check_out,
-    check_there,
     command,
+    page_of,
     plain,
     resumed,
 )
@@ -61,7 +60,6 @@ def train(
     resume: bool,
     again: bool,
     start: str | None,
-    force: bool,
     network: str | None = None,
     validation: list[Path] | None = None,
     said: Mapping[str, Any] | None = None,
@@ -74,27 +72,13 @@ def train(
     network: one of `model.config.NETWORKS`; None: that of the state or the model, else that of the options.
     validation: pictures to hold out. said: the arguments that were given, by the names of `nicodec.train.train`; a
     resumed run takes all others from its state. report: called with every report of the loop.
-    Raises NicError for unusable options, pictures, states and models, and if something would be overwritten.
+    The arguments have passed `options.check_call`. Raises NicError for unusable pictures, states and models.
     """
     times = Plan(options.minutes, options.measure)
     console, said = Console(stderr=True, soft_wrap=True, highlight=False), said or {}
-    folder, state = out.with_suffix(".run"), out.with_suffix(".run") / loop.STATE
-    # Before minutes of reading, all that can be wrong with the arguments.
-    check(options)
-    if options.name is not None and (why := shelf.taken(options.name)):
-        raise BadOption(f"--name {options.name}: {why}")
-    check_out(out)
-    if not resume and not force and (out.exists() or folder.exists()):
-        onward = "--resume goes on with it, " if state.exists() else ""
-        raise NicError(f"{shown(out)} or its run exists already; {onward}-f starts anew")
-    page = finish.page_of(out)
-    if not (resume or force) and options.measure != "none" and page.exists():
-        raise NicError(f"{shown(page)} exists already, and would be the page of this model; -f overwrites it")
-    if again and not resume:
-        raise BadOption("--again goes with --resume")
-    if resume and start is not None:
-        raise BadOption("--from starts a run; it does not go with --resume")
-    check_there([*images, *(validation or [])])
+    folder = out.with_suffix(".run")
+    state = folder / STATE
+    # Before minutes of reading, all that can be wrong with the arguments and that `options.check_call` does not see.
     begin: checkpoint.Checkpoint | None = None
     if not resume and start != NOTHING:
         begin = checkpoint.load(checkpoint.find(start or RELEASED[network or NETWORK]))
@@ -191,7 +175,7 @@ def train(
         for line in finish.lines(found) if found else ():
             say(line)
         loop.note(trainer, folder / loop.LOG, reserve=reserve, finished=times.passed() - learnt)
-        seen = f" {shown(finish.page_of(out))} shows what the model is worth." if found else ""
+        seen = f" {shown(page_of(out))} shows what the model is worth." if found else ""
         say(f"It took {times.passed() / 60:.1f} minutes.{seen}")
 
 

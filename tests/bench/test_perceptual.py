@@ -94,6 +94,17 @@ def test_what_is_no_pickle_of_arrays_is_refused_and_nothing_is_run(data: bytes) 
         arrays.read(data)
 
 
+def test_tables_too_deep_in_each_other_are_refused_whatever_python_would_bear() -> None:
+    """The limit of Python is that of the program, which others may have raised."""
+
+    def nested(depth: int) -> Any:
+        return {"a": nested(depth - 1)} if depth else made_up(2)
+
+    assert arrays.read(pickled(nested(16))).keys() == {"a"}
+    with pytest.raises(BadModel, match="too deep"):
+        arrays.read(pickled(nested(17)))
+
+
 # The weights
 
 

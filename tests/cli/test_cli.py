@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run, names
+from conftest import Run, encoded, names
 from PIL import Image, PngImagePlugin
 from sealing import with_another_id
 
@@ -210,7 +210,7 @@ BAD_INPUTS = [
 
 @pytest.mark.parametrize("arguments", BAD_INPUTS, ids=" ".join)
 def test_bad_input_is_one_line_and_code_3_and_nothing_written(run: Run, here: Path, arguments: tuple[str, ...]) -> None:
-    good = nicodec.encode("a.png")
+    good = encoded()
     Path("good.nic").write_bytes(good)
     Path("cut.nic").write_bytes(good[:-1])
     Path("flipped.nic").write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
@@ -258,7 +258,7 @@ BAD_ARGUMENTS = [
 def test_a_bad_argument_is_code_2_and_nothing_is_written(run: Run, here: Path, command: str) -> None:
     Path("b.png").write_bytes(Path("a.png").read_bytes())
     for name in ("a.nic", "b.nic"):
-        Path(name).write_bytes(nicodec.encode("a.png"))
+        Path(name).write_bytes(encoded())
     before = names(here)
     code, out, said = run(*command.split())
     assert (code, out) == (2, b""), said
@@ -267,7 +267,7 @@ def test_a_bad_argument_is_code_2_and_nothing_is_written(run: Run, here: Path, c
 
 
 def test_what_this_release_cannot_decode_is_code_4(run: Run, here: Path) -> None:
-    data = nicodec.encode("a.png")
+    data = encoded()
     Path("later.nic").write_bytes(data[:8] + b"\2" + data[9:])
     code, _, said = run("decode", "later.nic", "b.png")
     assert code == 4
@@ -341,7 +341,7 @@ def test_info_tells_what_a_file_holds(run: Run, here: Path) -> None:
 
 def test_info_tells_of_each_of_many(run: Run, here: Path) -> None:
     """One block, or line of JSON, for each; a bad one stops no other."""
-    data = nicodec.encode("a.png")
+    data = encoded()
     for name in ("a.nic", "b.nic"):
         Path(name).write_bytes(data)
     Path("cut.nic").write_bytes(data[:30])
@@ -358,7 +358,7 @@ def test_info_tells_of_each_of_many(run: Run, here: Path) -> None:
 
 
 def test_verify_says_which_files_are_sound(run: Run, here: Path) -> None:
-    good = nicodec.encode("a.png")
+    good = encoded()
     Path("a.nic").write_bytes(good)
     Path("b.nic").write_bytes(good[:-1])
     Path("c.nic").write_bytes(good[:8] + b"\2" + good[9:])
@@ -374,7 +374,7 @@ def test_verify_says_which_files_are_sound(run: Run, here: Path) -> None:
 def test_verify_goes_through_folders_and_patterns(run: Run, here: Path) -> None:
     Path("in/deep").mkdir(parents=True)
     for name in ("in/a.nic", "in/deep/b.nic"):
-        Path(name).write_bytes(nicodec.encode("a.png"))
+        Path(name).write_bytes(encoded())
     Path("in/notes.txt").touch()
     code, out, said = run("verify", "in", "in/*.nic")
     names = [line.split(": ")[0] for line in out.decode().splitlines()]

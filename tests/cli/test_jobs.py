@@ -64,15 +64,15 @@ def test_a_bad_file_does_not_stop_the_others(run: Run, pictures: Path) -> None:
 
 
 def test_a_second_run_goes_on(run: Run, pictures: Path) -> None:
-    run("encode", "in", "out", "--quiet")
+    run("encode", "in", "out", "-j", 1, "--quiet")
     Path("out/b.nic").unlink()
     stamp = Path("out/a.nic").stat().st_mtime_ns
-    code, _, said = run("encode", "in", "out")
+    code, _, said = run("encode", "in", "out", "-j", 1)
     assert code == 5
     assert "exists already; -f overwrites it" in said
     assert said.splitlines()[-1].endswith("; 3 failed")
     Path("out/b.nic").unlink()
-    code, _, said = run("encode", "in", "out", "--skip-existing", "-v")
+    code, _, said = run("encode", "in", "out", "-j", 1, "--skip-existing", "-v")
     assert code == 0
     assert said.splitlines()[-1].startswith("encoded 1 file, ")
     assert said.splitlines()[-1].endswith("; 3 skipped")
@@ -81,7 +81,7 @@ def test_a_second_run_goes_on(run: Run, pictures: Path) -> None:
 
 def test_json_tells_of_each_file_and_of_all(run: Run, pictures: Path) -> None:
     Path("in/bad.png").write_text("no picture")
-    code, out, _ = run("encode", "in", "out", "--json", "--bpp", 1)
+    code, out, _ = run("encode", "in", "out", "-j", 1, "--json", "--bpp", 1)
     found = json.loads(out)
     assert code == 5
     assert found["total"]["files"] == 4

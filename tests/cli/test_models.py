@@ -146,13 +146,13 @@ def test_a_folder_with_its_model_can_be_handed_on(run: Run, here: Path, home: Pa
     assert names(here / "out") == ["b.nic", "deep", FILE]
     assert Path(target).read_bytes() == TINY.read_bytes()
     before = os.stat(target)
-    assert FILE not in run("encode", "in", "out", *way, "-f")[2]
+    assert FILE not in run("encode", "in", "out", *way, "-j", 1, "-f")[2]
     assert os.stat(target) == before
     # With nothing installed, and from the other end.
     Path("out").rename("got")
     file = os.path.join("got", "deep", "c.nic")
-    assert run("verify", "got")[0] == 0
-    assert run("decode", "got", "pictures")[0] == 0
+    assert run("verify", "got", "-j", 1)[0] == 0
+    assert run("decode", "got", "pictures", "-j", 1)[0] == 0
     assert run("decode", file, "part.png", "--region", "0,0,8,8")[0] == 0
     assert "tiny (" in run("info", file)[1].decode()
     assert run("compare", "a.png", file, "page.html")[0] == 0
@@ -171,10 +171,11 @@ def test_without_out_the_model_lies_beside_the_results(run: Run, here: Path) -> 
     Path("in/deep").mkdir(parents=True)
     for name in ("in/b.png", "in/deep/c.png"):
         Path(name).write_bytes(Path("a.png").read_bytes())
-    assert run("encode", "in", "a.png", "-m", TINY, "--with-model", "--quiet", "--no-lossless") == (0, b"", "")
+    way = ("-m", TINY, "--with-model", "--quiet", "--no-lossless", "-j", 1)
+    assert run("encode", "in", "a.png", *way) == (0, b"", "")
     assert [path.parent for path in here.rglob("*.nicmodel")] == [here]
     Path(FILE).unlink()
-    assert run("encode", "in", "-f", "-m", TINY, "--with-model", "--quiet", "--no-lossless") == (0, b"", "")
+    assert run("encode", "in", "-f", *way) == (0, b"", "")
     assert [path.parent for path in here.rglob("*.nicmodel")] == [here / "in"]
 
 
@@ -220,7 +221,7 @@ def test_pictures_that_cost_much_under_every_model_are_named(run: Run, here: Pat
     for i in range(7):
         Path(f"in/{i}.png").write_bytes(Path("a.png").read_bytes())
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8)
-    both = ("-m", TINY, "-m", "photo-fast", "--no-lossless", "-j", 2)
+    both = ("-m", TINY, "-m", "photo-fast", "--no-lossless", "-j", 1)
     Image.fromarray(noise).save("in/noise.png")
     _, out, said = run("encode", "in", "out", "--json", *both)
     (line,) = (line for line in said.splitlines() if "costs" in line)

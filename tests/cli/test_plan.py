@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Run, names
+from conftest import Run, encoded, names
 from PIL import Image
 
-import nicodec
 from nicodec.cli import plan
 from nicodec.cli.plan import BadUsage, Job, Plan
 from nicodec.picture import writer
@@ -181,7 +180,7 @@ def files(here: Path) -> Path:
         with Image.open("a.png") as image:
             image.copy().save(name)
     for name in ("a.nic", "b.nic", "n/a.nic", "n/b.nic"):
-        Path(name).write_bytes(nicodec.encode("a.png"))
+        Path(name).write_bytes(encoded())
     return here
 
 

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -17,6 +15,7 @@ from tiny_models import TINY
 
 from nicodec.coding import prior
 from nicodec.model.backends import OnnxNetworks
+from nicodec.model.checkpoint import Checkpoint
 from nicodec.nn import transforms
 from nicodec.nn.layers import hats
 from nicodec.nn.networks import TorchNetworks
@@ -28,10 +27,14 @@ def test_phases_are_those_of_the_runtime() -> None:
     assert np.array_equal(transforms.phase0(y).numpy().transpose(0, 3, 1, 2), prior.phase0((1, 6, 5, 7)))
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return tiny_models.write(tiny_models.random(TINY), tmp_path_factory.mktemp("model") / "tiny.nicmodel")
+
+
 @pytest.mark.parametrize("q", [0, 3333, 10000])
-def test_the_mean_is_that_of_the_runtime(tmp_path: Path, q: int) -> None:
+def test_the_mean_is_that_of_the_runtime(made: Checkpoint, q: int) -> None:
     """Through ONNX and through torch, from one decoded latent, whose positions of phase 1 do not count."""
-    made = tiny_models.write(tiny_models.random(TINY), tmp_path / "tiny.nicmodel")
     model, hat = model_of(made, "cpu"), hats(torch.tensor([q / 100]))
     rng = np.random.default_rng(q)
     z = rng.integers(-20, 21, (1, TINY.z, 2, 3)).astype(np.int8)

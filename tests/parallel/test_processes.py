@@ -201,9 +201,12 @@ def test_a_signal_to_all_of_them_stops_cleanly(tmp_path: Path, sent: signal.Sign
     assert 0 < len(done) < MANY
     if sent == signal.SIGINT:
         assert "--skip-existing goes on from here" in said
+        names = {path.stem for path in done}
+        for path in [path for path in (tmp_path / "in").iterdir() if path.stem not in names][10:]:
+            path.unlink()  # ten more are enough
         _, said = start(tmp_path, "--skip-existing").communicate(timeout=60)
         assert f"{len(done)} skipped" in said
-        assert len(whole(tmp_path)) == MANY
+        assert len(whole(tmp_path)) == min(MANY, len(done) + 10)
 
 
 @posix

@@ -22,7 +22,7 @@ import nicodec.train
 from nicodec.bench import proof
 from nicodec.errors import NicError
 from nicodec.model import checkpoint
-from nicodec.train import export, finish, loop, options, plan, trainer
+from nicodec.train import export, finish, options, plan, trainer
 from nicodec.train.endings import explained
 from nicodec.train.state import read_meta
 
@@ -71,7 +71,7 @@ def test_an_ending_at_any_time_keeps_the_state_and_says_how_to_go_on(
         raise error
 
     asked: list[Path] = []
-    out, state = tmp_path / "my.nicmodel", tmp_path / "my.run" / loop.STATE
+    out, state = tmp_path / "my.nicmodel", tmp_path / "my.run" / options.STATE
     with monkeypatch.context() as patch:
         patch.setattr(where, name, end)
         with pytest.raises(NicError if error is FULL else type(error)) as raised:
@@ -83,7 +83,7 @@ def test_an_ending_at_any_time_keeps_the_state_and_says_how_to_go_on(
     assert read_meta(state)["step"] == before
     assert not list(tmp_path.rglob("*.tmp"))
     assert out.exists() == (where is proof)
-    assert not finish.page_of(out).exists()
+    assert not options.page_of(out).exists()
     # It goes on, to the end.
     monkeypatch.setattr(proof, "prove", lambda pictures, model, facts, target, *_, **__: asked.append(target))
     monkeypatch.setattr(finish, "lines", lambda found: [])

@@ -36,7 +36,7 @@ def test_two_threads_repeat_too_and_each_has_noise_of_its_own(patches: Patches) 
     torch.set_num_threads(2)
     options = replace(OPTIONS, batch=8)
     first, second = Trainer(options, patches), Trainer(options, patches)
-    assert losses_of(first, 20) == losses_of(second, 20)
+    assert losses_of(first, 8) == losses_of(second, 8)
     assert first.replicas is not None
     one, other = [torch.rand(9, generator=model.noise) for model in first.replicas.models]
     assert not one.equal(other)

@@ -21,6 +21,8 @@ from tiny_models import TINY
 from tiny_training import OPTIONS, losses_of, picture
 
 import nicodec
+import nicodec.extras
+import nicodec.train
 from nicodec.errors import BadModel, ModelNotFound, NicError
 from nicodec.model.config import NETWORKS
 from nicodec.nn.thaw import model_of
@@ -91,20 +93,25 @@ def test_the_estimated_rate_is_the_rate_of_the_file(patches: Patches, tmp_path: 
     assert 8 * len(coded) == pytest.approx(bits, rel=0.02, abs=8 * 100)
 
 
-def test_training_from_the_command_line_refuses_what_would_be_lost(tmp_path: Path, folder: Path) -> None:
+def test_training_refuses_what_would_be_lost_before_torch_is_loaded(tmp_path: Path, folder: Path) -> None:
     def call(out: str, **changes: Any) -> None:
-        arguments: dict[str, Any] = {"resume": False, "again": False, "start": None, "force": False}
-        run.train([folder], tmp_path / out, OPTIONS, **(arguments | changes))
+        nicodec.train.train(folder, tmp_path / out, **changes)
 
-    with pytest.raises(NicError, match=r"\.nicmodel"):
-        call("model.onnx")
     (tmp_path / "my.nicmodel").write_bytes(b"precious")
-    with pytest.raises(NicError, match="exists"):
-        call("my.nicmodel")
-    with pytest.raises(NicError, match="--again"):
-        call("other.nicmodel", again=True)
-    with pytest.raises(NicError, match="--from"):
-        call("other.nicmodel", resume=True, start="photo")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nicodec.extras, "load", lambda *_: pytest.fail("seconds of loading for nothing"))
+        with pytest.raises(NicError, match=r"\.nicmodel"):
+            call("model.onnx")
+        with pytest.raises(NicError, match="exists"):
+            call("my.nicmodel")
+        with pytest.raises(NicError, match="--again"):
+            call("other.nicmodel", again=True)
+        with pytest.raises(NicError, match="--from"):
+            call("other.nicmodel", resume=True, start="photo")
+        with pytest.raises(NicError, match="--minutes"):
+            call("other.nicmodel", minutes=-1)
+        with pytest.raises(NicError, match="there is no such file"):
+            call("other.nicmodel", validation=tmp_path / "gone")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run, "_read", lambda *arguments: pytest.fail("minutes of reading for nothing"))
         with pytest.raises(ModelNotFound):
@@ -131,7 +138,7 @@ def test_the_network_is_the_one_asked_for_or_that_of_the_start(
             raise KeyboardInterrupt
 
         monkeypatch.setattr(run, "Trainer", noted)
-        arguments: dict[str, Any] = {"resume": False, "again": False, "start": "none", "force": True}
+        arguments: dict[str, Any] = {"resume": False, "again": False, "start": "none"}
         with pytest.raises(KeyboardInterrupt):
             run.train([], tmp_path / "my.nicmodel", OPTIONS, **(arguments | changes))
         return seen[0]
@@ -166,4 +173,4 @@ def test_a_state_of_a_strange_config_is_a_bad_model(
 ) -> None:
     monkeypatch.setattr(run, "read_meta", lambda path: {"options": {"model": model}})
     with pytest.raises(BadModel, match="config"):
-        run.train([], tmp_path / "my.nicmodel", OPTIONS, resume=True, again=False, start=None, force=False)
+        run.train([], tmp_path / "my.nicmodel", OPTIONS, resume=True, again=False, start=None)

@@ -46,8 +46,8 @@ def one_thread() -> Iterator[None]:
 
 
 def test_losses_repeat(patches: Patches) -> None:
-    first = losses_of(Trainer(OPTIONS, patches), 30)
-    assert losses_of(Trainer(OPTIONS, patches), 30) == first
+    first = losses_of(Trainer(OPTIONS, patches), 12)
+    assert losses_of(Trainer(OPTIONS, patches), 12) == first
 
 
 @pytest.mark.slow
@@ -61,8 +61,7 @@ def test_training_pays(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> Non
 
     trainer = Trainer(replace(OPTIONS, rate=5e-3), patches)
     at_first = cost(trainer)
-    losses_of(trainer, 150)
-    assert cost(trainer) < at_first - 0.01
+    assert any(losses_of(trainer, 30) and cost(trainer) < at_first - 0.01 for _ in range(5))
 
 
 def test_resuming_goes_on_as_if_never_stopped(patches: Patches, tmp_path: Path) -> None:
@@ -120,6 +119,12 @@ def test_a_step_that_is_not_finite_changes_nothing(patches: Patches) -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
 
 
+def moved(trainer: Trainer, before: list[Any]) -> bool:
+    """Whether ten more steps change the weights."""
+    losses_of(trainer, 10)
+    return not all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+
+
 def test_a_step_whose_loss_jumps_changes_nothing(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = Trainer(replace(OPTIONS, batch=2), patches)
     losses_of(trainer, 3)
@@ -134,8 +139,7 @@ def test_a_step_whose_loss_jumps_changes_nothing(patches: Patches, monkeypatch: 
     losses_of(trainer, 1)
     assert all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
     # A level that stays becomes the usual one.
-    losses_of(trainer, 120)
-    assert not all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+    assert any(moved(trainer, before) for _ in range(12))
 
 
 def test_a_step_whose_gradient_jumps_changes_nothing(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,8 +150,7 @@ def test_a_step_whose_gradient_jumps_changes_nothing(patches: Patches, monkeypat
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *given: 1000 * clip(*given))
     losses_of(trainer, 1)
     assert all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
-    losses_of(trainer, 100)
-    assert not all(torch.equal(p, b) for p, b in zip(trainer.model.parameters(), before, strict=True))
+    assert any(moved(trainer, before) for _ in range(10))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")

@@ -22,6 +22,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
+import tiny_models
 import tiny_training
 from tiny_models import TINY
 from tiny_training import picture
@@ -86,10 +87,11 @@ def metadata(path: Path) -> dict[str, str]:
 def test_a_model_says_what_its_maker_said_and_nothing_of_the_pictures(folder: Path, tmp_path: Path) -> None:
     private = tmp_path / "my secret folder"
     private.mkdir()
-    first = nicodec.train.train([folder / "1.png", folder], private / "first.nicmodel", **QUICK)
+    first = tiny_models.write(tiny_models.random(TINY), private / "first.nicmodel").path
     made = nicodec.train.train(
-        folder, private / "my birds.nicmodel", validation=folder / "0.png", start=str(first), licence="CC0",
-        note="of Iceland", fonts=private, **{key: value for key, value in QUICK.items() if key != "start"},
+        [folder / "1.png", folder], private / "my birds.nicmodel", validation=folder / "0.png", start=str(first),
+        licence="CC0", note="of Iceland", fonts=private,
+        **{key: value for key, value in QUICK.items() if key != "start"},
     )  # fmt: skip
     said = metadata(made)
     fields = {"format", "sha256", "id", "name", "licence", "note", "made", "from", "curve", "config", "training"}

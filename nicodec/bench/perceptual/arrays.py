@@ -21,6 +21,8 @@ Tree: TypeAlias = "dict[str, Tree | npt.NDArray[np.float32]]"
 _MAKER, _ARRAY, _DTYPE = "numpy.core.multiarray _reconstruct", "numpy ndarray", "numpy dtype"
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _LITERALS = ("BININT", "BININT1", "BININT2", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES")
+# Dicts within dicts, at most. Networks have three or four.
+_DEEPEST = 16
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
@@ -133,11 +135,13 @@ def _build(thing: Any, state: Any) -> None:
     thing.array = np.frombuffer(numbers, "<f4").reshape(shape, order="F" if fortran else "C").astype(np.float32)
 
 
-def _filled(table: dict[str, Any]) -> Tree:
+def _filled(table: dict[str, Any], depth: int = 1) -> Tree:
+    if depth > _DEEPEST:
+        raise ValueError("its tables lie too deep in each other")
     result: Tree = {}
     for name, value in table.items():
         if type(value) is dict:
-            result[name] = _filled(value)
+            result[name] = _filled(value, depth + 1)
         elif isinstance(value, _Unfilled) and value.array is not None:
             result[name] = value.array
         else:
