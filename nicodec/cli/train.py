@@ -73,7 +73,10 @@ def train(
     ] = None,
     rate: Annotated[
         float | None,
-        typer.Option(help="Learning rate.", show_default=f"{RATE_FROM:g}, with --from none {Options.rate:g}"),
+        typer.Option(
+            help="Learning rate.",
+            show_default=f"{RATE_FROM['fast']:g}, full {RATE_FROM['full']:g}, with --from none {Options.rate:g}",
+        ),
     ] = None,
     drawn: Annotated[
         float | None,

@@ -24,11 +24,9 @@ from nicodec.storage.files import shown
 DRAWN = 1 / 32
 # The share of photographs that become gray, unless told otherwise. Few collections have gray ones.
 GRAY = 1 / 16
-# The learning rate of a run that starts from a model. At the usual one, which is for networks that know nothing yet, a
-# run from `photo` lost within minutes what the model knew (docs/LOG.md).
-RATE_FROM = 5e-4
-
-
+# The learning rate of a run that starts from a model, by the word of its network, and of other networks. At the usual
+# one, which is for networks that know nothing yet, a run from `photo` lost within minutes what it knew (docs/LOG.md).
+RATE_FROM, RATE_FROM_OTHERS = {"full": 5e-4, "fast": 1e-3}, 5e-4
 # The released model that a run starts from, by the word of its network, unless told otherwise; and that word.
 RELEASED, NETWORK = {"full": "photo", "fast": "photo-fast"}, "fast"
 # What --from takes in place of a model, to start from nothing; and the words of --measure.

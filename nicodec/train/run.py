@@ -37,6 +37,7 @@ from nicodec.train.options import (
     NO_HISTORY,
     NOTHING,
     RATE_FROM,
+    RATE_FROM_OTHERS,
     RELEASED,
     STATE,
     BadOption,
@@ -98,7 +99,7 @@ def train(
         origin = f"{card.cleaned(begin.name)} {begin.identity[:8]}"
         options = replace(options, model=_widths(begin.path, begin.config), origin=origin)
         if "rate" not in said:
-            options = replace(options, rate=RATE_FROM)
+            options = replace(options, rate=RATE_FROM.get(_word(begin.config), RATE_FROM_OTHERS))
     if network is not None:
         options = replace(options, model=NETWORKS[network])
     check_fonts(options.fonts)
@@ -108,8 +109,8 @@ def train(
         busy = BATCH_GPU if device.type == "cuda" else min(BATCH_MOST, BATCH_PER_THREAD * threads)
         options = replace(options, batch=busy)
     times.minutes, times.measure = options.minutes if options.steps is None else None, options.measure
-    word = next((word for word, config in NETWORKS.items() if config == options.model), "")
-    for line in plan.lines(plan.look(images), times, options.origin, word, device.type, options.steps) + changed:
+    found, word = plan.look(images), _word(options.model)
+    for line in plan.lines(found, times, options.origin, word, device.type, options.steps) + changed:
         console.print(line, markup=False)
 
     def say(line: str) -> None:
@@ -198,6 +199,11 @@ def _start(origin: str, begin: checkpoint.Checkpoint | None) -> str:
         return str(begin.path if begin is not None else checkpoint.find(name))
     except ModelNotFound:
         return ""
+
+
+def _word(config: ModelConfig) -> str:
+    """The word of --network for these widths, in colour or gray; empty for others."""
+    return next((word for word, known in NETWORKS.items() if replace(config, colours=known.colours) == known), "")
 
 
 def _widths(path: Path, config: ModelConfig) -> ModelConfig:

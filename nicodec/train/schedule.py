@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import math
 
-WARM_UP = 300
+# Steps of warm-up, but at most this share of the schedule: a run of a few minutes has few steps.
+WARM_UP, WARMEST = 300, 0.08
 # After this share of the schedule patches have twice the side, up to 256: there z has a neighbourhood.
 FINISH, LARGEST = 0.8, 256
 
 
-def learning_rate(step: int, progress: float) -> float:
-    """Factor on the learning rate: 300 steps of warm-up, constant to one half, then cosine to 1 %.
+def learning_rate(step: int, progress: float, done: int) -> float:
+    """Factor on the learning rate: a warm-up, constant to one half, then cosine to 1 %.
 
-    step: those since the run, or its last return to a better state, began.
+    step: those since the run, or its last return to a better state, began. done: those of the schedule so far, which
+    with `progress` tell how many there will be.
     """
-    warm = min(1.0, (step + 1) / WARM_UP)
+    all_steps = done / progress if progress > 0 else math.inf
+    warm = min(1.0, (step + 1) / min(WARM_UP, max(1.0, WARMEST * all_steps)))
     if progress < 0.5:
         return warm
     return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (min(progress, 1.0) - 0.5) / 0.5)))

@@ -152,7 +152,7 @@ class Trainer:
         o, progress = self.options, self.progress()
         side, count = patch_of(progress, o.patch, o.batch, room=self.data.has(2 * o.patch))
         patches, q = self.data.batch(self.step, count, side)
-        rate = o.rate * SLOWER**self.returns * learning_rate(self.since, progress)
+        rate = o.rate * SLOWER**self.returns * learning_rate(self.since, progress, self.schedule_step)
         self._fresh.fill_(1 - min(EMA, (1 + self.step) / (10 + self.step)))
         for group in self.optimiser.param_groups:
             if isinstance(group["lr"], Tensor):

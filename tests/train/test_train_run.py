@@ -28,7 +28,7 @@ from nicodec.model.config import NETWORKS
 from nicodec.nn.thaw import model_of
 from nicodec.train import export, preview, run, tables
 from nicodec.train.data import Patches
-from nicodec.train.options import RATE_FROM
+from nicodec.train.options import RATE_FROM, RATE_FROM_OTHERS
 from nicodec.train.trainer import Options, Trainer
 
 
@@ -148,12 +148,16 @@ def test_the_network_is_the_one_asked_for_or_that_of_the_start(
     assert chosen(resume=True, start=None).model == small
     # A model forgets within minutes at the rate of a network that knows nothing.
     assert chosen().rate == OPTIONS.rate
-    assert chosen(start=str(made.path)).rate == RATE_FROM < OPTIONS.rate
+    assert chosen(start=str(made.path)).rate == RATE_FROM_OTHERS < OPTIONS.rate
     assert chosen(start=str(made.path), said={"rate": OPTIONS.rate}).rate == OPTIONS.rate
     assert chosen(network="fast").model.width == 96
     # Without a word of it, a run starts from the released model of the small network.
     default = chosen(start=None)
-    assert (default.model, default.rate, default.origin.split()[0]) == (NETWORKS["fast"], RATE_FROM, "photo-fast")
+    assert (default.model, default.rate, default.origin.split()[0]) == (
+        NETWORKS["fast"],
+        RATE_FROM["fast"],
+        "photo-fast",
+    )
     assert chosen(start=None, network="full").origin.split()[0] == "photo"
     assert chosen(network="full").model == NETWORKS["full"]
     with pytest.raises(NicError, match="another network than --network full"):
