@@ -109,8 +109,8 @@ def train(
         busy = BATCH_GPU if device.type == "cuda" else min(BATCH_MOST, BATCH_PER_THREAD * threads)
         options = replace(options, batch=busy)
     times.minutes, times.measure = options.minutes if options.steps is None else None, options.measure
-    found, word = plan.look(images), _word(options.model)
-    for line in plan.lines(found, times, options.origin, word, device.type, options.steps) + changed:
+    there, word = plan.look(images), _word(options.model)
+    for line in plan.lines(there, times, options.origin, word, device.type, options.steps) + changed:
         console.print(line, markup=False)
 
     def say(line: str) -> None:
