@@ -39,7 +39,7 @@ Backend = Annotated[
         envvar="NICODEC_BACKEND",
         show_choices=False,
         help="What computes pixels: cpu; openvino (extra \\[openvino]); coreml, cuda, directml, migraphx, tensorrt or"
-        " webgpu, which need another package. Symbols, and so files, do not depend on it when decoding.",
+        " webgpu, which need another package. Each decodes the files of all others.",
         show_default="cpu",
     ),
 ]
