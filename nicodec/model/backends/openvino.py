@@ -68,6 +68,7 @@ class Compiled:
             request = self._free.pop()
         except IndexError:
             request = self._made.create_infer_request()
+        # Always shared: an array that is copied after a shared one would be copied into memory that is gone.
         results = request.infer(inputs, share_inputs=True)
         self._free.append(request)
         return [results[port] for port in self._made.outputs]
