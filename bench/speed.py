@@ -2,7 +2,7 @@
 
     python bench/speed.py [IMAGES] [-m MODEL] [--backend NAME] [-o FOLDER] [--short]
 
-Medians of three, idle machine; five minutes, or one with --short, which measures the ratios alone. Writes speed.json
+Medians of three, idle machine; five minutes, or two with --short, which measures the ratios to AVIF alone. Writes speed.json
 and speed.txt. Every bar is what the project asks of itself; a missed one is shown as such.
 """
 
@@ -98,13 +98,15 @@ def at_psnr(coder: Coder, picture: Image.Image, wanted: float) -> float:
     return targets.crossing(reached, wanted, 100, reach=True)
 
 
-def beside(pictures: list[Image.Image], model: str, threads: int) -> dict[str, tuple[float, float]]:
-    """Seconds to encode and to decode all pictures, by codec, at the PSNR of nicodec's quality 50.
+def beside(
+    pictures: list[Image.Image], model: str, threads: int, others: tuple[str, ...]
+) -> dict[str, tuple[float, float]]:
+    """Seconds to encode and to decode all pictures, by codec, at the PSNR of nicodec's quality 50. others: codecs.
 
     The settings for that PSNR are found on the top left 1024 pixels square.
     """
     table = {c.name: c for c in coders(model, threads) if not c.missing}
-    seconds = {name: [0.0, 0.0] for name in ("nicodec", "avif", "jxl") if name in table}
+    seconds = {name: [0.0, 0.0] for name in ("nicodec", *others) if name in table}
     for picture in pictures:
         part = picture.crop((0, 0, min(picture.width, 1024), min(picture.height, 1024)))
         ours = np.asarray(table["nicodec"].decode(table["nicodec"].encode(part, QUALITY)))
@@ -225,7 +227,7 @@ def measure(
     bars = BARS.get(model, BARS_OF_OTHERS)
     for name, group, bar in zip(("photographs", "12 megapixels"), (pictures, [large]), bars, strict=True):
         say(f"beside other codecs: {name}")
-        times = beside(group, model, threads)
+        times = beside(group, model, threads, ("avif",) if short else ("avif", "jxl"))
         ours = times["nicodec"]
         both = sum(ours)  # of the last, in all threads
         if "avif" in times:
@@ -311,7 +313,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, default=Path("bench/results/speed"))
     parser.add_argument("-j", "--threads", type=int, default=2)
     parser.add_argument("--backend", choices=backends.NAMES, default="cpu", help="what computes the pixels")
-    parser.add_argument("--short", action="store_true", help="the ratios alone")
+    parser.add_argument("--short", action="store_true", help="the ratios to AVIF alone")
     arguments = parser.parse_args()
     os.environ[backends.VARIABLE] = arguments.backend
     console = Console(width=100)
