@@ -2,8 +2,8 @@
 
     python bench/speed.py [IMAGES] [-m MODEL] [--backend NAME] [-o FOLDER] [--short]
 
-Medians of three, idle machine; five minutes, or two with --short, which measures the ratios to AVIF alone. Writes speed.json
-and speed.txt. Every bar is what the project asks of itself; a missed one is shown as such.
+Medians of three, idle machine; five minutes, or two with --short, which measures the ratios to AVIF alone. Writes
+speed.json and speed.txt. Every bar is what the project asks of itself; a missed one is shown as such.
 """
 
 from __future__ import annotations
