@@ -186,31 +186,27 @@ class Decoder:
     def take(self, index: Integers) -> npt.NDArray[np.int16]:
         """The symbols of the next group, int16 (N,), from the table of each, (N,)."""
         tables, runs = self._tables, _Runs.of(index, self._tables)
-        ordered = np.empty(runs.order.size, np.int16)
+        ordered = np.empty(runs.order.size, np.int32)
         self._begun |= bool(runs.tables)
         decode, model = self._coder.decode, tables.model
-        low, high = tables.low[runs.tables].tolist(), tables.high[runs.tables].tolist()
-        for (table, run), least, most in zip(runs, low, high, strict=True):
-            try:
-                found = decode(model(table), run.stop - run.start)
-            except AssertionError:  # the coder raises it for bytes that no encoder writes
-                raise BadFile("a tile does not decode") from None
-            found += least
-            if tables.escape and found.max() > most:
-                for i in np.flatnonzero(found > most).tolist():
-                    found[i] = self._escaped(least, most)
-            ordered[run] = found
+        try:
+            for table, run in runs:
+                ordered[run] = decode(model(table), run.stop - run.start)
+        except AssertionError:  # the coder raises it for bytes that no encoder writes
+            raise BadFile("a tile does not decode") from None
+        low = runs.each(tables.low)
+        ordered += low
+        if tables.escape:
+            high = runs.each(tables.high)
+            for i in np.flatnonzero(ordered > high).tolist():
+                value, self._escape_at = _read_varint(self._escapes, self._escape_at)
+                symbol = (value >> 1) ^ -(value & 1)
+                if low[i] <= symbol <= high[i] or abs(symbol) > MAX_SYMBOL:
+                    raise BadFile("a tile holds an impossible symbol")
+                ordered[i] = symbol
         symbols = np.zeros(index.size, np.int16)
         symbols[runs.order] = ordered
         return symbols
-
-    def _escaped(self, low: int, high: int) -> int:
-        """The next symbol outside a table of symbols low..high. Raises BadFile."""
-        value, self._escape_at = _read_varint(self._escapes, self._escape_at)
-        symbol = (value >> 1) ^ -(value & 1)
-        if low <= symbol <= high or abs(symbol) > MAX_SYMBOL:
-            raise BadFile("a tile holds an impossible symbol")
-        return symbol
 
     def finish(self) -> None:
         """Check after the last group that no byte is left. Raises BadFile."""
