@@ -72,7 +72,7 @@ clean:  ## remove everything that was made, the environments too
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml requirements/constraints.txt
-	$(BIN)/python -m pip install -q -c requirements/constraints.txt -e '.[train,bench,ray,explore,test,dev]'
+	$(BIN)/python -m pip install -q -c requirements/constraints.txt -e '.[train,bench,openvino,ray,explore,test,dev]'
 	@touch $@
 
 # The demonstration installs what a user gets, without torch. From scikit-image it takes the photographs alone.

@@ -20,7 +20,7 @@ from nicodec.codec import Codec
 from nicodec.coding.beside import METADATA
 from nicodec.coding.encoded import Encoded
 from nicodec.coding.painting import Region
-from nicodec.model import checkpoint
+from nicodec.model import backends, checkpoint
 from nicodec.picture import Picture, PilImage, Samples, Source
 from nicodec.storage.files import Data, Files, data_of
 
@@ -66,28 +66,31 @@ def codec_for(
     model: str | os.PathLike[str] | None = None,
     threads: int | None = None,
     near: str | os.PathLike[str] | None = None,
+    backend: str | None = None,
 ) -> Codec:
     """The codec to decode a file with: that of `model` if the file was made with it, else of the model that is found.
 
-    A lossless file names no model, and any codec decodes it. model, threads: as for `Codec`. near: the path of the
-    file, if it has one: a model may lie beside it (`shelf.shelves`). The codec is kept for the next call. Raises as
+    A lossless file names no model, and any codec decodes it. model, threads, backend: as for `Codec`. near: the path of
+    the file, if it has one: a model may lie beside it (`shelf.shelves`). The codec is kept for the next call. Raises as
     `Codec`.
     """
+    backend = backends.chosen(backend)
     if model is not None or file.of_samples:
         given = checkpoint.load(checkpoint.find(model or "photo"))
         if file.of_samples or given.id == file.header.model:
-            return _shared(given, threads=threads)
-    return _shared(checkpoint.load(checkpoint.find_id(file.header.model, near)), threads=threads)
+            return _shared(given, threads=threads, backend=backend)
+    found = checkpoint.load(checkpoint.find_id(file.header.model, near))
+    return _shared(found, threads=threads, backend=backend)
 
 
-def codec_of(model: str | os.PathLike[str] = "photo", threads: int | None = None) -> Codec:
+def codec_of(model: str | os.PathLike[str] = "photo", threads: int | None = None, backend: str | None = None) -> Codec:
     """The codec of a model, kept for the next call. Arguments and errors are those of `Codec`."""
-    return _shared(checkpoint.load(checkpoint.find(model)), threads=threads)
+    return _shared(checkpoint.load(checkpoint.find(model)), threads=threads, backend=backends.chosen(backend))
 
 
-def _encoder(model: Models) -> Choice:
+def _encoder(model: Models, backend: str | None) -> Choice:
     names = [model] if isinstance(model, str | os.PathLike) else model
-    return Choice(*map(codec_of, names))
+    return Choice(*(codec_of(name, backend=backend) for name in names))
 
 
 def encode(
@@ -105,12 +108,14 @@ def encode(
     check: bool = False,
     max_pixels: int | None = None,
     progress: Callable[[float, float], None] | None = None,
+    backend: str | None = None,
 ) -> Encoded:
     """A picture -> the bytes of a .nic file. Arguments and errors are those of `Codec.encode` and `Codec`.
 
-    model: the name, id or path of a model. Of several, the one that suits the picture best is kept (`Choice`).
+    model: the name, id or path of a model. Of several, the one that suits the picture best is kept (`Choice`). backend:
+    as for `Codec`.
     """
-    return _encoder(model).encode(
+    return _encoder(model, backend).encode(
         source,
         quality=quality,
         target_bytes=target_bytes,
@@ -136,6 +141,7 @@ def decode(
     seed: int = 0,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
+    backend: str | None = None,
 ) -> PilImage: ...
 @overload
 def decode(
@@ -148,6 +154,7 @@ def decode(
     seed: int = 0,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
+    backend: str | None = None,
 ) -> Samples: ...
 def decode(
     data: Data,
@@ -159,17 +166,18 @@ def decode(
     seed: int = 0,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
+    backend: str | None = None,
 ) -> PilImage | Samples:
     """A .nic file -> a Pillow image. Arguments and errors are those of `Codec.decode` and `Codec`.
 
     dtype: np.uint8 or np.uint16, for an array in place of an image. region: (x, y, width, height) in pixels, the only
     part to decode. scale: 1, or 1/8 for a preview. natural: 0..1, how much of the texture that the file leaves out is
     drawn at random. seed: of these draws. model: the name, id or path of a model to try first. The model
-    that the file names is looked for among those that are installed, and beside `data` if that is a path. Raises
-    ModelNotFound, which names the places, if it is nowhere.
+    that the file names is looked for among those that are installed, and beside `data` if that is a path. backend: as
+    for `Codec`. Raises ModelNotFound, which names the places, if it is nowhere.
     """
     file = container.unpack(data_of(data), max_pixels)
-    return codec_for(file, model, near=_path(data)).decode(
+    return codec_for(file, model, near=_path(data), backend=backend).decode(
         file, dtype=dtype, region=region, scale=scale, natural=natural, seed=seed
     )
 

@@ -103,9 +103,9 @@ class Choice:
     encode_many = many.encode_many
 
     @property
-    def device(self) -> str:
+    def backend(self) -> str:
         """That of the first codec."""
-        return self.codecs[0].device
+        return self.codecs[0].backend
 
     @cached_property
     def single(self) -> Choice:

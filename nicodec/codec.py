@@ -12,7 +12,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from nicodec import effort as refining
-from nicodec import many, nn
+from nicodec import many
 from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.symbols import Known, Symbols
@@ -26,8 +26,8 @@ from nicodec.coding.look import Familiar, Look
 from nicodec.coding.lossless import Lossless
 from nicodec.coding.painting import Nic
 from nicodec.coding.targets import Wish
-from nicodec.model import checkpoint, tables
-from nicodec.model.backends import Networks, OnnxNetworks
+from nicodec.model import backends, checkpoint, tables
+from nicodec.model.backends import Networks
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.parallel.threads import cores
 from nicodec.picture import Picture, Samples, Source, invisible, metrics, reader
@@ -37,23 +37,24 @@ class Codec:
     """One model, loaded once; safe to share between threads.
 
     model: a released name, an id, the path of a .nicmodel file, or a loaded checkpoint. threads: those of each call;
-    None means all cores. device: "cpu" for ONNX Runtime; "cuda", "cuda:1" or "cpu-torch" for torch. Each device decodes
-    the files of every other. Raises ModelNotFound, BadModel, MissingExtra, or NicError for impossible arguments.
+    None means all cores. backend: what computes g_a and g_s: "cpu", "openvino", "cuda" and others (`backends.NAMES`);
+    None: NICODEC_BACKEND in the environment, or "cpu". Each decodes the files of every other. Raises ModelNotFound,
+    BadModel, MissingExtra, or NicError for impossible arguments.
     """
 
     def __init__(
-        self, model: str | os.PathLike[str] | Checkpoint = "photo", *, threads: int | None = None, device: str = "cpu"
+        self,
+        model: str | os.PathLike[str] | Checkpoint = "photo",
+        *,
+        threads: int | None = None,
+        backend: str | None = None,
     ) -> None:
         found = model if isinstance(model, Checkpoint) else checkpoint.load(checkpoint.find(model))
-        self.checkpoint, self.threads, self.device = found, threads, device
-        if device == "cpu":
-            self.networks: Networks = OnnxNetworks(found, threads)
-        else:
-            self.networks = nn.load("networks", f"device={device!r}").TorchNetworks(found, device)
+        self.checkpoint, self.threads, self.backend = found, threads, backends.chosen(backend)
+        self.networks = backends.load(found, threads, self.backend)
         self.y_tables, self.z_tables = tables.y_tables(found), tables.z_tables(found)
         self.crew, self.familiar = Crew(found, self.networks, threads), Familiar(found)
-        ours = self.crew if device == "cpu" else Crew(found, OnnxNetworks(found, threads), threads)
-        self._effort = refining.Effort(ours, self.y_tables)
+        self._effort = refining.Effort(self.crew, self.y_tables)
 
     def encode(
         self,
@@ -151,10 +152,9 @@ class Codec:
 
     @cached_property
     def single(self) -> Codec:
-        """This codec with one thread for each call; on a device of torch, this codec itself."""
-        alone = self.device != "cpu" or self.threads == 1
-        return self if alone else Codec(self.checkpoint, threads=1)
+        """This codec with one thread for each call."""
+        return self if self.threads == 1 else Codec(self.checkpoint, threads=1, backend=self.backend)
 
     def __reduce__(self) -> tuple[Callable[..., Codec], tuple[Checkpoint]]:
         """Pickled as its arguments: sessions and locks are made anew where it is unpickled."""
-        return partial(Codec, threads=self.threads, device=self.device), (self.checkpoint,)
+        return partial(Codec, threads=self.threads, backend=self.backend), (self.checkpoint,)

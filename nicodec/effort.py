@@ -40,7 +40,7 @@ def check(effort: object, checkpoint: Checkpoint) -> None:
 
 
 class Effort:
-    """Refines the pictures of one model. crew: of networks of ONNX Runtime. tables: those that code the symbols."""
+    """Refines the pictures of one model. crew: whose gradients are of the CPU. tables: those that code the symbols."""
 
     def __init__(self, crew: Crew, tables: Tables) -> None:
         self._crew, self._tables = crew, tables

@@ -15,6 +15,7 @@ import numpy as np
 
 from nicodec.coding.encoded import Encoded
 from nicodec.errors import NicError
+from nicodec.model import backends
 from nicodec.parallel.processes import Apart, can_spawn
 from nicodec.parallel.threads import as_they_come, cores
 from nicodec.picture import Picture, PilImage, Source, reader
@@ -29,7 +30,7 @@ class Encoder(Protocol):
     """A codec, or several to choose from. single: the same with one thread for each call."""
 
     @property
-    def device(self) -> str: ...
+    def backend(self) -> str: ...
     @property
     def single(self) -> Encoder: ...
     @property
@@ -65,7 +66,7 @@ def encode_many(
 
     Options are those of `Codec.encode`. workers: the number of pictures at once; None means all cores. Workers are
     processes with one thread each, which never import the caller's program and end with the iterator. They are threads
-    on a device of torch, where pictures of one size become one batch, and in a program that cannot begin processes.
+    on a backend that is not the CPU, and in a program that cannot begin processes.
     A single worker is the caller's own thread. At most two sources for each worker are taken ahead.
     progress: called with the number of pictures done, in the caller's thread. Raises NicError for an impossible
     number of workers.
@@ -115,8 +116,7 @@ def _many(
     if workers is not None and workers < 1:
         raise NicError(f"workers must be at least 1, not {workers}")
     crew = workers or cores()
-    # On a device of torch, calls of several threads become one batch. Each process would need memory of its own there.
-    apart = crew > 1 and codec.device == "cpu" and can_spawn()
+    apart = crew > 1 and backends.in_processes(codec.backend) and can_spawn()
     return _attempts(work, ready, items, crew, apart, progress or (lambda done: None))
 
 

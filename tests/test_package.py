@@ -103,7 +103,7 @@ def test_no_room_of_the_runtime_names_torch() -> None:
 
 def test_outside_libraries_stay_behind_one_door() -> None:
     assert importers("constriction") == {"bitstream/entropy"}
-    assert importers("onnxruntime") == {"model/runtime"}
+    assert importers("onnxruntime") == {"model/runtime", "model/backends/providers"}
     assert importers("simplejpeg") == {"picture/files/damage"}
     assert importers("pyarrow") == {"storage/buckets"}
     assert importers("ray") == {"parallel/cluster"}

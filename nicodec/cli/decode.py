@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from nicodec.cli.options import (
+    Backend,
     Engine,
     Force,
     Json,
@@ -104,6 +105,7 @@ def decode(
         ),
     ] = None,
     model: ModelOfFile = None,
+    backend: Backend = None,
     engine: Engine = "local",
     threads: Threads = None,
     force: Force = False,
@@ -162,5 +164,6 @@ def decode(
         quality_out,
         depth,
         background,
+        backend,
     )
     raise typer.Exit(run.run(plan, work, "decoded", manner))

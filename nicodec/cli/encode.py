@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from nicodec.cli.options import Engine, Force, Json, Models, Out, Preserve, Quiet, SkipExisting, Threads, Update, number
+from nicodec.cli.options import (
+    Backend,
+    Engine,
+    Force,
+    Json,
+    Models,
+    Out,
+    Preserve,
+    Quiet,
+    SkipExisting,
+    Threads,
+    Update,
+    number,
+)
 from nicodec.progress import say
 from nicodec.storage import is_nic
 
@@ -73,6 +86,7 @@ def encode(
             " in every installation, and not written.",
         ),
     ] = False,
+    backend: Backend = None,
     engine: Engine = "local",
     threads: Threads = None,
     force: Force = False,
@@ -142,7 +156,7 @@ def encode(
     from nicodec.cli.ending import Ending
     from nicodec.codec import Codec
 
-    codecs = [Codec(model, threads=1 if plan.many else threads) for model in models or ["photo"]]
+    codecs = [Codec(model, threads=1 if plan.many else threads, backend=backend) for model in models or ["photo"]]
     for codec in codecs:
         refining.check(effort, codec.checkpoint)  # once, not for each picture
     if len(codecs) > 1 and not (quiet or lossless):

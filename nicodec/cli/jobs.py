@@ -118,7 +118,7 @@ class Decode:
     """Decodes .nic files. model: one to use, or None for that of each file; options: of `Codec.decode`.
 
     format: of the results; None is that of the target's suffix, or PNG. quality, background: as for
-    `writer.encoded`. Raises what `Codec.decode` raises, and NicError of files.
+    `writer.encoded`. backend: as for `Codec`. Raises what `Codec.decode` raises, and NicError of files.
     """
 
     model: str | None
@@ -129,6 +129,7 @@ class Decode:
     quality: int | None = None
     depth: int | None = None
     background: str | None = None
+    backend: str | None = None
 
     def __call__(self, job: Job) -> Done:
         import numpy as np
@@ -140,7 +141,8 @@ class Decode:
 
         data = store_of(job.source).read(job.source)
         file = container.unpack(data)
-        codec, path = codec_for(file, self.model, self.threads, job.source), None if job.target == "-" else job.target
+        codec = codec_for(file, self.model, self.threads, job.source, self.backend)
+        path = None if job.target == "-" else job.target
         deep = (self.depth or file.header.depth) == 16 and self.background is None and self.options["scale"] == 1
         if deep and writer.holds_deep(self.format, path):
             samples = codec.decode(file, dtype=np.uint16, **self.options)

@@ -31,6 +31,18 @@ ModelOfFile = Annotated[
     ),
 ]
 Threads = Annotated[int | None, typer.Option("-j", "--threads", min=1, help="Threads to use.", show_default="all")]
+# Those of `model.backends`, which is not imported here: --help needs no ONNX Runtime.
+Backend = Annotated[
+    Literal["cpu", "openvino", "coreml", "cuda", "directml", "migraphx", "tensorrt", "webgpu"] | None,
+    typer.Option(
+        "--backend",
+        envvar="NICODEC_BACKEND",
+        show_choices=False,
+        help="What computes pixels: cpu; openvino (extra \\[openvino]); coreml, cuda, directml, migraphx, tensorrt or"
+        " webgpu, which need another package. Each decodes the files of all others.",
+        show_default="cpu",
+    ),
+]
 Engine = Annotated[
     Literal["local", "ray"],
     typer.Option(

@@ -13,7 +13,8 @@ from functools import cached_property, wraps
 from typing import ParamSpec, TypeVar
 
 from nicodec.coding.windows import Windows
-from nicodec.model.backends import Networks, OnnxNetworks
+from nicodec.model import backends
+from nicodec.model.backends import OnnxNetworks
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.parallel.threads import cores
 
@@ -54,11 +55,11 @@ def in_turn(work: Callable[Given, Result]) -> Callable[Given, Result]:
 class Crew:
     """The `Windows` of one model. threads: those of each call; None means all cores.
 
-    networks: those for a single window, with all threads. Several windows at once use them too, unless they are of
-    ONNX Runtime, which then gets networks of fewer threads. Raises BadModel as `Windows`.
+    networks: those for a single window, with all threads. Several windows at once get networks of fewer threads, of the
+    same backend. Raises BadModel as `Windows`.
     """
 
-    def __init__(self, checkpoint: Checkpoint, networks: Networks, threads: int | None) -> None:
+    def __init__(self, checkpoint: Checkpoint, networks: OnnxNetworks, threads: int | None) -> None:
         self._checkpoint, self._threads = checkpoint, threads
         self.alone = Windows(checkpoint, networks)
 
@@ -69,7 +70,8 @@ class Crew:
     @cached_property
     def _several(self) -> Windows:
         threads = self._threads or cores()
-        crew, networks = min(threads, CREW), self.alone.networks
-        if crew > 1 and isinstance(networks, OnnxNetworks):
-            networks = OnnxNetworks(self._checkpoint, threads // crew)
+        crew = min(threads, CREW)
+        if crew == 1:
+            return self.alone
+        networks = backends.load(self._checkpoint, threads // crew, self.alone.networks.backend, crew)
         return Windows(self._checkpoint, networks, crew)

@@ -76,7 +76,6 @@ class Refinement:
         """
         windows = list(tiles.windows(band, WINDOW))
         crew = self._crew.of(len(windows))
-        assert isinstance(crew.networks, OnnxNetworks)
         networks = crew.networks
 
         def refined(window: Box) -> Planes:

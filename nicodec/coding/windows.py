@@ -23,7 +23,7 @@ from nicodec.coding import correction, layout, prior, quantize
 from nicodec.coding.natural import Draw, Widths
 from nicodec.errors import BadModel
 from nicodec.model import tables as modelled
-from nicodec.model.backends import Networks, Planes
+from nicodec.model.backends import OnnxNetworks, Planes
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.parallel.threads import in_order
 from nicodec.storage.files import shown
@@ -42,7 +42,7 @@ class Windows:
     the distance in cells to which the latent of a cell changes pixels. filters: those of the model, for corrections.
     """
 
-    def __init__(self, checkpoint: Checkpoint, networks: Networks, crew: int = 1) -> None:
+    def __init__(self, checkpoint: Checkpoint, networks: OnnxNetworks, crew: int = 1) -> None:
         self.networks, self.crew, self._checkpoint = networks, crew, checkpoint
         self.filters = correction.Filters(checkpoint)
         config = checkpoint.config

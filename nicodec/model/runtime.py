@@ -1,16 +1,18 @@
-"""Sessions of ONNX Runtime: one arena for all graphs, and sessions that a forked process may leave alone.
+"""Sessions of ONNX Runtime on the CPU: one arena for all graphs, and sessions that a forked process may leave alone.
 
-Under `backends`; the only importer of onnxruntime. `nicodec/__init__` switches its telemetry off before that.
+Under `backends`. `nicodec/__init__` switches off the telemetry of ONNX Runtime before this imports it.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import platform
+import sys
 import weakref
 from contextlib import suppress
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +22,13 @@ import onnxruntime as ort
 class Session:
     """One graph, ready to run. graph: an ONNX model. weights: its external tensors, by name. threads: at least 1.
 
+    exact: all products in float32; else in bfloat16 where a processor and ONNX Runtime have a quick way for that.
     Raises the errors of ONNX Runtime, which have no common base class.
     """
 
-    def __init__(self, graph: bytes, weights: dict[str, npt.NDArray[np.float32]], threads: int) -> None:
+    def __init__(
+        self, graph: bytes, weights: dict[str, npt.NDArray[np.float32]], threads: int, *, exact: bool = True
+    ) -> None:
         # The weights must outlive the session.
         self._weights = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
         options = ort.SessionOptions()
@@ -35,16 +40,32 @@ class Session:
         options.log_severity_level = 4  # errors are raised, so they need no log
         # Threads sleep between two layers. On busy cores that takes less than half of the processor time.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        for entry in () if exact else fast_products(sys.platform, platform.machine()):
+            options.add_session_config_entry(entry, "1")
         _share_arena()
         options.add_session_config_entry("session.use_env_allocators", "1")
         options.add_external_initializers(list(weights), self._weights)
         self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        _sessions.add(self)
+        kept_after_fork(self)
 
     def run(self, inputs: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
         """The outputs of the graph, in its order."""
         outputs: list[npt.NDArray[np.float32]] = self._session.run(None, inputs)
         return outputs
+
+
+def fast_products(system: str, machine: str) -> list[str]:
+    """The options of ONNX Runtime for products in bfloat16: it has one, for Linux on 64-bit ARM.
+
+    Processors without these instructions ignore it. system, machine: as of `sys.platform` and `platform.machine`.
+    """
+    arm = system == "linux" and machine in ("aarch64", "arm64")
+    return ["mlas.enable_gemm_fastmath_arm64_bfloat16"] * arm
+
+
+def kept_after_fork(session: object) -> None:
+    """Have a forked process leave this session alone, and never free it."""
+    _sessions.add(session)
 
 
 class Renewable(Protocol):
@@ -54,7 +75,7 @@ class Renewable(Protocol):
         """Forget all sessions."""
 
 
-_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
 _holders: weakref.WeakSet[Renewable] = weakref.WeakSet()
 
 

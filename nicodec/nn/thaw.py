@@ -1,6 +1,6 @@
 """A model file -> the torch model that it was made from.
 
-Under `networks` and the trainer.
+Under the trainer.
 """
 
 from __future__ import annotations

@@ -5,13 +5,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nicodec.codec import Codec
 from nicodec.model.backends import OnnxNetworks
-from nicodec.model.runtime import Session
+from nicodec.model.runtime import Session, fast_products
 
 WORK = """
 import nicodec, numpy as np
@@ -104,12 +105,33 @@ def test_the_number_of_threads_is_always_stated(monkeypatch: pytest.MonkeyPatch)
     stated = []
     made = Session.__init__
 
-    def noted(self: Session, graph: bytes, weights: dict[str, np.ndarray], threads: int) -> None:  # type: ignore[type-arg]
+    def noted(self: Session, graph: bytes, weights: Any, threads: int, **options: Any) -> None:
         stated.append(threads)
-        made(self, graph, weights, threads)
+        made(self, graph, weights, threads, **options)
 
     monkeypatch.setattr(Session, "__init__", noted)
     for threads in (None, 1, 3):
         networks = OnnxNetworks(Codec("photo-fast").checkpoint, threads)
         networks.g_a(np.zeros((1, 3, 64, 64), np.float32), 50)
         assert stated.pop() == threads if threads else stated.pop() >= 1
+
+
+def test_only_pixels_are_computed_in_bfloat16_and_only_on_arm(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fast_products("linux", "aarch64") == ["mlas.enable_gemm_fastmath_arm64_bfloat16"]
+    for system, machine in (("linux", "x86_64"), ("darwin", "arm64"), ("win32", "ARM64")):
+        assert fast_products(system, machine) == []
+    exact = {}
+    made = Session.__init__
+
+    def noted(self: Session, graph: bytes, *arguments: Any, **options: Any) -> None:
+        exact[graph] = options["exact"]
+        made(self, graph, *arguments, **options)
+
+    monkeypatch.setattr(Session, "__init__", noted)
+    codec = Codec("photo-fast", threads=1)
+    codec.decode(codec.encode(np.zeros((64, 64, 3), np.uint8), lossless=False))
+    names = {codec.checkpoint.array(f"graph.{name}").tobytes(): name for name in ("g_a", "h_a", "h_sigma", "g_s")}
+    assert {names[graph]: value for graph, value in exact.items() if graph in names} == {
+        "g_a": False, "h_a": True, "h_sigma": True, "g_s": False,
+    }  # fmt: skip
+    assert all(value for graph, value in exact.items() if graph not in names)

@@ -104,6 +104,14 @@ class Graph:
     def up(self, x: str, r: int) -> str:
         return self.op("DepthToSpace", x, blocksize=r, mode="DCR")
 
+    def quartered(self, rows: str, *sides: int) -> str:
+        """Weights whose rows are patches of 16 -> of four patches of 8 each, for `up` by 2 and then by 8.
+
+        sides: the shape of the weights, or -1.
+        """
+        split = self.op("Reshape", rows, self.shape(2, 8, 2, 8, -1))
+        return self.op("Reshape", self.op("Transpose", split, perm=[0, 2, 1, 3, 4]), self.shape(*sides))
+
     def block(self, x: str, name: str) -> str:
         channels = self.shapes[f"{name}.mix_in.weight"][0]
         t = self.leaky(self.linear(x, f"{name}.mix_in"))
@@ -199,9 +207,8 @@ def g_a(g: Graph, c: ModelConfig) -> None:
     y = g.blocks(g.op("Add", linear, t), "g_a.latent_blocks", c.latent_blocks_a)
     y = g.op("Mul", y, g.unit(hat, c))
     if c.linear:
-        weight = g.op("Mul", weights[1], g.op("Reshape", gain_rare, g.shape(-1, 1, 1, 1)))
-        bias = g.op("Mul", biases[1], g.op("Reshape", gain_rare, g.shape(-1)))
-        y = g.op("Concat", y, g.conv1(patches, weight, bias), axis=1)
+        rare = g.op("Mul", g.conv1(patches, weights[1], biases[1]), gain_rare)
+        y = g.op("Concat", y, rare, axis=1)
     g.output("y", y, 1, c.latent, "h", "w")
 
 
@@ -278,12 +285,15 @@ def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str) -> str:
     y = g.blocks(y, "g_s.latent_blocks", c.latent_blocks_s)
     t = g.modulation(g.up(g.linear(y, "g_s.embed"), 2), hat, "g_s.quality")
     t = g.blocks(g.stay(t), "g_s.blocks", c.blocks_s)
-    deep = g.up(g.linear(t, "g_s.head"), 8)
-    linear = g.conv1(y, g.op("Mul", weight, g.per_channel(spread)), g.weight("g_s.shortcut.bias"))
+    deep = g.linear(t, "g_s.head")
+    # The two meet at /8, where a convolution takes the sum in. At the full size each takes as long as a convolution.
+    sides = 256 * c.colours, -1, 1, 1
+    weight = g.quartered(g.op("Mul", weight, g.per_channel(spread)), *sides)
+    linear = g.conv1(y, weight, g.quartered(g.weight("g_s.shortcut.bias"), -1))
     if c.linear:
-        weight = g.op("Div", weight_rare, gain_rare)
-        linear = g.op("Add", linear, g.op("Conv", rare, weight, kernel_shape=[1, 1]))
-    return g.op("Add", g.up(linear, 16), deep)
+        rare = g.op("Conv", g.op("Div", rare, gain_rare), g.quartered(weight_rare, *sides), kernel_shape=[1, 1])
+        linear = g.op("Add", linear, rare)
+    return g.up(g.op("Add", g.up(linear, 2), deep), 8)
 
 
 def preview(g: Graph, c: ModelConfig) -> None:

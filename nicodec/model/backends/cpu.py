@@ -1,4 +1,4 @@
-"""The networks g_a, h_a, h_sigma, h_mu, context, g_s and the preview, as ONNX graphs; two of them backwards too.
+"""The networks of a model as ONNX graphs, two of them backwards too: on the CPU, or some of them elsewhere.
 
 Between `runtime` and `coding`. The graphs hold the structure, the checkpoint the weights. A session is made when its
 graph is first needed, so a decoder never loads the encoder.
@@ -9,74 +9,43 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from nicodec.errors import BadModel, NicError
 from nicodec.model import runtime
+from nicodec.model.backends import trial
+from nicodec.model.backends.interface import MOVED, Elsewhere, Hyper, Planes, Runner
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.runtime import Session
 from nicodec.parallel.threads import cores
 from nicodec.storage.files import shown
 
-Planes: TypeAlias = npt.NDArray[np.float32]
-Hyper: TypeAlias = npt.NDArray[np.int8] | Planes
-
 # The bound on the outputs of a graph: far above those of any picture, and far below the limit of float32.
 LARGEST = 1e20
-# The graphs that `effort` needs. Models may lack them: nothing else does.
-BACKWARDS = ("g_s_back", "context_back")
-
-
-class Networks(Protocol):
-    """The functions of every backend. Arrays are float32 of batch 1, (1, channels, rows, columns).
-
-    L: the channels of the latent. D: its deep channels, the first ones, which have means. C: the colours of the model,
-    3 or 1. quality: 0..100. threads: those of each call; None means all cores. Thread-safe. Each function may raise
-    BadModel if its network fails, or gives another shape than the one named here.
-    """
-
-    @property
-    def threads(self) -> int | None: ...
-
-    def g_a(self, x: Planes, quality: float) -> Planes:
-        """Pixels (1, C, 16h, 16w) in [-1/2, 1/2] -> latent y (1, L, h, w), in quantiser steps."""
-
-    def h_a(self, y: Planes, quality: float) -> Planes:
-        """Latent (1, L, 4h, 4w) -> hyper latent z (1, Z, h, w), not yet rounded."""
-
-    def h_sigma(self, z: Hyper, hats: Planes) -> npt.NDArray[np.uint8]:
-        """Integers z (1, Z, h, w) and `anchors.integer_hats` -> table of each symbol, uint8 (1, L, 4h, 4w), exact."""
-
-    def h_mu(self, z: Hyper, quality: float) -> tuple[Planes, Planes]:
-        """Integers z (1, Z, h, w) -> features for `context`, and mean of phase 0 (1, D, 4h, 4w), in quantiser steps."""
-
-    def context(self, y0: Planes, features: Planes, quality: float) -> Planes:
-        """Decoded phase 0 (1, D, h, w), zero elsewhere, and features -> the mean of phase 1, (1, D, h, w)."""
-
-    def g_s(self, y: Planes, quality: float) -> Planes:
-        """Decoded latent (1, L, h, w) -> pixels (1, C, 16h, 16w), about [-1/2, 1/2]."""
-
-    def preview(self, y: Planes, quality: float) -> Planes:
-        """Deep channels of the decoded latent (1, D, h, w) -> pixels at an eighth of their size, (1, C, 2h, 2w)."""
 
 
 class OnnxNetworks:
     """`Networks` through ONNX Runtime, on the CPU, and the gradients of two of them.
 
-    Raises NicError for an impossible number of threads.
+    elsewhere: where the graphs of `MOVED` are computed instead. Each has to pass its trial there first. Raises NicError
+    for an impossible number of threads.
     """
 
-    def __init__(self, checkpoint: Checkpoint, threads: int | None = None) -> None:
+    def __init__(self, checkpoint: Checkpoint, threads: int | None = None, elsewhere: Elsewhere | None = None) -> None:
         if threads is not None and threads < 1:
             raise NicError(f"threads must be at least 1, not {threads}")
         self.checkpoint, self.threads = checkpoint, threads
-        self._config = checkpoint.config
-        self._sessions: dict[str, Session] = {}
+        self._config, self._elsewhere = checkpoint.config, elsewhere
+        self._sessions: dict[str, Runner] = {}
         self._lock = threading.Lock()
         runtime.survive_forks(self)
+
+    @property
+    def backend(self) -> str:
+        """The name of what computes the graphs of `MOVED`."""
+        return "cpu" if self._elsewhere is None else self._elsewhere.name
 
     def g_a(self, x: Planes, quality: float) -> Planes:
         return self._run("g_a", _times(x, 1 / 16, self._config.latent), x=x, q=_scalar(quality))[0]
@@ -134,11 +103,16 @@ class OnnxNetworks:
                 raise ValueError("it gives numbers beyond all bounds")
         return outputs
 
-    def _open(self, name: str) -> Session:
+    def _open(self, name: str) -> Runner:
         # Only the weights that the graph names are passed on. Their list is stored beside the graph.
         names = self.checkpoint.array(f"graph.{name}.weights").tobytes().decode().split("\n")
         weights = {n: np.ascontiguousarray(self.checkpoint.array(n), np.float32) for n in names}
-        return Session(self.checkpoint.array(f"graph.{name}").tobytes(), weights, self.threads or cores())
+        graph = self.checkpoint.array(f"graph.{name}").tobytes()
+        if self._elsewhere is None or name not in MOVED:
+            return Session(graph, weights, self.threads or cores(), exact=name not in MOVED)
+        made = self._elsewhere.open(graph, weights)
+        trial.hold(made, name, self._elsewhere.name, OnnxNetworks(self.checkpoint, self.threads))
+        return made
 
     def renew(self) -> None:
         """Forget all sessions, because in a forked process their threads are gone."""
@@ -149,7 +123,7 @@ class OnnxNetworks:
         """Turn every error of ONNX Runtime into a BadModel. These errors have no common base class."""
         try:
             yield
-        except (BadModel, MemoryError):
+        except (NicError, MemoryError):
             raise
         except Exception as error:
             reason = " ".join(str(error).split())[:200]
