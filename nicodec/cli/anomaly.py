@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nicodec.cli.options import Force, Json, Quiet, Workers
+from nicodec.cli.options import Engine, Force, Json, Quiet, Workers
 from nicodec.progress import say
 from nicodec.storage import path_of, store_of
 
@@ -65,6 +65,7 @@ def learn(
         str, typer.Option("-m", "--model", help="Name, id or .nicmodel file, whose encoder sees the pictures.")
     ] = "photo-fast",
     threads: Workers = None,
+    engine: Engine = "local",
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -91,7 +92,7 @@ def learn(
     failed: list[object] = []
 
     def run(work: Callable[[Item], Result], given: list[Item]) -> Iterable[tuple[Item, Result]]:
-        running: Any = explored.Work(work, given, threads, quiet=quiet)  # type: ignore[arg-type]
+        running: Any = explored.Work(work, given, threads, engine=engine, quiet=quiet)  # type: ignore[arg-type]
         yield from running
         failed.extend(running.failed)
 
@@ -150,6 +151,7 @@ def check(
         typer.Option("-m", "--model", help="Where the model is that was learnt with.", show_default="found by its id"),
     ] = None,
     threads: Workers = None,
+    engine: Engine = "local",
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -166,6 +168,7 @@ def check(
     [/dim]
     """
     from nicodec.cli import explored, plan
+    from nicodec.cli.jobs import Writing
     from nicodec.cli.report import SOME_FAILED, naming
     from nicodec.explore.normal import checking, file, looking
     from nicodec.explore.normal.learning import Item
@@ -191,8 +194,9 @@ def check(
         _note(normal, scale, wanted, against)
     twin = _twins(against)
     items = [Item(job.source, twin(job.source), target=job.target) for job in jobs]
-    look = looking.Look(normal, model, against is not None, page=report is not None, force=force)
-    work: Any = explored.Work(look, items, threads, quiet=quiet or as_json)  # type: ignore[arg-type]
+    write = Writing(force, again=engine == "ray", folders=True)
+    look = looking.Look(normal, model, against is not None, page=report is not None, write=write)
+    work: Any = explored.Work(look, items, threads, engine=engine, quiet=quiet or as_json)  # type: ignore[arg-type]
     found = []
     for item, seen in work:
         found.append(seen)
