@@ -85,6 +85,8 @@ def learn(
     from nicodec.explore.normal import file, learning
 
     wanted, out = share(false_alarms), path_of(out)
+    if out == "-" and as_json:
+        raise typer.BadParameter("--json and the file cannot both go to stdout")
     plan.check_free(out, force, folders=False)
     jobs = explored.jobs(sources, None, "")
     twin = _twins(against)

@@ -92,7 +92,7 @@ def cost(
     for job in jobs if out is not None else ():
         plan.check_target(job, force, folders=True)
     alone = len(jobs) == 1 and engine == "local"
-    write = Writing(force, again=engine == "ray", folders=not alone)
+    write = Writing(force, again=engine == "ray", folders=True)
     measure = Measure(quality, model, threads if alone else 1, original, write)
     work = explored.Work(measure, jobs, threads, engine=engine, quiet=quiet or as_json)
     facts = []

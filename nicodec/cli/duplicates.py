@@ -66,6 +66,8 @@ def duplicates(
 
     if move is not None and hardlink:
         raise typer.BadParameter("--move and --hardlink exclude each other")
+    if page == "-" and as_json:
+        raise typer.BadParameter("--json and the page cannot both go to stdout")
     if page is not None:
         plan.check_free(page, force, folders=False)
     if move is not None:

@@ -85,7 +85,9 @@ class Work(Generic[Result]):
                 try:
                     with report.naming(job.source, job.target):
                         result = answer.get()
-                except NicError as error:
+                except (NicError, MemoryError) as error:
+                    if isinstance(error, MemoryError):
+                        error = NicError(f"{shown(job.source)}: not enough memory")
                     self.failed.append(error)
                     say(f"nicodec: {error}")
                 else:
@@ -106,9 +108,11 @@ def indexed(
     from nicodec.explore import index as indexing
     from nicodec.storage import is_url, path_of
 
-    folder = path_of(folder)
+    folder, path = path_of(folder), None if path is None else path_of(path)
     if is_url(folder) or folder == "-":
         raise BadUsage(f"{shown(folder)}: only a folder of this machine can have an index")
+    if path is not None and (is_url(path) or path == "-"):
+        raise BadUsage(f"{shown(path)}: the index has to be a file of this machine")
     with indexing.Index(folder, path) as found:
         with progress.bar(None, hidden=quiet) as advance:
             change = found.update(
@@ -119,5 +123,5 @@ def indexed(
             if change.remade:
                 say(f"{shown(found.path)}: was made by another release; it is made anew")
             for name, error in change.failed.items():
-                say(f"{shown(os.path.join(folder, name))}: cannot be read: {error.removeprefix(shown(name))}")
+                say(f"{shown(os.path.join(folder, name))}: {error}")
         yield found, change

@@ -251,10 +251,13 @@ class Index:
         except sqlite3.OperationalError as error:
             busy = "locked" in str(error)
             reason = "another process has been writing for a minute" if busy else one_line(error)
-            raise NicError(f"{shown(self.path)}: the index cannot be used: {reason}; -o names another place") from None
+            raise NicError(
+                f"{shown(self.path)}: the index cannot be used: {reason}; --index names another place"
+            ) from None
         except sqlite3.Error as error:
             raise NicError(
-                f"{shown(self.path)}: not an index, or damaged ({one_line(error)}); remove it and it is made anew"
+                f"{shown(self.path)}: not an index, or a damaged one ({one_line(error)}); an index may be removed, and"
+                " is made anew"
             ) from None
 
 

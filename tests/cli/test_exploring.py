@@ -53,8 +53,10 @@ def test_a_file_that_cannot_be_read_is_named(run: Run, photos: Path) -> None:
     (photos / "bad.jpg").write_bytes(b"no picture")
     code, _, err = run("index", "photos", "-j", 1)
     assert code == 5
-    assert "bad.jpg: " in err
+    assert err.splitlines()[0] == os.path.join("photos", "bad.jpg") + ": not a picture of a known format"
     assert "1 cannot be read" in err
+    code, out, _ = run("index", "photos", "--json", "--quiet", "-j", 1)
+    assert json.loads(out)["failed"] == {"bad.jpg": "not a picture of a known format"}
     code, out, err = run("duplicates", "photos", "--json", "-j", 1)
     assert code == 0
     assert len(json.loads(out)) == 1
@@ -134,6 +136,12 @@ def test_duplicates_change_nothing_unless_told_to(run: Run, photos: Path) -> Non
     assert run("duplicates", "photos", "--page", "copies.html")[0] == 3
 
 
+def test_json_and_the_page_do_not_share_stdout(run: Run, photos: Path) -> None:
+    code, out, err = run("duplicates", "photos", "--json", "--page", "-", "-j", 1)
+    assert (code, out) == (2, b"")
+    assert "--json and the page cannot both go to stdout" in err
+
+
 def test_duplicates_are_moved_and_moved_back(run: Run, photos: Path) -> None:
     code, _, err = run("duplicates", "photos", "--move", "away", "-j", 1)
     assert code == 0
@@ -161,9 +169,14 @@ def test_what_is_no_folder_or_no_index_is_refused(run: Run, photos: Path) -> Non
         assert code == 3
         assert "nothing: is not a folder" in err
     assert run("index", "s3://bucket")[0] == 2
+    for place in ("-", "s3://bucket/i.sqlite"):
+        code, _, err = run("index", "photos", "-o", place)
+        assert code == 2
+        assert f"{place}: the index has to be a file of this machine" in err
+    assert "-" not in names(photos.parent)
     assert run("similar", "missing.png", "photos")[0] == 3
     assert run("similar", "photos/0.png", "photos", "-n", 0)[0] == 2
     (photos / ".nicodec-index.sqlite").write_bytes(b"no database" * 100)
     code, _, err = run("duplicates", "photos")
     assert code == 3
-    assert "not an index, or damaged" in err
+    assert "not an index, or a damaged one" in err

@@ -62,6 +62,19 @@ def test_a_spot_is_odd_and_a_good_part_is_not(normal: Normal) -> None:
         assert x + width <= 192 and y + height <= 160  # noqa: PT018
 
 
+def test_a_box_hugs_a_strong_defect_and_keeps_a_weak_one_beside_it() -> None:
+    y, x = np.mgrid[:20, :30]
+    cells = 40 * np.exp(-((y - 5) ** 2 + (x - 6) ** 2) / 16) + 9 * np.exp(-((y - 5) ** 2 + (x - 16) ** 2) / 4)
+    finding = checking.Finding(480, 320, cells.astype(np.float32))
+    assert (cells[5, 6:17] > 0.5).all()  # one group, by the threshold alone
+    strong, weak = finding.boxes(0.5)
+    assert strong[:4] == (64, 48, 80, 80)
+    assert weak[:4] == (240, 64, 48, 48)
+    assert finding.boxes(39)[0][:4] == (96, 80, 16, 16)
+    below = checking.Finding(480, 320, (cells - 50).astype(np.float32)).boxes(-11)  # with numbers below zero too
+    assert below[0][:4] == (96, 80, 16, 16)
+
+
 def test_a_map_is_bright_where_it_is_odd_and_dark_elsewhere_on_one_scale(normal: Normal) -> None:
     codec, threshold = checking.codec_of(normal), normal.scale.threshold(0.05)
     fine, odd = (checking.check(part(300, spot=spot), normal, codec) for spot in (False, True))

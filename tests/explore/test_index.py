@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,32 @@ def test_a_nic_file_is_like_its_source(folder: Path) -> None:
     others = [i for i in range(len(entries)) if i not in (nic, png)]
     away = np.linalg.norm(vectors.astype(float) - vectors[nic], axis=1)
     assert away[png] < away[others].min()
+
+
+def test_a_large_nic_file_is_sketched_from_its_preview(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = folder / "a.png"
+    Image.fromarray(scene(0, 120, 160)).resize((1280, 960), Image.Resampling.BICUBIC).save(whole)
+    (folder / "a.nic").write_bytes(nicodec.encode(whole, quality=70, model="photo-fast", lossless=False))
+    (folder / "lossless.nic").write_bytes(nicodec.encode(whole, lossless=True))
+    scales: list[float] = []
+
+    def watched(data: object, scale: float = 1, decode: Callable[..., Image.Image] = nicodec.decode) -> Image.Image:
+        scales.append(scale)
+        return decode(data, scale=scale)
+
+    monkeypatch.setattr(reading.api, "decode", watched)
+    monkeypatch.setattr(reading, "LARGE", 1280 * 960)
+    update(folder)
+    assert scales == [1 / 8, 1]
+    with Index(str(folder)) as found:
+        entries, hashes, vectors = next(found.blocks())
+    by_name = {entry.path: number for number, entry in enumerate(entries)}
+    nic, png, lossless = (by_name[name] for name in ("a.nic", "a.png", "lossless.nic"))
+    assert (entries[nic].width, entries[nic].height) == (1280, 960)
+    assert entries[nic].samples == entries[nic].content != entries[png].samples == entries[lossless].samples
+    assert np.unpackbits(hashes[nic] ^ hashes[png]).sum() < 60
+    away = np.linalg.norm(vectors.astype(float) - vectors[nic], axis=1)
+    assert away[png] < min(away[i] for i in range(len(entries)) if i not in (nic, png, lossless))
 
 
 def test_an_index_of_another_encoder_is_made_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
