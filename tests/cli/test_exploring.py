@@ -13,6 +13,8 @@ from conftest import Run, names
 from PIL import Image
 
 import nicodec
+from nicodec.cli import explored
+from nicodec.cli.plan import Job
 
 
 def scene(seed: int) -> Image.Image:
@@ -161,6 +163,18 @@ def test_identical_files_become_links(run: Run, photos: Path) -> None:
     assert "files that became hard links: 1" in err
     assert os.path.samefile(photos / "copy.png", photos / "1.png")
     assert not os.path.samefile(photos / "small.png", photos / "0.png")
+
+
+def test_a_picture_that_is_too_large_for_memory_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(job: Job) -> str:
+        if job.source == "large.png":
+            raise MemoryError
+        return job.source.upper()
+
+    running = explored.Work(work, [Job(name, "") for name in ("a.png", "large.png", "b.png")], 1, quiet=True)
+    assert [result for _, result in running] == ["A.PNG", "B.PNG"]
+    assert [str(error) for error in running.failed] == ["large.png: not enough memory"]
+    assert capsys.readouterr().err == "nicodec: large.png: not enough memory\n"
 
 
 def test_what_is_no_folder_or_no_index_is_refused(run: Run, photos: Path) -> None:

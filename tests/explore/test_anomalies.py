@@ -6,8 +6,9 @@ import hashlib
 import re
 import struct
 import subprocess
+import weakref
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from shutil import which
@@ -103,6 +104,24 @@ def test_each_good_picture_is_scored_without_itself(good: list[Item], tmp_path: 
     assert item.source.endswith("odd.png")
     maps = [work(replace(item, fold=fold))[0][2].max() for fold in range(learning.FOLDS)]
     assert maps[item.fold] > max(value for fold, value in enumerate(maps) if fold != item.fold) + 0.05
+
+
+def test_learning_keeps_no_sums_of_single_pictures(good: list[Item]) -> None:
+    """Those of one picture take 5 MB."""
+    alive: weakref.WeakSet[Moments] = weakref.WeakSet()
+    most = 0
+
+    def watched(work: Callable[[Item], list[Moments]], items: list[Item]) -> Iterator[tuple[Item, object]]:
+        nonlocal most
+        for item in items:
+            found = work(item)
+            if isinstance(work, learning.Gather):
+                alive.update(found)
+                most = max(most, len(alive))
+            yield item, found
+
+    learning.learn(good[:12], watched, model=MODEL, false_alarms=0.05)  # type: ignore[arg-type]
+    assert 0 < most <= len(fields.SCALES) * (learning.FOLDS + 2)
 
 
 @pytest.mark.parametrize(("share", "rank"), [(0.5, 5), (0.2, 8), (0.1, 9), (0.01, 9), (0.999, 1)])
