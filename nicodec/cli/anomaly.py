@@ -178,6 +178,8 @@ def check(
     wanted = None if false_alarms is None else share(false_alarms)
     if report == "-" and as_json:
         raise typer.BadParameter("--json and the page cannot both go to stdout")
+    if maps == "-":
+        raise plan.BadUsage("--maps: a folder is needed, not -")
     report = None if report is None else path_of(report)
     jobs = explored.jobs(sources, None if maps is None else os.path.join(path_of(maps), ""), ".png")
     for later, first in plan.clashes(jobs).items() if maps is not None else ():

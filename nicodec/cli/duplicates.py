@@ -70,6 +70,8 @@ def duplicates(
         raise typer.BadParameter("--json and the page cannot both go to stdout")
     if page is not None:
         plan.check_free(page, force, folders=False)
+    if move == "-":
+        raise plan.BadUsage("--move: a folder is needed, not -")
     if move is not None:
         moving.check(folder, move)
     with indexed(folder, path, threads, engine, quiet=quiet) as (found, _), working("comparing all pictures"):

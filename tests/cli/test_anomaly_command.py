@@ -113,6 +113,8 @@ def test_json_and_what_was_learnt_do_not_share_stdout(run: Run, parts: Path) -> 
     code, out, err = run("anomaly", "learn", "good", "-o", "-", "--json", "-j", 1)
     assert (code, out) == (2, b"")
     assert "--json and the file cannot both go to stdout" in err
+    code, _, err = run("anomaly", "check", "new", "-n", "p.nicnormal", "--maps", "-")
+    assert (code, err) == (2, "nicodec: --maps: a folder is needed, not -\n")
 
 
 def test_the_page_shows_the_oddest_first(run: Run, parts: Path) -> None:

@@ -142,6 +142,8 @@ def test_json_and_the_page_do_not_share_stdout(run: Run, photos: Path) -> None:
     code, out, err = run("duplicates", "photos", "--json", "--page", "-", "-j", 1)
     assert (code, out) == (2, b"")
     assert "--json and the page cannot both go to stdout" in err
+    code, _, err = run("duplicates", "photos", "--move", "-")
+    assert (code, err) == (2, "nicodec: --move: a folder is needed, not -\n")
 
 
 def test_duplicates_are_moved_and_moved_back(run: Run, photos: Path) -> None:
