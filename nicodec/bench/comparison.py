@@ -10,7 +10,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -22,7 +22,7 @@ from nicodec.bench.coders import coders
 from nicodec.bitstream import container
 from nicodec.codec import Codec
 from nicodec.coding import targets
-from nicodec.errors import LimitExceeded, NicError
+from nicodec.errors import LimitExceeded, NicError, one_line
 from nicodec.picture import Array, Beside, Picture, metrics, reader, web, writer
 from nicodec.storage.files import shown
 
@@ -31,6 +31,9 @@ MAX_PIXELS = 40_000_000
 
 RIVALS = ("jpeg", "webp", "avif")
 """The codecs of the benchmark that are shown at the size of the .nic file."""
+
+NATURAL_RIVALS = ("avif-ssim",)
+"""Beside a natural picture: AVIF, tuned for what people see."""
 
 Region = tuple[int, int, int, int]
 """x, y, width and height, in pixels."""
@@ -44,13 +47,14 @@ class Version:
     """One version of the picture: the original, or the result of a codec.
 
     name: any text. n_bytes: the length of its file. picture: the decoded file. note: the settings of a version that
-    was made here, else empty.
+    was made here, else empty. nic: the bytes of a .nic file, None of any other.
     """
 
     name: str
     n_bytes: int
     picture: Picture
     note: str = ""
+    nic: bytes | None = field(default=None, repr=False)
 
 
 def load(
@@ -61,7 +65,8 @@ def load(
     model, threads, near: of the decoder of a .nic file, as for `api.codec_for`. Warns of each conversion. Raises as
     `Codec.decode` and `reader.read`, and MissingExtra for JPEG XL without its plugin.
     """
-    if data.startswith(container.MAGIC) or name.endswith(".nic"):
+    is_nic = data.startswith(container.MAGIC) or name.endswith(".nic")
+    if is_nic:
         file = container.unpack(data)
         picture = reader.read(codec_for(file, model, threads, near).decode(file))
     else:
@@ -70,7 +75,7 @@ def load(
         picture = reader.read(data)
     for note in picture.notes:
         warnings.warn(note, stacklevel=2)
-    return Version(name, len(data), picture)
+    return Version(name, len(data), picture, nic=data if is_nic else None)
 
 
 def ours(
@@ -82,23 +87,36 @@ def ours(
     """
     codec = Codec(model, threads=threads)
     data = codec.encode(_plain(original), quality=quality, lossless=False)
-    return _made(original, "nicodec", quality, len(data), reader.read(codec.decode(data)))
+    return replace(_made(original, "nicodec", quality, len(data), reader.read(codec.decode(data))), nic=bytes(data))
 
 
-def rivals(original: Version, budget: int, threads: int | None = None) -> Iterator[Version]:
-    """The original through each of `RIVALS`, at the highest quality whose file has at most `budget` bytes.
+def natural(version: Version, model: str | None = None, threads: int | None = None, near: str | None = None) -> Version:
+    """The natural picture of the file of a version, which is a .nic file. Arguments and errors are those of `load`."""
+    file = container.unpack(version.nic or b"")
+    drawn = reader.read(codec_for(file, model, threads, near).decode(file, natural=1)).pixels
+    note = ", ".join(filter(None, (version.note, "natural: texture is drawn")))
+    return replace(version, picture=replace(version.picture, pixels=drawn), note=note)
 
-    Metadata is left out, as in `ours`, and so is alpha by a codec that has none. If the smallest file of a codec is
-    larger, that file is shown, and its note says so. A codec that this Pillow lacks is left out with a warning.
+
+def rivals(
+    original: Version, budget: int, threads: int | None = None, names: Sequence[str] = RIVALS
+) -> Iterator[Version]:
+    """The original through each of these codecs, at the highest quality whose file has at most `budget` bytes.
+
+    names: as in the benchmark. Metadata is left out, and alpha by a codec without it. If the smallest file is larger,
+    it is shown, and its note says so. A codec or a tuning that this Pillow lacks is left out with a warning.
     """
     source = writer.to_pil(_plain(original))
-    for coder in coders(threads=threads or os.cpu_count() or 1):
-        if coder.name not in RIVALS:
+    for coder in coders(threads=threads or os.cpu_count() or 1, tunes=("psnr", "ssim")):
+        if coder.name not in names:
             continue
-        if coder.missing:
-            warnings.warn(f"{coder.label} was left out: {coder.missing}", stacklevel=2)
+        try:
+            if coder.missing:
+                raise ValueError(coder.missing)
+            quality, data = best_within(partial(coder.encode, coder.given(source)), budget)
+        except ValueError as error:  # of a libavif without this tuning too
+            warnings.warn(f"{coder.label} was left out: {one_line(error)}", stacklevel=2)
             continue
-        quality, data = best_within(partial(coder.encode, coder.given(source)), budget)
         version = _made(original, coder.label, quality, len(data), reader.read(data))
         larger = ", its smallest file" if len(data) > budget else ""
         yield replace(version, note=version.note + larger)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nicodec.cli.options import Force, Json, Quiet, Workers
+from nicodec.cli.options import Engine, Force, Json, Quiet, Workers
 from nicodec.progress import say
 from nicodec.storage import path_of, store_of
 
@@ -65,6 +65,7 @@ def learn(
         str, typer.Option("-m", "--model", help="Name, id or .nicmodel file, whose encoder sees the pictures.")
     ] = "photo-fast",
     threads: Workers = None,
+    engine: Engine = "local",
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -84,6 +85,8 @@ def learn(
     from nicodec.explore.normal import file, learning
 
     wanted, out = share(false_alarms), path_of(out)
+    if out == "-" and as_json:
+        raise typer.BadParameter("--json and the file cannot both go to stdout")
     plan.check_free(out, force, folders=False)
     jobs = explored.jobs(sources, None, "")
     twin = _twins(against)
@@ -91,7 +94,7 @@ def learn(
     failed: list[object] = []
 
     def run(work: Callable[[Item], Result], given: list[Item]) -> Iterable[tuple[Item, Result]]:
-        running: Any = explored.Work(work, given, threads, quiet=quiet)  # type: ignore[arg-type]
+        running: Any = explored.Work(work, given, threads, engine=engine, quiet=quiet)  # type: ignore[arg-type]
         yield from running
         failed.extend(running.failed)
 
@@ -150,6 +153,7 @@ def check(
         typer.Option("-m", "--model", help="Where the model is that was learnt with.", show_default="found by its id"),
     ] = None,
     threads: Workers = None,
+    engine: Engine = "local",
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -166,6 +170,7 @@ def check(
     [/dim]
     """
     from nicodec.cli import explored, plan
+    from nicodec.cli.jobs import Writing
     from nicodec.cli.report import SOME_FAILED, naming
     from nicodec.explore.normal import checking, file, looking
     from nicodec.explore.normal.learning import Item
@@ -173,6 +178,8 @@ def check(
     wanted = None if false_alarms is None else share(false_alarms)
     if report == "-" and as_json:
         raise typer.BadParameter("--json and the page cannot both go to stdout")
+    if maps == "-":
+        raise plan.BadUsage("--maps: a folder is needed, not -")
     report = None if report is None else path_of(report)
     jobs = explored.jobs(sources, None if maps is None else os.path.join(path_of(maps), ""), ".png")
     for later, first in plan.clashes(jobs).items() if maps is not None else ():
@@ -191,8 +198,9 @@ def check(
         _note(normal, scale, wanted, against)
     twin = _twins(against)
     items = [Item(job.source, twin(job.source), target=job.target) for job in jobs]
-    look = looking.Look(normal, model, against is not None, page=report is not None, force=force)
-    work: Any = explored.Work(look, items, threads, quiet=quiet or as_json)  # type: ignore[arg-type]
+    write = Writing(force, again=engine == "ray", folders=True)
+    look = looking.Look(normal, model, against is not None, page=report is not None, write=write)
+    work: Any = explored.Work(look, items, threads, engine=engine, quiet=quiet or as_json)  # type: ignore[arg-type]
     found = []
     for item, seen in work:
         found.append(seen)

@@ -47,6 +47,14 @@ def compare(
     quality: Annotated[
         float, typer.Option("-q", "--quality", min=0, max=100, callback=number, help="Of the .nic that is made.")
     ] = 50,
+    natural: Annotated[
+        bool,
+        typer.Option(
+            "--natural",
+            help="Show the natural picture of the first .nic too, beside AVIF tuned for SSIM that is no larger. Without"
+            " a .nic among the candidates, make it.",
+        ),
+    ] = False,
     region: Region = None,
     model: ModelOfFile = None,
     threads: Threads = None,
@@ -56,6 +64,11 @@ def compare(
     """Make one HTML page that shows a picture beside what codecs made of it, with sizes and measures.
 
     With --region only a part is shown; the numbers are of the whole.
+
+    [dim]
+    nicodec compare photo.jpg                      beside JPEG, WebP and AVIF of equal size
+    nicodec compare photo.jpg --natural -q 20      the two pictures of one file: faithful, and with texture drawn
+    [/dim]
     """
     part = None if region is None else region_of(region)
 
@@ -71,18 +84,21 @@ def compare(
     plan.check_target(Job(source, target), force, folders=target != out)
     unique = len({os.path.basename(path) for path in [source, *paths]}) == 1 + len(paths)
     load = _loader(unique, model, threads, quiet)
-    original, _ = load(source)
-    candidates = [load(path) for path in paths]
-    versions = [version for version, _ in candidates]
+    original = load(source)
+    versions = [load(path) for path in paths]
     with about(source, quiet):
-        if everything or not paths:
-            made = next((version for version, was_nic in candidates if was_nic), None)
-            more = len(comparison.RIVALS) + (made is None)
+        rivals = [*comparison.RIVALS] if everything or not (paths or natural) else []
+        rivals += comparison.NATURAL_RIVALS if natural else ()
+        if rivals:
+            place = next((i for i, version in enumerate(versions) if version.nic is not None), None)
+            more = len(rivals) + natural + (place is None)
             comparison.area(original, versions, part, more)  # before the long work, not after it
-            if made is None:
-                made = comparison.ours(original, quality, model or "photo", threads)
-                versions.insert(0, made)
-            versions += comparison.rivals(original, made.n_bytes, threads)
+            if place is None:
+                versions.insert(0, comparison.ours(original, quality, model or "photo", threads))
+            made, near = versions[place or 0], source if place is None else paths[place]
+            if natural:
+                versions.insert((place or 0) + 1, comparison.natural(made, model, threads, near))
+            versions += comparison.rivals(original, made.n_bytes, threads, rivals)
         page = comparison.page(original, versions, part).encode()
     store_of(target).write(target, page, overwrite=force, folders=target != out)
     if not quiet:
@@ -90,15 +106,14 @@ def compare(
         say(f"{label(source, 'stdin')} -> {label(target, 'stdout')}: {result}")
 
 
-def _loader(unique: bool, model: str | None, threads: int | None, quiet: bool) -> Callable[[str], tuple[Version, bool]]:
-    """What reads a file as a version of the picture, and says whether it is a .nic file."""
+def _loader(unique: bool, model: str | None, threads: int | None, quiet: bool) -> Callable[[str], Version]:
+    """What reads a file as a version of the picture."""
     from nicodec.bench import comparison
-    from nicodec.bitstream.container import MAGIC
 
-    def load(path: str) -> tuple[Version, bool]:
+    def load(path: str) -> Version:
         name = "stdin" if path == "-" else os.path.basename(path) if unique else path
         with about(path, quiet):
             data = store_of(path).read(path)
-            return comparison.load(name, data, model, threads, near=path), data.startswith(MAGIC)
+            return comparison.load(name, data, model, threads, near=path)
 
     return load

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nicodec.cli.options import Force, Json, Quiet, Threads, number
+from nicodec.cli.options import Engine, Force, Json, Quiet, Threads, number
 from nicodec.progress import say
 from nicodec.storage import store_of
 
 if TYPE_CHECKING:
+    from nicodec.cli.jobs import Writing
     from nicodec.cli.plan import Job
     from nicodec.explore.cost import Cost
 
@@ -63,6 +64,7 @@ def cost(
         ),
     ] = None,
     threads: Threads = None,
+    engine: Engine = "local",
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -79,6 +81,7 @@ def cost(
     [/dim]
     """
     from nicodec.cli import explored, plan  # not before: --help needs neither
+    from nicodec.cli.jobs import Writing
     from nicodec.cli.report import SOME_FAILED
 
     if out == "-" and as_json:
@@ -88,8 +91,10 @@ def cost(
         raise plan.BadUsage("--source is the picture of one .nic file; several files are named")
     for job in jobs if out is not None else ():
         plan.check_target(job, force, folders=True)
-    measure = Measure(quality, model, threads if len(jobs) == 1 else 1, original, force, job_count=len(jobs))
-    work = explored.Work(measure, jobs, threads, quiet=quiet or as_json)
+    alone = len(jobs) == 1 and engine == "local"
+    write = Writing(force, again=engine == "ray", folders=True)
+    measure = Measure(quality, model, threads if alone else 1, original, write)
+    work = explored.Work(measure, jobs, threads, engine=engine, quiet=quiet or as_json)
     facts = []
     for job, found in work:
         if as_json:
@@ -112,8 +117,7 @@ class Measure:
     model: str | None
     threads: int | None
     original: str | None
-    force: bool
-    job_count: int
+    write: Writing
 
     def __call__(self, job: Job) -> Cost:
         from nicodec import api
@@ -141,7 +145,7 @@ class Measure:
             values = found.bits if found.cost is None else found.cost
             title = f"{words} of each cell of 16 x 16 pixels" + ", in bits" * (words == "cost")
             made = overlay.overlay(picture.eight.pixels, values, title)
-            store_of(job.target).write(job.target, made, overwrite=self.force, folders=self.job_count > 1)
+            self.write(job, made)
         return found
 
 

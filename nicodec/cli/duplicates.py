@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nicodec.cli.options import Folder, Force, IndexFile, Json, Quiet, Workers
+from nicodec.cli.options import Engine, Folder, Force, IndexFile, Json, Quiet, Workers
 from nicodec.progress import say, working
 from nicodec.storage import store_of
 
@@ -43,6 +43,7 @@ def duplicates(
     ] = False,
     path: IndexFile = None,
     threads: Workers = None,
+    engine: Engine = "local",
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -65,11 +66,15 @@ def duplicates(
 
     if move is not None and hardlink:
         raise typer.BadParameter("--move and --hardlink exclude each other")
+    if page == "-" and as_json:
+        raise typer.BadParameter("--json and the page cannot both go to stdout")
     if page is not None:
         plan.check_free(page, force, folders=False)
+    if move == "-":
+        raise plan.BadUsage("--move: a folder is needed, not -")
     if move is not None:
         moving.check(folder, move)
-    with indexed(folder, path, threads, quiet=quiet) as (found, _), working("comparing all pictures"):
+    with indexed(folder, path, threads, engine, quiet=quiet) as (found, _), working("comparing all pictures"):
         groups = copies.find(found)
         folder = found.folder
     if page is not None:

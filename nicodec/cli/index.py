@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from nicodec.cli.options import Folder, Force, IndexFile, Json, Quiet, Workers
+from nicodec.cli.options import Engine, Folder, Force, IndexFile, Json, Quiet, Workers
 from nicodec.progress import say
 from nicodec.storage import store_of
 
@@ -29,6 +29,7 @@ def index(
         ),
     ] = None,
     threads: Workers = None,
+    engine: Engine = "local",
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -46,7 +47,7 @@ def index(
         if not export.lower().endswith((".npz", ".parquet")):
             raise typer.BadParameter(f"--export writes .npz or .parquet, not {export!r}")
         plan.check_free(export, force, folders=False)
-    with indexed(folder, path, threads, quiet=quiet) as (found, change):
+    with indexed(folder, path, threads, engine, quiet=quiet) as (found, change):
         if export is not None:
             from nicodec.explore import export as exporting
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import typer
 
-from nicodec.cli.options import Folder, Force, Json, Quiet, Workers
+from nicodec.cli.options import Engine, Folder, Force, Json, Quiet, Workers
 from nicodec.progress import say, working
 from nicodec.storage import is_url, path_of, store_of
 
@@ -55,6 +55,7 @@ def map(
         ),
     ] = None,
     threads: Workers = None,
+    engine: Engine = "local",
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -80,7 +81,7 @@ def map(
         if target is not None:
             plan.check_free(target, force, folders=False)
     given = None if scores is None else store_of(path_of(scores)).read(path_of(scores))
-    with indexed(folder, path, threads, quiet=quiet) as (found, _):
+    with indexed(folder, path, threads, engine, quiet=quiet) as (found, _):
         with working("finding places"):
             made = chart.of(found, method)
         values = None if given is None else chart.scores_of(given, found.folder, made.entries)

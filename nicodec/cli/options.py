@@ -4,9 +4,11 @@ Under the commands, which name them in their signatures.
 """
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from nicodec import parallel
 
 NIC_FILES = ".nic files, folders, patterns, URLs as for decode; - is stdin."
 
@@ -44,7 +46,7 @@ Backend = Annotated[
     ),
 ]
 Engine = Annotated[
-    Literal["local", "ray"],
+    parallel.Name,
     typer.Option(
         "--engine",
         help="Where to work. local: on this machine. ray: on the Ray cluster of RAY_ADDRESS, or one begun here"

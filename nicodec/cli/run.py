@@ -10,11 +10,10 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import typer
 
-from nicodec import progress
+from nicodec import parallel, progress
 from nicodec.cli import plan as planning
 from nicodec.cli import report
 from nicodec.cli.ending import Ending
@@ -22,8 +21,6 @@ from nicodec.cli.jobs import Writing
 from nicodec.cli.plan import BadUsage, Job, Plan
 from nicodec.cli.report import INTERRUPTED, SOME_FAILED, Done, Outcome, Total
 from nicodec.errors import NicError
-from nicodec.parallel import Engine
-from nicodec.parallel.processes import Local
 from nicodec.parallel.threads import in_order
 from nicodec.progress import say
 from nicodec.storage import is_nic, store_of
@@ -37,7 +34,7 @@ LOOKING = 16
 class Manner:
     """How to run and how to report."""
 
-    engine: Literal["local", "ray"] = "local"
+    engine: parallel.Name = "local"
     threads: int | None = None
     force: bool = False
     skip_existing: bool = False
@@ -166,7 +163,7 @@ def _many(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner, en
                 left.append(job)
             else:
                 yield outcome
-        for job, answer in _engine(manner).answers(work, left):
+        for job, answer in parallel.engine(manner.engine, manner.threads).answers(work, left):
             try:
                 with report.naming(job.source, job.target):
                     yield Outcome(job, answer.get(), notes=notes.take())
@@ -210,14 +207,6 @@ def _many(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner, en
         say(f"stopped with {len(jobs) - len(outcomes)} files to go; --skip-existing goes on from here")
         return INTERRUPTED
     return SOME_FAILED if total.failed else 0
-
-
-def _engine(manner: Manner) -> Engine:
-    if manner.engine == "local":
-        return Local(manner.threads)
-    from nicodec.parallel.cluster import Cluster
-
-    return Cluster(manner.threads)
 
 
 def _is_to_skip(job: Job, manner: Manner) -> bool:

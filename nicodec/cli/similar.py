@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from nicodec.cli.options import IndexFile, Json, Quiet, Workers
+from nicodec.cli.options import Engine, IndexFile, Json, Quiet, Workers
 from nicodec.storage import store_of
 
 
@@ -23,6 +23,7 @@ def similar(
     count: Annotated[int, typer.Option("-n", min=1, help="How many pictures to name.")] = 20,
     path: IndexFile = None,
     threads: Workers = None,
+    engine: Engine = "local",
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -46,7 +47,7 @@ def similar(
     with about(source, quiet):
         codec = api.codec_of(sketch.MODEL, threads)
         wanted = query.of(opened(store_of(source).source(source), codec), codec)
-    with indexed(folder, path, threads, quiet=quiet) as (found, _):
+    with indexed(folder, path, threads, engine, quiet=quiet) as (found, _):
         named = (([entry.path for entry in entries], vectors) for entries, _, vectors in found.blocks())
         near = search.nearest(wanted.away, named, count)
         files = [(os.path.join(found.folder, name), distance) for distance, name in near]

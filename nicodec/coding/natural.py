@@ -26,13 +26,14 @@ LEVELS = 256
 TABLES = 256
 MAX_SEED = 2**32 - 1
 
-# The four numbers below were chosen by DISTS, LPIPS and PSNR of photographs (docs/LOG.md).
+# The numbers below were chosen by DISTS, LPIPS and PSNR of photographs (docs/LOG.md).
 # At natural=1 a draw is its table's width times this, and times the table's missing share to a power. Much is sent of a
 # wide table, and a draw beside it blurs an edge. Little is sent of a narrow one, and its draws are grain.
 STRENGTH, POWER = 1.8, 2
-# The missing share of all channels of a position at which draws begin, and from which on they are full. It is low at
-# edges, letters and features of faces, whose widths are those of a few strong channels; it is high in texture.
-BEGIN, FULL = 0.10, 0.30
+# The missing share of all channels of a position at which draws begin: at quality 0, with each unit of quality less by
+# FALL, and at least. They are full from WIDE above it on. It is low at edges, letters and features of faces, whose
+# widths are those of a few strong channels; it is high in texture. With few bits more is missing in a face too.
+BEGIN, FALL, LEAST, WIDE = 0.25, 0.005, 0.05, 0.2
 # The variance of a symbol of a settled table, in quantiser steps; nothing is drawn for it.
 SETTLED = 0.05**2
 
@@ -88,12 +89,15 @@ def _gaussian(zeros: float, zone: float) -> tuple[float, npt.NDArray[np.float64]
 class Draw:
     """The draws of one file. widths: of the model. natural: 0..1. key: two numbers that make the draws, 64 bits each.
 
+    quality: of the file, in hundredths.
+
     A draw depends on the key, on its cell and on its place there alone, so a region is the crop of the whole.
     """
 
     widths: Widths
     natural: float
     key: tuple[int, int]
+    quality: int
 
     @cached_property
     def _levels(self) -> npt.NDArray[np.float32]:
@@ -119,7 +123,8 @@ class Draw:
             level = chosen[:, part].reshape(-1)[places]
             # Of one picture all channels of a part lie in one piece, so `drawn` is a view.
             drawn[places] = self._levels[kind][tables, level] * empty
-        result *= np.clip((missing / variance - BEGIN) / (FULL - BEGIN), 0, 1).reshape(r.shape[2:]).astype(np.float32)
+        begin = max(BEGIN - FALL * self.quality / 100, LEAST)
+        result *= np.clip((missing / variance - begin) / WIDE, 0, 1).reshape(r.shape[2:]).astype(np.float32)
         return result
 
     def _bytes(self, cells: Box, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

@@ -52,7 +52,7 @@ class View(NamedTuple):
         """What is added for symbols that are zero; None in a faithful picture and in a preview."""
         if not self.natural or self.shrink > 1:
             return None
-        return Draw(windows.widths, self.natural, (header.symbols_crc, self.seed))
+        return Draw(windows.widths, self.natural, (header.symbols_crc, self.seed), header.quality)
 
 
 def view(header: Header, region: Region = None, scale: float = 1, natural: float = 0, seed: int = 0) -> View:

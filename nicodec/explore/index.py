@@ -19,6 +19,7 @@ from nicodec.coding import latents
 from nicodec.errors import NicError, holding, one_line
 from nicodec.explore import reading, sketch
 from nicodec.explore.sketch import HASH_BITS, MODEL
+from nicodec.parallel import Engine
 from nicodec.parallel.processes import Local
 from nicodec.picture import Array, atlas, writer
 from nicodec.storage import is_nic, tree
@@ -132,10 +133,14 @@ class Index:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def update(self, *, workers: int | None = None, progress: Callable[[str, int, int], None] | None = None) -> Change:
-        """Make the index what the folder is now. workers: processes; None means all cores.
+    def update(
+        self, engine: Engine | None = None, *, progress: Callable[[str, int, int], None] | None = None
+    ) -> Change:
+        """Make the index what the folder is now.
 
-        progress: called with the path, the number done and the number to do. Raises NicError.
+        engine: where pictures are read; None means all cores of this machine. Machines of a cluster need the folder
+        under the same name, and not the index. progress: called with the path, the number done and the number to do.
+        Raises NicError.
         """
         encoder = latents.encoder_of(api.codec_of(MODEL, 1))
         with self._blaming():
@@ -148,7 +153,7 @@ class Index:
             with self._writing():
                 for table in ("pictures", "thumbnails"):
                     self._file.executemany(f"DELETE FROM {table} WHERE path = ?", ((path,) for path in gone))
-            for batch in _batches(self._read(fresh, workers, progress)):
+            for batch in _batches(self._read(fresh, engine or Local(), progress)):
                 with self._writing():
                     if self.encoder != encoder:
                         raise NicError(f"{shown(self.path)}: another release of nicodec made it anew meanwhile")
@@ -173,9 +178,9 @@ class Index:
             return bool(count)
 
     def _read(
-        self, paths: list[str], workers: int | None, progress: Callable[[str, int, int], None] | None
+        self, paths: list[str], engine: Engine, progress: Callable[[str, int, int], None] | None
     ) -> Iterator[tuple[object, ...]]:
-        answers = Local(workers).answers(reading.Reading(self.folder), paths)
+        answers = engine.answers(reading.Reading(self.folder), paths)
         for done, (path, answer) in enumerate(answers, 1):
             try:
                 with holding():
@@ -246,10 +251,13 @@ class Index:
         except sqlite3.OperationalError as error:
             busy = "locked" in str(error)
             reason = "another process has been writing for a minute" if busy else one_line(error)
-            raise NicError(f"{shown(self.path)}: the index cannot be used: {reason}; -o names another place") from None
+            raise NicError(
+                f"{shown(self.path)}: the index cannot be used: {reason}; --index names another place"
+            ) from None
         except sqlite3.Error as error:
             raise NicError(
-                f"{shown(self.path)}: not an index, or damaged ({one_line(error)}); remove it and it is made anew"
+                f"{shown(self.path)}: not an index, or a damaged one ({one_line(error)}); an index may be removed, and"
+                " is made anew"
             ) from None
 
 

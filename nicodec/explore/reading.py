@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nicodec import api
 from nicodec.codec import Codec
@@ -15,6 +15,10 @@ from nicodec.errors import NicError, holding, one_line
 from nicodec.explore import sketch
 from nicodec.explore.sketch import MODEL, Sketch
 from nicodec.picture import Picture, atlas, reader
+from nicodec.storage.files import shown
+
+# From this many pixels on, a .nic file of latents is sketched from its preview, which has twice the pixels of a sketch.
+LARGE = 2 * 64 * sketch.AREA
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,16 @@ def sketched(path: str) -> tuple[bytes, Sketch, bytes]:
     with open(path, "rb") as file:
         content = hashlib.file_digest(file, "sha256").digest() if hasattr(hashlib, "file_digest") else _digest(file)
     codec = api.codec_of(MODEL, 1)
-    picture = opened(path, codec)
-    return content, sketch.of(picture, codec), atlas.small(sketch.shown(picture))
+    about = api.info(path) if api.is_nic(path) else None
+    if about is None or about.lossless or about.drawing or about.width * about.height < LARGE:
+        picture = opened(path, codec)
+        made = sketch.of(picture, codec)
+    else:
+        with holding():
+            picture = reader.read(api.decode(path, scale=1 / 8))
+        # Nothing has the samples of what is not decoded but the same file.
+        made = replace(sketch.of(picture, codec), width=about.width, height=about.height, samples=content)
+    return content, made, atlas.small(sketch.shown(picture))
 
 
 def opened(source: str | bytes, codec: Codec) -> Picture:
@@ -68,5 +80,5 @@ def failed(whole: str, path: str, error: Exception) -> tuple[object, ...]:
         size, changed = state.st_size, state.st_mtime_ns
     except OSError:
         size = changed = 0
-    text = one_line(error)
-    return os.fsencode(path), size, changed, text or "cannot be read", *[None] * 7
+    text = one_line(error).removeprefix(f"{shown(whole)}: ")
+    return os.fsencode(path), size, changed, text, *[None] * 7

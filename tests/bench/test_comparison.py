@@ -295,6 +295,31 @@ def test_all_at_the_size_of_a_given_nic(run: Run, here: Path) -> None:
         assert int(row[1].replace(",", "")) <= os.path.getsize("a.nic")
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_the_natural_picture_stands_beside_avif_for_people(run: Run, here: Path, given: bool) -> None:
+    photograph = pytest.importorskip("skimage.data").chelsea()[20:276, 60:444]  # drawn noise has nothing to draw
+    Image.fromarray(photograph).save("a.png")
+    Image.fromarray(photograph).save("a.jpg")
+    Path("a.nic").write_bytes(nicodec.encode("a.png", quality=25, model="photo-fast", lossless=False))
+    candidates = ["a.jpg", "a.nic"] if given else []
+    code, _, err = run("a.png", *candidates, "--natural", "-q", 25, *([] if given else ["-m", "photo-fast"]))
+    assert code == 0, err
+    rows = Page(Path("a.compare.html").read_text(encoding="utf-8"))
+    names = [row[0] for row in rows.rows[1:]]
+    ours = "a.nic" if given else "nicodec quality 25"
+    assert names[: 1 + given] == ["a.png original", "a.jpg "][: 1 + given]
+    faithful, natural, avif = rows.rows[-3:]
+    assert faithful[0].strip() == ours
+    assert natural[0].startswith(ours) and natural[0].endswith("natural: texture is drawn")  # noqa: PT018
+    assert avif[0].startswith("AVIF tune ssim quality ")
+    assert natural[1] == faithful[1]
+    assert int(avif[1].replace(",", "")) <= int(faithful[1].replace(",", ""))
+    pictures = rows.images("picture")
+    assert not np.array_equal(pictures[-3], pictures[-2])
+    if given:
+        assert np.array_equal(pictures[-2], nicodec.decode("a.nic", natural=1))
+
+
 def test_what_cannot_be_so_small_says_so() -> None:
     original = version("a.png", photo(64, 64, "L"))
     made = list(comparison.rivals(original, 10, threads=1))

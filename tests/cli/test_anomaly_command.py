@@ -109,6 +109,14 @@ def test_maps_are_16_bit_gray_of_the_picture_size_in_a_folder_that_may_exist(run
     assert "-f overwrites" in err
 
 
+def test_json_and_what_was_learnt_do_not_share_stdout(run: Run, parts: Path) -> None:
+    code, out, err = run("anomaly", "learn", "good", "-o", "-", "--json", "-j", 1)
+    assert (code, out) == (2, b"")
+    assert "--json and the file cannot both go to stdout" in err
+    code, _, err = run("anomaly", "check", "new", "-n", "p.nicnormal", "--maps", "-")
+    assert (code, err) == (2, "nicodec: --maps: a folder is needed, not -\n")
+
+
 def test_the_page_shows_the_oddest_first(run: Run, parts: Path) -> None:
     assert run("anomaly", "check", "new", "-n", "p.nicnormal", "--report", "p.html", "-j", 1)[0] == 0
     text = Path("p.html").read_text(encoding="utf-8")

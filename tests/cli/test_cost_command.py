@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
+from conftest import Run, names
 from PIL import Image
 
 import nicodec
@@ -85,6 +85,13 @@ def test_a_folder_is_measured_and_a_bad_file_stops_nothing(run: Run, here: Path)
     assert [line.split(b":")[0] for line in out.splitlines()] == [b"in/b.png", b"in/d.nic"]
     assert "in/c.jpg: not a picture" in err
     assert sorted(path.name for path in (here / "maps").iterdir()) == ["b.png", "d.png"]
+
+
+def test_a_folder_with_one_picture_has_its_map_in_a_new_folder(run: Run, here: Path) -> None:
+    (here / "in").mkdir()
+    (here / "a.png").rename(here / "in/a.png")
+    assert run("cost", "in", "-m", "photo-fast", "--map", "maps")[0] == 0
+    assert names(here / "maps") == ["a.png"]
 
 
 def test_processes_give_what_one_gives(run: Run, here: Path) -> None:

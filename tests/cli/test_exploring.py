@@ -13,6 +13,8 @@ from conftest import Run, names
 from PIL import Image
 
 import nicodec
+from nicodec.cli import explored
+from nicodec.cli.plan import Job
 
 
 def scene(seed: int) -> Image.Image:
@@ -53,8 +55,10 @@ def test_a_file_that_cannot_be_read_is_named(run: Run, photos: Path) -> None:
     (photos / "bad.jpg").write_bytes(b"no picture")
     code, _, err = run("index", "photos", "-j", 1)
     assert code == 5
-    assert "bad.jpg: " in err
+    assert err.splitlines()[0] == os.path.join("photos", "bad.jpg") + ": not a picture of a known format"
     assert "1 cannot be read" in err
+    code, out, _ = run("index", "photos", "--json", "--quiet", "-j", 1)
+    assert json.loads(out)["failed"] == {"bad.jpg": "not a picture of a known format"}
     code, out, err = run("duplicates", "photos", "--json", "-j", 1)
     assert code == 0
     assert len(json.loads(out)) == 1
@@ -134,6 +138,14 @@ def test_duplicates_change_nothing_unless_told_to(run: Run, photos: Path) -> Non
     assert run("duplicates", "photos", "--page", "copies.html")[0] == 3
 
 
+def test_json_and_the_page_do_not_share_stdout(run: Run, photos: Path) -> None:
+    code, out, err = run("duplicates", "photos", "--json", "--page", "-", "-j", 1)
+    assert (code, out) == (2, b"")
+    assert "--json and the page cannot both go to stdout" in err
+    code, _, err = run("duplicates", "photos", "--move", "-")
+    assert (code, err) == (2, "nicodec: --move: a folder is needed, not -\n")
+
+
 def test_duplicates_are_moved_and_moved_back(run: Run, photos: Path) -> None:
     code, _, err = run("duplicates", "photos", "--move", "away", "-j", 1)
     assert code == 0
@@ -155,15 +167,32 @@ def test_identical_files_become_links(run: Run, photos: Path) -> None:
     assert not os.path.samefile(photos / "small.png", photos / "0.png")
 
 
+def test_a_picture_that_is_too_large_for_memory_does_not_stop_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(job: Job) -> str:
+        if job.source == "large.png":
+            raise MemoryError
+        return job.source.upper()
+
+    running = explored.Work(work, [Job(name, "") for name in ("a.png", "large.png", "b.png")], 1, quiet=True)
+    assert [result for _, result in running] == ["A.PNG", "B.PNG"]
+    assert [str(error) for error in running.failed] == ["large.png: not enough memory"]
+    assert capsys.readouterr().err == "nicodec: large.png: not enough memory\n"
+
+
 def test_what_is_no_folder_or_no_index_is_refused(run: Run, photos: Path) -> None:
     for command in (("index", "nothing"), ("duplicates", "nothing"), ("similar", "photos/0.png", "nothing")):
         code, _, err = run(*command)
         assert code == 3
         assert "nothing: is not a folder" in err
     assert run("index", "s3://bucket")[0] == 2
+    for place in ("-", "s3://bucket/i.sqlite"):
+        code, _, err = run("index", "photos", "-o", place)
+        assert code == 2
+        assert f"{place}: the index has to be a file of this machine" in err
+    assert "-" not in names(photos.parent)
     assert run("similar", "missing.png", "photos")[0] == 3
     assert run("similar", "photos/0.png", "photos", "-n", 0)[0] == 2
     (photos / ".nicodec-index.sqlite").write_bytes(b"no database" * 100)
     code, _, err = run("duplicates", "photos")
     assert code == 3
-    assert "not an index, or damaged" in err
+    assert "not an index, or a damaged one" in err

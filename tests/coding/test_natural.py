@@ -108,7 +108,7 @@ def test_draws_stay_in_the_bin_of_their_table_and_settled_tables_get_none(codec:
         index = np.full((1, channels, 12, 12), table, np.uint8)
         r = np.zeros(index.shape, np.int16)
         r[0, ::2] = 1
-        drawn = Draw(widths, 1, (3, 4)).of(Box(5, 6, 8, 9), r, index)
+        drawn = Draw(widths, 1, (3, 4), 2500).of(Box(5, 6, 8, 9), r, index)
         assert not drawn[0, ::2].any()
         assert np.abs(drawn).max() <= zones[table]
         assert not (tables.settled[table] and drawn.any())
@@ -131,21 +131,32 @@ def test_nothing_is_drawn_beside_a_few_strong_channels(codec: Codec) -> None:
     widths, channels = Widths(codec.checkpoint, codec.y_tables), codec.checkpoint.config.latent
     index = np.full((1, channels, 4, 4), 8, np.uint8)
     r = np.zeros(index.shape, np.int16)
-    draw, cell = Draw(widths, 1, (0, 0)), Box(0, 0, 1, 1)
+    draw, cell = Draw(widths, 1, (0, 0), 2500), Box(0, 0, 1, 1)
     assert draw.of(cell, r, index).any()
     index[:, :8], r[:, :8] = 40, 9
     assert not draw.of(cell, r, index).any()
+
+
+def test_the_gate_opens_with_the_quality(codec: Codec) -> None:
+    """A position of which a fifth is missing: a face at a low rate, fine grain at a high one."""
+    widths, channels = Widths(codec.checkpoint, codec.y_tables), codec.checkpoint.config.latent
+    index = np.full((1, channels, 4, 4), 8, np.uint8)
+    r, cell = np.zeros(index.shape, np.int16), Box(0, 0, 1, 1)
+    index[:, 0], r[:, 0] = 40, 9
+    draws = [Draw(widths, 1, (0, 0), quality).of(cell, r, index) for quality in (0, 1000, 2500, 4000, 10000)]
+    sums = [float(np.abs(drawn).sum()) for drawn in draws]
+    assert sums[0] < sums[1] < sums[2] < sums[3] == sums[4]
 
 
 def test_a_draw_depends_on_place_file_and_seed_alone(codec: Codec) -> None:
     widths, channels = Widths(codec.checkpoint, codec.y_tables), codec.checkpoint.config.latent
     index = np.full((1, channels, 12, 16), 10, np.uint8)
     r = np.zeros(index.shape, np.int16)
-    whole = Draw(widths, 1, (1, 2)).of(Box(0, 0, 3, 4), r, index)
-    one = Draw(widths, 1, (1, 2)).of(Box(2, 1, 3, 2), r[:, :, :4, :4], index[:, :, :4, :4])
+    whole = Draw(widths, 1, (1, 2), 2500).of(Box(0, 0, 3, 4), r, index)
+    one = Draw(widths, 1, (1, 2), 2500).of(Box(2, 1, 3, 2), r[:, :, :4, :4], index[:, :, :4, :4])
     assert np.array_equal(one, whole[:, :, 8:12, 4:8])
     for key in ((1, 3), (0, 2)):
-        assert not np.array_equal(whole, Draw(widths, 1, key).of(Box(0, 0, 3, 4), r, index))
+        assert not np.array_equal(whole, Draw(widths, 1, key, 2500).of(Box(0, 0, 3, 4), r, index))
     assert not np.array_equal(whole[:, :, :4, :4], whole[:, :, 4:8, :4])
 
 

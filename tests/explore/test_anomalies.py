@@ -6,8 +6,9 @@ import hashlib
 import re
 import struct
 import subprocess
+import weakref
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from shutil import which
@@ -62,6 +63,19 @@ def test_a_spot_is_odd_and_a_good_part_is_not(normal: Normal) -> None:
         assert x + width <= 192 and y + height <= 160  # noqa: PT018
 
 
+def test_a_box_hugs_a_strong_defect_and_keeps_a_weak_one_beside_it() -> None:
+    y, x = np.mgrid[:20, :30]
+    cells = 40 * np.exp(-((y - 5) ** 2 + (x - 6) ** 2) / 16) + 9 * np.exp(-((y - 5) ** 2 + (x - 16) ** 2) / 4)
+    finding = checking.Finding(480, 320, cells.astype(np.float32))
+    assert (cells[5, 6:17] > 0.5).all()  # one group, by the threshold alone
+    strong, weak = finding.boxes(0.5)
+    assert strong[:4] == (64, 48, 80, 80)
+    assert weak[:4] == (240, 64, 48, 48)
+    assert finding.boxes(39)[0][:4] == (96, 80, 16, 16)
+    below = checking.Finding(480, 320, (cells - 50).astype(np.float32)).boxes(-11)  # with numbers below zero too
+    assert below[0][:4] == (96, 80, 16, 16)
+
+
 def test_a_map_is_bright_where_it_is_odd_and_dark_elsewhere_on_one_scale(normal: Normal) -> None:
     codec, threshold = checking.codec_of(normal), normal.scale.threshold(0.05)
     fine, odd = (checking.check(part(300, spot=spot), normal, codec) for spot in (False, True))
@@ -90,6 +104,24 @@ def test_each_good_picture_is_scored_without_itself(good: list[Item], tmp_path: 
     assert item.source.endswith("odd.png")
     maps = [work(replace(item, fold=fold))[0][2].max() for fold in range(learning.FOLDS)]
     assert maps[item.fold] > max(value for fold, value in enumerate(maps) if fold != item.fold) + 0.05
+
+
+def test_learning_keeps_no_sums_of_single_pictures(good: list[Item]) -> None:
+    """Those of one picture take 5 MB."""
+    alive: weakref.WeakSet[Moments] = weakref.WeakSet()
+    most = 0
+
+    def watched(work: Callable[[Item], list[Moments]], items: list[Item]) -> Iterator[tuple[Item, object]]:
+        nonlocal most
+        for item in items:
+            found = work(item)
+            if isinstance(work, learning.Gather):
+                alive.update(found)
+                most = max(most, len(alive))
+            yield item, found
+
+    learning.learn(good[:12], watched, model=MODEL, false_alarms=0.05)  # type: ignore[arg-type]
+    assert 0 < most <= len(fields.SCALES) * (learning.FOLDS + 2)
 
 
 @pytest.mark.parametrize(("share", "rank"), [(0.5, 5), (0.2, 8), (0.1, 9), (0.01, 9), (0.999, 1)])

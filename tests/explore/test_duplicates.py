@@ -16,6 +16,7 @@ from nicodec.explore import duplicates, moving, search, sketch
 from nicodec.explore.duplicates import Group
 from nicodec.explore.index import Index
 from nicodec.explore.page import page
+from nicodec.parallel.processes import Local
 
 
 def photograph(name: str = "coffee") -> Image.Image:
@@ -24,7 +25,7 @@ def photograph(name: str = "coffee") -> Image.Image:
 
 def found(folder: Path) -> list[Group]:
     with Index(str(folder)) as index:
-        index.update(workers=1)
+        index.update(Local(1))
         return duplicates.find(index)
 
 

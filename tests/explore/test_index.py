@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import nicodec
 from nicodec.errors import NicError
 from nicodec.explore import export, index, reading
 from nicodec.explore.index import Index
+from nicodec.parallel.processes import Local
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def paths(folder: Path) -> list[str]:
 
 def update(folder: Path, **options: object) -> index.Change:
     with Index(str(folder)) as found:
-        return found.update(workers=1, **options)  # type: ignore[arg-type]
+        return found.update(Local(1), **options)  # type: ignore[arg-type]
 
 
 def test_a_folder_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +79,7 @@ def test_a_file_that_cannot_be_read_is_named_and_not_tried_again(folder: Path) -
 def test_processes_make_what_one_makes(folder: Path) -> None:
     update(folder)
     with Index(str(folder)) as one, Index(str(folder), str(folder.parent / "two.sqlite")) as two:
-        two.update(workers=2)
+        two.update(Local(2))
         for (entries, hashes, vectors), (others, other_hashes, other_vectors) in zip(
             one.blocks(), two.blocks(), strict=True
         ):
@@ -96,6 +98,32 @@ def test_a_nic_file_is_like_its_source(folder: Path) -> None:
     others = [i for i in range(len(entries)) if i not in (nic, png)]
     away = np.linalg.norm(vectors.astype(float) - vectors[nic], axis=1)
     assert away[png] < away[others].min()
+
+
+def test_a_large_nic_file_is_sketched_from_its_preview(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = folder / "a.png"
+    Image.fromarray(scene(0, 120, 160)).resize((1280, 960), Image.Resampling.BICUBIC).save(whole)
+    (folder / "a.nic").write_bytes(nicodec.encode(whole, quality=70, model="photo-fast", lossless=False))
+    (folder / "lossless.nic").write_bytes(nicodec.encode(whole, lossless=True))
+    scales: list[float] = []
+
+    def watched(data: object, scale: float = 1, decode: Callable[..., Image.Image] = nicodec.decode) -> Image.Image:
+        scales.append(scale)
+        return decode(data, scale=scale)
+
+    monkeypatch.setattr(reading.api, "decode", watched)
+    monkeypatch.setattr(reading, "LARGE", 1280 * 960)
+    update(folder)
+    assert scales == [1 / 8, 1]
+    with Index(str(folder)) as found:
+        entries, hashes, vectors = next(found.blocks())
+    by_name = {entry.path: number for number, entry in enumerate(entries)}
+    nic, png, lossless = (by_name[name] for name in ("a.nic", "a.png", "lossless.nic"))
+    assert (entries[nic].width, entries[nic].height) == (1280, 960)
+    assert entries[nic].samples == entries[nic].content != entries[png].samples == entries[lossless].samples
+    assert np.unpackbits(hashes[nic] ^ hashes[png]).sum() < 60
+    away = np.linalg.norm(vectors.astype(float) - vectors[nic], axis=1)
+    assert away[png] < min(away[i] for i in range(len(entries)) if i not in (nic, png, lossless))
 
 
 def test_an_index_of_another_encoder_is_made_anew(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +154,7 @@ def test_a_killed_process_leaves_a_sound_index(folder: Path) -> None:
     code = (
         "import os, sys; from nicodec.explore import index; index.BATCH = 1\n"
         "stop = lambda name, done, of: os._exit(9) if done == 2 else None\n"
-        "index.Index(sys.argv[1]).update(workers=1, progress=stop)"
+        "index.Index(sys.argv[1]).update(index.Local(1), progress=stop)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, timeout=120)
     assert killed.returncode == 9
@@ -137,7 +165,10 @@ def test_a_killed_process_leaves_a_sound_index(folder: Path) -> None:
 def test_two_processes_do_not_spoil_it(folder: Path) -> None:
     for number in range(8):
         Image.fromarray(scene(20 + number, 64, 64)).save(folder / f"{number}.png")
-    code = "import sys; from nicodec.explore import index; index.BATCH = 1; index.Index(sys.argv[1]).update(workers=1)"
+    code = (
+        "import sys; from nicodec.explore import index; index.BATCH = 1\n"
+        "index.Index(sys.argv[1]).update(index.Local(1))"
+    )
     both = [subprocess.Popen([sys.executable, "-c", code, str(folder)]) for _ in range(2)]
     assert [process.wait(120) for process in both] == [0, 0]
     assert len(paths(folder)) == 11

@@ -15,6 +15,7 @@ import fuzz_decode
 import numpy as np
 import pytest
 from conftest import Run, names
+from drawn_parts import part
 from PIL import Image
 
 import nicodec
@@ -189,6 +190,64 @@ def test_nothing_of_ray_works_on_when_it_is_left(nodes: TwoNodes) -> None:
     assert (done.returncode, done.stdout.split()) == (0, ["True", "END"]), done.stderr
 
 
+EXPLORING = """
+import json, sys
+import ray
+from nicodec.cli import app
+
+ray.init(include_dashboard=False, log_to_driver=False)
+for number, arguments in enumerate(json.loads(sys.argv[1])):
+    sys.argv = ["nicodec", *arguments, "--engine", "ray"]
+    try:
+        app.main()
+        code = 0
+    except SystemExit as error:
+        code = error.code or 0
+    print(code, file=sys.stderr)
+"""
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_cluster_explores_what_one_process_explores(
+    nodes: TwoNodes, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "parts").mkdir()
+    for seed in range(6):
+        Image.fromarray(part(seed)[:, :, 0]).save(tmp_path / "parts" / f"{seed}.png")
+    (tmp_path / "parts/bad.png").write_bytes(b"no picture")
+    commands = [
+        ["cost", "parts", "--json", "--map", "costs", "-m", TINY],
+        ["anomaly", "learn", "parts", "-o", "p.nicnormal", "--json"],
+        ["anomaly", "check", "parts", "-n", "p.nicnormal", "--json", "--maps", "maps"],
+        ["index", "parts", "--json", "-o", "i.sqlite", "--export", "i.npz"],
+        ["duplicates", "parts", "--json", "-o", "i.sqlite"],
+    ]
+    told = []
+    for engine in ("ray", "local"):
+        here = tmp_path / engine
+        here.mkdir()
+        (here / "parts").symlink_to(tmp_path / "parts")
+        if engine == "ray":
+            done = subprocess.run(
+                [sys.executable, "-c", EXPLORING, json.dumps(commands)],
+                cwd=here, env={**os.environ, "RAY_ADDRESS": nodes.address}, capture_output=True, text=True,
+            )  # fmt: skip
+            codes = [int(line) for line in done.stderr.splitlines() if line.isdecimal()]
+            assert codes == [5, 5, 5, 5, 0], done.stderr
+            told.append(done.stdout.splitlines())
+            continue
+        monkeypatch.chdir(here)
+        told.append([run(*command, "-j", 1)[1].decode().strip() for command in commands])
+    assert [json.loads(line) for line in told[0]] == [json.loads(line) for line in told[1]]
+    for folder in ("costs", "maps"):
+        made = {path.name: path.read_bytes() for path in (tmp_path / "ray" / folder).iterdir()}
+        assert made == {path.name: path.read_bytes() for path in (tmp_path / "local" / folder).iterdir()}
+        assert len(made) == 6
+    with np.load(tmp_path / "ray/i.npz") as one, np.load(tmp_path / "local/i.npz") as other:
+        assert all(np.array_equal(one[name], other[name]) for name in one.files)
+
+
 def test_without_ray_the_extra_is_named(here: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     code, _, said = run("encode", "a.png", "out/", "--engine", "ray", "-m", TINY)
@@ -199,6 +258,10 @@ def test_without_ray_the_extra_is_named(here: Path, run: Run, monkeypatch: pytes
 def test_streams_cannot_go_to_a_cluster(here: Path, run: Run) -> None:
     for arguments in (["a.png", "-"], ["-", "b.nic"]):
         code, _, said = run("encode", *arguments, "--engine", "ray")
+        assert (code, said) == (2, "nicodec: --engine ray: - cannot go to a cluster\n")
+
+    for arguments in (["cost", "-"], ["anomaly", "learn", "-", "-o", "x"]):
+        code, _, said = run(*arguments, "--engine", "ray")
         assert (code, said) == (2, "nicodec: --engine ray: - cannot go to a cluster\n")
 
 

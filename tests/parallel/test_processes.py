@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import fuzz_decode
@@ -17,11 +17,32 @@ import pytest
 from PIL import Image
 
 import nicodec
-from nicodec.parallel.processes import Apart, Local
+from nicodec import parallel
+from nicodec.parallel.processes import Answer, Apart, Local
 from nicodec.parallel.threads import in_order
 
 # So many that some are not begun when the first is done.
 MANY = 150
+
+
+class Shuffled:
+    """An engine whose answers come in another order, as those of a cluster do."""
+
+    def answers(self, work: Callable[[str], str], items: list[str]) -> Iterator[tuple[str, Answer[str]]]:
+        for item in sorted(items, key=lambda item: item[1:]):
+            yield item, Answer.of(work, item)
+
+
+def test_answers_that_come_in_another_order_are_put_in_turn() -> None:
+    items = ["a3", "b1", "c4", "d0", "e2"]
+    answers = parallel.in_turn(Shuffled(), str.upper, items)
+    assert [(item, answer.get()) for item, answer in answers] == [(item, item.upper()) for item in items]
+
+
+def test_the_engine_has_the_name_that_was_asked_for() -> None:
+    assert isinstance(parallel.engine("local", 1), Local)
+    assert type(parallel.engine("ray", 1)).__name__ == "Cluster"
+
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 

@@ -22,6 +22,8 @@ from nicodec.picture.metrics import CELL_SIDE
 
 # The most boxes of one picture; the strongest are kept.
 MOST_BOXES = 64
+# A cell of a box is at least HUG as odd as the oddest within REACH cells, the side of a cell of the coarsest scale.
+HUG, REACH = 0.6, 4
 # A box: x, y, width and height in pixels, and the largest number of its cells.
 Box = tuple[int, int, int, int, float]
 
@@ -40,9 +42,15 @@ class Finding:
         return float(self.cells.max())
 
     def boxes(self, threshold: float) -> list[Box]:
-        """One box around each group of neighbouring cells above a threshold, the oddest first."""
+        """One box around each group of neighbouring cells above a threshold, the oddest first.
+
+        Coarse cells see a strong defect from afar, so a cell counts only if it is at least `HUG` as odd as the oddest
+        within `REACH` cells.
+        """
         found: list[Box] = []
-        for ys, xs in _groups(self.cells > threshold):
+        around = np.pad(self.cells, REACH, constant_values=-np.inf)
+        peaks = np.lib.stride_tricks.sliding_window_view(around, (2 * REACH + 1,) * 2).max(axis=(2, 3))
+        for ys, xs in _groups((self.cells > threshold) & (self.cells >= np.minimum(peaks, HUG * peaks))):
             x, y = CELL_SIDE * int(xs.min()), CELL_SIDE * int(ys.min())
             right = min(CELL_SIDE * (int(xs.max()) + 1), self.width)
             bottom = min(CELL_SIDE * (int(ys.max()) + 1), self.height)

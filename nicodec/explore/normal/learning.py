@@ -94,17 +94,18 @@ def learn(items: Sequence[Item], run: Run, *, model: str, false_alarms: float) -
     NicError for fewer than two pictures that can be read, or for templates of which some are missing.
     """
     codec = api.codec_of(model, 1)
-    gathered = list(run(Gather(model), list(items)))
-    if not 2 <= len(gathered) <= MOST:
-        raise NicError(f"learning needs 2 to {MOST} good pictures that can be read, and there are {len(gathered)}")
-    count = min(FOLDS, len(gathered))
-    parts: list[list[list[Moments]]] = [[] for _ in range(count)]
-    known = []
-    for place, (item, moments) in enumerate(gathered):
-        fold = place % count
-        parts[fold].append(moments)
+    sums: list[list[Moments]] = []
+    known: list[Item] = []
+    # Added at once: the moments of one picture take 5 MB.
+    for item, moments in run(Gather(model), list(items)):
+        fold = len(known) % FOLDS
+        if fold == len(sums):
+            sums.append(moments)
+        else:
+            sums[fold] = [one.plus(other) for one, other in zip(sums[fold], moments, strict=True)]
         known.append(replace(item, fold=fold))
-    sums = [[reduce(Moments.plus, scale) for scale in zip(*part, strict=True)] for part in parts]
+    if not 2 <= len(known) <= MOST:
+        raise NicError(f"learning needs 2 to {MOST} good pictures that can be read, and there are {len(known)}")
     whole = [reduce(Moments.plus, scale) for scale in zip(*sums, strict=True)]
     folds = tuple(tuple(Gaussian.of(w.less(s)) for w, s in zip(whole, own, strict=True)) for own in sums)
     maps: list[list[Floats]] = []

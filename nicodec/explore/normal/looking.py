@@ -5,6 +5,7 @@ Between the command `anomaly check`, whose processes run it, and `checking`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,6 @@ from nicodec.explore.normal.checking import Finding
 from nicodec.explore.normal.learning import Item, pixels_of
 from nicodec.explore.normal.normal import Normal
 from nicodec.picture import Picture, web, writer
-from nicodec.storage import store_of
 
 # The longer side of the pictures of a page, in pixels.
 SIDE = 360
@@ -35,14 +35,14 @@ class Seen:
 class Look:
     """A file -> what was found. normal: what was learnt. model: where its model is. pairs: each has its template.
 
-    page: make the pictures of a page. force: a map may replace a file. Raises NicError.
+    page: make the pictures of a page. write: keeps the map of an item, a PNG. Raises NicError.
     """
 
     normal: Normal
     model: str | None
     pairs: bool
     page: bool
-    force: bool
+    write: Callable[[Any, bytes], None]
 
     def __call__(self, item: Item) -> Seen:
         normal, codec = self.normal, checking.codec_of(self.normal, self.model)
@@ -55,7 +55,7 @@ class Look:
             light = checking.light(finding, scale, middle)
             gray = np.rint(light * 65535).astype(np.uint16)[:, :, None]
             png = writer.encoded_deep(Picture(np.ascontiguousarray(gray)), "png")
-            store_of(item.target).write(item.target, png, overwrite=self.force, folders=True)
+            self.write(item, png)
         if not self.page:
             return Seen(item.source, finding)
         factor = min(1, SIDE / max(finding.width, finding.height))
