@@ -24,3 +24,10 @@ writeFileSync('src/model/kernels.ts', [
 const common = { bundle: true, minify: true, target: 'es2022', legalComments: 'none', logLevel: 'warning', charset: 'utf8' };
 rmSync('dist', { recursive: true, force: true });
 await build({ ...common, format: 'esm', entryPoints: { index: 'src/index.ts', 'nic-img': 'src/nic-img.ts', worker: 'src/serve.ts' }, outdir: 'dist', splitting: true, chunkNames: 'shared-[hash]' });
+
+/** The decoder of pages: one script for the page and its workers, which is committed. */
+const page = '../nicodec/page/decoder.js';
+const { outputFiles: [made] } = await build({ ...common, format: 'iife', entryPoints: ['src/page/page.ts'], write: false, outdir: 'build' });
+if (process.argv[2] === 'check') {
+  if (readFileSync(page, 'utf8') !== made.text) throw new Error('nicodec/page/decoder.js is not what web/ makes: run `make web`');
+} else writeFileSync(page, made.text);

@@ -17,8 +17,16 @@ export interface Options {
   scale?: number;
   /** The largest picture, in pixels. Without it 2^27, and no more than fit the bytes of the file. */
   maxPixels?: number;
-  /** Called with the share that is done, 0 to 1, and with RGBA of what is done (not by `samples`). */
-  onProgress?: (done: number, soFar?: ImageData) => void;
+  /** Called with the share that is done, 0 to 1, RGBA of what is done, and what part of it is new (by `decode`). */
+  onProgress?: (done: number, soFar?: ImageData, fresh?: Fresh) => void;
+}
+
+/** A rectangle, in pixels. */
+export interface Fresh {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
 }
 
 /** What a file says about itself. quality: 0 to 100. model: 16 digits, or null where none is needed. */
@@ -49,7 +57,8 @@ export async function decode(bytes: Uint8Array, options: Options = {}): Promise<
   };
   const ended = await run(bytes, { ...options, depth: 8 }, begun, (part) => {
     rgba.paste(part);
-    onProgress?.(++done / total, image);
+    const { top: y, left: x, columns: width, rows: height } = part.box;
+    onProgress?.(++done / total, image, { x, y, width, height });
   });
   if (ended.alpha) rgba.cover(ended.alpha);
   return image!;

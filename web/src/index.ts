@@ -4,7 +4,7 @@
 import { modelsAt } from './models.js';
 import { setSpawn, setThreads } from './pool.js';
 
-export { decode, info, metadata, samples, type Info, type Options } from './decode.js';
+export { decode, info, metadata, samples, type Fresh, type Info, type Options } from './decode.js';
 export type { Samples } from './coding/canvas.js';
 export * from './errors.js';
 export { addModel, modelsAt } from './models.js';

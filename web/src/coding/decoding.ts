@@ -41,11 +41,11 @@ export interface Ended {
   latent: number;
 }
 
-/** The file, opened, and its view; throws for an impossible one. */
-export function open(bytes: Uint8Array, wanted: Wanted): { file: File; view: ReturnType<typeof view>; depth: 8 | 16 } {
+/** The file, opened, and its view, cut for so many shares; throws for an impossible one. */
+export function open(bytes: Uint8Array, wanted: Wanted, shares = 1): { file: File; view: ReturnType<typeof view>; depth: 8 | 16 } {
   const file = unpack(bytes, wanted.maxPixels), depth = wanted.depth ?? file.header.depth;
   if (depth !== 8 && depth !== 16) throw new NicError('depth must be 8 or 16');
-  return { file, view: view(file.header, wanted.region, wanted.scale), depth };
+  return { file, view: view(file.header, wanted.region, wanted.scale, shares), depth };
 }
 
 const ready = new Map<string, Windows>();
@@ -66,7 +66,7 @@ export function has(id: string): boolean {
 
 /** The parts of one share of a view, then what it knows at its end. */
 export function* parts(bytes: Uint8Array, wanted: Wanted, [own, of]: Share): Generator<Begun | Part | Ended> {
-  const { file, view: seen, depth } = open(bytes, wanted), { header } = file;
+  const { file, view: seen, depth } = open(bytes, wanted, of), { header } = file;
   const size = { width: seen.area.columns, height: seen.area.rows, channels: header.channels, depth };
   const share = <T>(items: T[]): T[] =>
     items.slice(Math.floor((items.length * own) / of), Math.floor((items.length * (own + 1)) / of));

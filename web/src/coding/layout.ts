@@ -8,8 +8,9 @@ const WINDOW = 96;
 // The same for a preview, whose features are all at /16 and so take little memory.
 const PREVIEW_WINDOW = 400;
 
-export function pictureWindows(area: Box): Box[] {
-  return windows(area, WINDOW);
+/** shares: at least so many windows, where there are as many cells. */
+export function pictureWindows(area: Box, shares: number): Box[] {
+  return windows(area, Math.min(WINDOW, Math.ceil((area.rows * area.columns) / shares)));
 }
 
 export function previewWindows(area: Box): Box[] {

@@ -24,15 +24,18 @@ export interface View {
 
 export type Region = readonly [x: number, y: number, width: number, height: number];
 
-/** The view of a whole picture, of a region, or with scale 1/8 of the whole at an eighth. */
-export function view(header: Header, region?: Region, scale = 1): View {
+/**
+ * The view of a whole picture, of a region, or with scale 1/8 of the whole at an eighth. shares: how many threads want
+ * windows; a small picture is cut for them.
+ */
+export function view(header: Header, region?: Region, scale = 1, shares = 1): View {
   const whole = new Box(0, 0, header.height, header.width);
   if (scale !== 1) {
     if (scale !== 1 / PREVIEW || region) throw new NicError(`scale must be 1 or 1/${PREVIEW}, and does not go with a region`);
     const small = whole.over(PREVIEW);
     return { area: small, shrink: PREVIEW, windows: previewWindows(small.over(CELL / PREVIEW)), whole: false };
   }
-  if (!region) return { area: whole, shrink: 1, windows: pictureWindows(whole.over(CELL)), whole: true };
+  if (!region) return { area: whole, shrink: 1, windows: pictureWindows(whole.over(CELL), shares), whole: true };
   if (region.length !== 4 || !region.every(Number.isSafeInteger)) {
     throw new NicError('a region is four whole numbers [x, y, width, height]');
   }
@@ -40,7 +43,7 @@ export function view(header: Header, region?: Region, scale = 1): View {
   if (x < 0 || y < 0 || width < 1 || height < 1 || area.bottom > header.height || area.right > header.width) {
     throw new NicError(`the region ${width}x${height} at ${x},${y} is not inside ${header.width}x${header.height}`);
   }
-  return { area, shrink: 1, windows: pictureWindows(area.over(CELL)), whole: false };
+  return { area, shrink: 1, windows: pictureWindows(area.over(CELL), shares), whole: false };
 }
 
 /** The samples of each of some windows inside the wanted area. depth: bits of each. */
