@@ -2,7 +2,8 @@
 // -> ../nicodec/page/. `node build.mjs check` says whether what is committed there is what would be made.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -31,3 +32,27 @@ const { outputFiles: [made] } = await build({ ...common, format: 'iife', entryPo
 if (process.argv[2] === 'check') {
   if (readFileSync(page, 'utf8') !== made.text) throw new Error('nicodec/page/decoder.js is not what web/ makes: run `make web`');
 } else writeFileSync(page, made.text);
+
+// The released models, without what only an encoder needs, by their ids.
+const UNSEALED = '0'.repeat(64), folder = '../checkpoints';
+const DECODER = ['context.', 'correction.', 'g_s.', 'h_mu.', 'h_sigma.', 'log_gain', 'spread', 'tables.', 'preview.', 'halos'];
+mkdirSync('dist/models', { recursive: true });
+for (const name of readdirSync(folder).filter((file) => file.endsWith('.nicmodel'))) {
+  const data = readFileSync(`${folder}/${name}`), length = Number(data.readBigUInt64LE(0));
+  const { __metadata__: about, ...entries } = JSON.parse(data.toString('utf8', 8, 8 + length));
+  const kept = {
+    __metadata__: { format: about.format, name: about.name, config: about.config, id: about.id, sha256: UNSEALED },
+  };
+  const parts = [];
+  let at = 0;
+  for (const [tensor, { dtype, shape, data_offsets: [begin, end] }] of Object.entries(entries)) {
+    if (!DECODER.some((start) => tensor.startsWith(start))) continue;
+    kept[tensor] = { dtype, shape, data_offsets: [at, (at += end - begin)] };
+    parts.push(data.subarray(8 + length + begin, 8 + length + end));
+  }
+  const text = JSON.stringify(kept), size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(text.length));
+  const file = Buffer.concat([size, Buffer.from(text), ...parts]);
+  file.write(createHash('sha256').update(file).digest('hex'), file.indexOf(UNSEALED));
+  writeFileSync(`dist/models/${about.id.slice(0, 16)}.nicmodel`, file);
+}

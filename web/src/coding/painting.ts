@@ -7,14 +7,14 @@ import type { Part } from '../bitstream/marks.js';
 import * as patches from '../bitstream/patches.js';
 import type { Symbols } from '../bitstream/symbols.js';
 import { Box, CELL } from '../bitstream/tiles.js';
-import { NicError } from '../errors.js';
+import { BadModel, NicError } from '../errors.js';
 import { filter } from './correction.js';
 import { pictureWindows, previewWindows } from './layout.js';
 import type { Windows } from './windows.js';
 
 export const PREVIEW = 8;
 
-/** The wanted part of a picture. area: in pixels of the view. shrink: 1 or 8. windows: in cells, by their tops. */
+/** The wanted part of a picture. area: in pixels of the view. shrink: 1 or 8. windows: in cells, by their tops. whole: no region. */
 export interface View {
   area: Box;
   shrink: number;
@@ -33,7 +33,7 @@ export function view(header: Header, region?: Region, scale = 1, shares = 1): Vi
   if (scale !== 1) {
     if (scale !== 1 / PREVIEW || region) throw new NicError(`scale must be 1 or 1/${PREVIEW}, and does not go with a region`);
     const small = whole.over(PREVIEW);
-    return { area: small, shrink: PREVIEW, windows: previewWindows(small.over(CELL / PREVIEW)), whole: false };
+    return { area: small, shrink: PREVIEW, windows: previewWindows(small.over(CELL / PREVIEW)), whole: true };
   }
   if (!region) return { area: whole, shrink: 1, windows: pictureWindows(whole.over(CELL), shares), whole: true };
   if (region.length !== 4 || !region.every(Number.isSafeInteger)) {
@@ -68,7 +68,7 @@ export function* paint(
     const fine = e.run.samples(from, plane.columns, part.rows, part.columns, networks.colours, channels, 2 ** depth - 1, at);
     const data = (depth === 16 ? e.u16(at, count) : e.u8(at, count)).slice();
     e.release(mark);
-    if (!fine) throw new NicError('the model gives numbers beyond all bounds');
+    if (!fine) throw new BadModel('the model gives numbers beyond all bounds');
     const made = { box: part, channels, data };
     for (const cells of laid) cells.lay(made, wanted.shrink);
     yield made;
