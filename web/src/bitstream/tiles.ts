@@ -43,6 +43,11 @@ export class Box {
       Math.min(this.right, limit.right));
   }
 
+  /** The same rectangle, counted from the top left of another. */
+  from({ top, left }: Box): Box {
+    return new Box(this.top - top, this.left - left, this.bottom - top, this.right - left);
+  }
+
   get empty(): boolean {
     return this.rows <= 0 || this.columns <= 0;
   }

@@ -2,7 +2,7 @@
 // Above `painting`, `lossless` and `beside`; a worker runs it for its share, and `canvas` joins the parts.
 
 import { unpack, type File } from '../bitstream/container.js';
-import { cells } from '../bitstream/tiles.js';
+import { cells, type Box } from '../bitstream/tiles.js';
 import type { Part } from '../bitstream/marks.js';
 import { checksum } from '../bitstream/symbols.js';
 import { BadModel, ChecksumMismatch, ModelNotFound, NicError } from '../errors.js';
@@ -64,7 +64,7 @@ export function has(id: string): boolean {
   return ready.has(id);
 }
 
-/** The parts of one share of a view, then what it knows at its end. */
+/** The parts of one share of a view, with their places in it, then what the share knows at its end. */
 export function* parts(bytes: Uint8Array, wanted: Wanted, [own, of]: Share): Generator<Begun | Part | Ended> {
   const { file, view: seen, depth } = open(bytes, wanted, of), { header } = file;
   const size = { width: seen.area.columns, height: seen.area.rows, channels: header.channels, depth };
@@ -73,7 +73,7 @@ export function* parts(bytes: Uint8Array, wanted: Wanted, [own, of]: Share): Gen
   if (file.ofSamples) {
     const tiles = share(lossless.tilesOf(file, seen)), sums = new Map<number, [number, number]>();
     yield { ...size, parts: tiles.length };
-    yield* lossless.paint(file, seen, tiles, depth, sums);
+    yield* inView(lossless.paint(file, seen, tiles, depth, sums), seen.area);
     yield { alpha: own ? null : clear(file, seen, depth), sums, z: null, latent: 0 };
     return;
   }
@@ -86,7 +86,7 @@ export function* parts(bytes: Uint8Array, wanted: Wanted, [own, of]: Share): Gen
   try {
     const symbols = guarded(() => windows.symbols(file, seen.shrink > 1)), mark = e.mark();
     try {
-      yield* whole(paint(windows, symbols, file, seen, mine, depth));
+      yield* inView(whole(paint(windows, symbols, file, seen, mine, depth)), seen.area);
       if (seen.whole && of === 1) symbols.rest();
     } finally {
       e.release(mark);
@@ -130,4 +130,8 @@ function* whole<T>(items: Generator<T>): Generator<T> {
     if (next.done) return;
     yield next.value;
   }
+}
+
+function* inView(items: Iterable<Part>, area: Box): Generator<Part> {
+  for (const part of items) yield { ...part, box: part.box.from(area) };
 }

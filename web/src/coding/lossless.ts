@@ -34,9 +34,8 @@ export function* paint(
       yield { box: box.over(wanted.shrink), channels, data: atDepth(data, depth) };
       continue;
     }
-    const part = box.cut(wanted.area), inside = new Box(part.top - box.top, part.left - box.left, part.bottom - box.top,
-      part.right - box.left);
-    yield { box: part, channels, data: atDepth(cut(samples, box.columns, channels, inside), depth) };
+    const part = box.cut(wanted.area), data = cut(samples, box.columns, channels, part.from(box));
+    yield { box: part, channels, data: atDepth(data, depth) };
   }
 }
 
