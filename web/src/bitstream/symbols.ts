@@ -54,15 +54,6 @@ export class Symbols {
     for (const n of this.kept.keys()) if (this.boxes[n]!.bottom <= above) this.kept.delete(n);
   }
 
-  /** Reads all tiles that were never read, for the checksum. */
-  rest(): void {
-    for (const n of this.boxes.keys()) {
-      if (this.sums.has(n)) continue;
-      this.read(n);
-      this.kept.delete(n);
-    }
-  }
-
   private read(n: number): void {
     if (this.kept.has(n)) return;
     const e = this.engine, tile = this.boxes[n]!, mark = e.mark();

@@ -10,7 +10,7 @@ import { Engine } from '../model/engine.js';
 import { parse } from '../model/modelfile.js';
 import { clear } from './beside.js';
 import * as lossless from './lossless.js';
-import { paint, view, type Region } from './painting.js';
+import { paint, view, type Region, type View } from './painting.js';
 import { Windows } from './windows.js';
 
 /** What is wanted of a file. depth: bits of each sample; that of the file without it. */
@@ -36,13 +36,13 @@ export interface Begun {
 /** What a share knows at its end: alpha from the first one, and what each of its tiles adds to the checksum. */
 export interface Ended {
   alpha: Uint8Array | Uint16Array | null;
-  sums: Map<number, number | [number, number]>;
+  sums: Map<number, number> | Map<number, [number, number]>;
   z: Int8Array | null;
   latent: number;
 }
 
 /** The file, opened, and its view, cut for so many shares; throws for an impossible one. */
-export function open(bytes: Uint8Array, wanted: Wanted, shares = 1): { file: File; view: ReturnType<typeof view>; depth: 8 | 16 } {
+export function open(bytes: Uint8Array, wanted: Wanted, shares = 1): { file: File; view: View; depth: 8 | 16 } {
   const file = unpack(bytes, wanted.maxPixels), depth = wanted.depth ?? file.header.depth;
   if (depth !== 8 && depth !== 16) throw new NicError('depth must be 8 or 16');
   return { file, view: view(file.header, wanted.region, wanted.scale, shares), depth };
@@ -74,6 +74,7 @@ export function* parts(bytes: Uint8Array, wanted: Wanted, [own, of]: Share): Gen
     const tiles = share(lossless.tilesOf(file, seen)), sums = new Map<number, [number, number]>();
     yield { ...size, parts: tiles.length };
     yield* inView(lossless.paint(file, seen, tiles, depth, sums), seen.area);
+    if (of === 1) verify(file, seen, sums, null, 0);
     yield { alpha: own ? null : clear(file, seen, depth), sums, z: null, latent: 0 };
     return;
   }
@@ -87,7 +88,7 @@ export function* parts(bytes: Uint8Array, wanted: Wanted, [own, of]: Share): Gen
     const symbols = guarded(() => windows.symbols(file, seen.shrink > 1)), mark = e.mark();
     try {
       yield* inView(whole(paint(windows, symbols, file, seen, mine, depth)), seen.area);
-      if (seen.whole && of === 1) symbols.rest();
+      if (of === 1) verify(file, seen, symbols.sums, symbols.z, windows.model.config.latent);
     } finally {
       e.release(mark);
     }
@@ -101,18 +102,22 @@ export function* parts(bytes: Uint8Array, wanted: Wanted, [own, of]: Share): Gen
   }
 }
 
-/** Throws ChecksumMismatch unless all parts of a whole picture are those that the encoder wrote. */
+/** Throws ChecksumMismatch unless all shares together are what the encoder wrote. */
 export function check(bytes: Uint8Array, wanted: Wanted, ended: Ended[]): void {
-  const { file, view: seen } = open(bytes, wanted), { header } = file;
+  const { file, view: seen } = open(bytes, wanted);
+  verify(file, seen, new Map(ended.flatMap((end) => [...(end.sums as Map<number, number>)])), ended[0]!.z, ended[0]!.latent);
+}
+
+/** Of a region nothing is checked: it reads only some tiles. */
+function verify(file: File, seen: View, sums: Ended['sums'], z: Int8Array | null, latent: number): void {
+  const { width, height, symbolsCrc } = file.header;
   if (!seen.whole) return;
-  if (file.ofSamples) {
-    const sums = new Map(ended.flatMap((end) => [...(end.sums as Map<number, [number, number]>)]));
-    if (lossless.checksum(sums) === header.symbolsCrc) return;
+  if (!z) {
+    if (lossless.checksum(sums as Map<number, [number, number]>) === symbolsCrc) return;
     throw new ChecksumMismatch('the samples differ from those that were written');
   }
-  const sums = new Map(ended.flatMap((end) => [...(end.sums as Map<number, number>)]));
-  const found = checksum(ended[0]!.z!, sums.values(), ended[0]!.latent, cells(header.width, header.height));
-  if (found !== header.symbolsCrc) throw new ChecksumMismatch('the decoded symbols are not those that were encoded');
+  if (checksum(z, (sums as Map<number, number>).values(), latent, cells(width, height)) === symbolsCrc) return;
+  throw new ChecksumMismatch('the decoded symbols are not those that were encoded');
 }
 
 /** A trap of the kernels is the fault of a model: files are checked before. */
