@@ -98,8 +98,9 @@ class Command(typer.core.TyperCommand):
 
 
 for command in (
-    encode.encode, decode.decode, page.page, compare.compare, info.info, verify.verify, cost.cost, index.index, similar.similar,
-    duplicates.duplicates, mapping.map, interpolating.interpolate, models.models, bench.bench, train.train,
+    encode.encode, decode.decode, page.page, compare.compare, info.info, verify.verify, cost.cost, index.index,
+    similar.similar, duplicates.duplicates, mapping.map, interpolating.interpolate, models.models, bench.bench,
+    train.train,
 ):  # fmt: skip
     app.command(cls=Command)(command)
 app.command("open", cls=Command)(page.open_)

@@ -33,8 +33,8 @@ def page(
 ) -> str:
     """The page of one picture, or the album of several.
 
-    album: previews first, each picture opened on demand. model: name, id or path of a model to try first. Raises BadFile
-    for no picture or a damaged one, and as `container.unpack`, `checkpoint.find_id` and `checkpoint.load`.
+    album: previews first, each picture opened on demand. model: name, id or path of a model to try first. Raises
+    BadFile without a picture, and as `container.unpack`, `checkpoint.find_id` and `checkpoint.load`.
     """
     if not pictures or (len(pictures) > 1 and not album):
         raise BadFile("a page shows one picture, and an album at least one")
