@@ -2,7 +2,7 @@
 // Under `page`, beside `viewer`.
 
 import { info } from '../decode.js';
-import { inBytes, preview, reason } from './shown.js';
+import { inBytes, reason, thumbnail } from './shown.js';
 import { button, element, Viewer, type Named } from './viewer.js';
 
 /** Fills `grid` with previews, one after the other, and opens pictures in `stage`. Resolves when all are there. */
@@ -47,12 +47,10 @@ export async function album(pictures: Named[], grid: HTMLElement, stage: HTMLEle
     const cell = cells[i]!, place = cell.firstElementChild as HTMLElement;
     try {
       const facts = info(picture.bytes());
-      place.style.aspectRatio = `${facts.width} / ${facts.height}`;
       cell.title = `${picture.name} · ${facts.width} × ${facts.height} · ${inBytes(facts.size)}`;
-      place.replaceChildren(await preview(picture.bytes()));
+      place.replaceChildren(await thumbnail(picture.bytes(), facts));
       cell.dataset['state'] = 'done';
     } catch (error) {
-      place.removeAttribute('style');
       place.textContent = reason(error);
       cell.dataset['state'] = 'error';
     }

@@ -6,6 +6,8 @@ import * as png from '../picture/png.js';
 
 /** Pixels of a picture whose preview is not worth the time. */
 const SMALL = 2 ** 16;
+/** The longer side of a picture in an album, in pixels. */
+const SIDE = 480;
 
 export interface Shown {
   info: Info;
@@ -49,9 +51,20 @@ export async function show(
   }
 }
 
-/** The preview, an eighth of the size, on a canvas of its own. */
-export async function preview(bytes: Uint8Array): Promise<HTMLCanvasElement> {
-  const image = await decode(bytes, { scale: 1 / 8 }), canvas = document.createElement('canvas');
+/** The preview, on a canvas of SIDE pixels at most. Of a small picture it is the picture, which has the pixels. */
+export async function thumbnail(bytes: Uint8Array, { width, height }: Info): Promise<HTMLCanvasElement> {
+  const whole = width * height <= 4 * SMALL, small = await preview(bytes, whole ? 1 : 1 / 8);
+  const by = Math.min(1, SIDE / Math.max(width, height)), canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [Math.max(1, Math.round(width * by)), Math.max(1, Math.round(height * by))];
+  const context = canvas.getContext('2d')!, times = whole ? by : 8 * by;
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(small, 0, 0, small.width * times, small.height * times);
+  return canvas;
+}
+
+/** A picture, or its preview, on a canvas of its own. */
+async function preview(bytes: Uint8Array, scale = 1 / 8): Promise<HTMLCanvasElement> {
+  const image = await decode(bytes, { scale }), canvas = document.createElement('canvas');
   [canvas.width, canvas.height] = [image.width, image.height];
   canvas.getContext('2d')!.putImageData(image, 0, 0);
   return canvas;
