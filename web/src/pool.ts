@@ -37,8 +37,14 @@ export function close(): void {
 }
 
 function thread(): Thread {
-  if (!spawn) return { model: '', run: (order, answer) => void work(order, { postMessage: answer }), stop: () => undefined };
-  const worker = spawn();
+  const here = { model: '', run: (order: Order, answer: (answer: Answer) => void): void => void work(order, { postMessage: answer }), stop: () => undefined };
+  let worker: Worker;
+  try {
+    if (!spawn) return here;
+    worker = spawn();
+  } catch {
+    return here;  // a policy of the page forbids workers
+  }
   return {
     model: '',
     run(order, answer) {

@@ -47,6 +47,7 @@ export async function album(pictures: Named[], grid: HTMLElement, stage: HTMLEle
     const cell = cells[i]!, place = cell.firstElementChild as HTMLElement;
     try {
       const facts = info(picture.bytes());
+      place.classList.toggle('clear', facts.mode.endsWith('A'));
       cell.title = `${picture.name} · ${facts.width} × ${facts.height} · ${inBytes(facts.size)}`;
       place.replaceChildren(await thumbnail(picture.bytes(), facts));
       cell.dataset['state'] = 'done';

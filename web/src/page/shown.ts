@@ -2,8 +2,11 @@
 // Under `viewer`, `album` and `nic-img`.
 
 import { decode, info, metadata, samples, type Info } from '../decode.js';
+import { LimitExceeded } from '../errors.js';
 import * as png from '../picture/png.js';
 
+/** The longest side of a canvas in all browsers; a longer one stays empty without a word. */
+const LONGEST = 32767;
 /** Pixels of a picture whose preview is not worth the time. */
 const SMALL = 2 ** 16;
 /** The longer side of a picture in an album, in pixels. */
@@ -24,6 +27,7 @@ export async function show(
   bytes: Uint8Array, place: HTMLElement, begun: (shown: Shown) => void, progress: (done: number) => void,
 ): Promise<Shown> {
   const facts = info(bytes), { width, height } = facts, canvas = document.createElement('canvas');
+  if (Math.max(width, height) > LONGEST) throw new LimitExceeded(`${width}x${height} is larger than browsers can show`);
   [canvas.width, canvas.height] = [width, height];
   const context = canvas.getContext('2d')!;
   const shown: Shown = { info: facts, element: canvas };
