@@ -17,7 +17,7 @@ export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install check format test test-quick test-lowest demo vectors bench docs wheel clean
+.PHONY: help venv install check format test test-quick test-lowest test-web web web-demo demo vectors bench docs wheel clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,6 +44,26 @@ test-quick: $(VENV)/.installed  ## the tests without the slow ones
 test-lowest: $(LOWEST_VENV)/.installed  ## the tests that need no torch, with the lowest versions allowed (Python 3.11)
 	$(LOWEST_VENV)/$(SCRIPTS)/python -m pytest $(SPREAD) $(ARGS)
 
+web: web/node_modules/.installed  ## the decoder of browsers, in web/dist and nicodec/page (npm)
+	cd web && npm run --silent build
+
+test-web: web/node_modules/.installed $(VENV)/.installed  ## the decoder of browsers: in Node, Chromium and Firefox
+	web/browsers.sh
+	cd web && npm run --silent check
+	mkdir -p build/web/album
+	cp tests/vectors/8f116ef6-photograph/file.nic build/web/album/photograph.nic
+	cp tests/vectors/8f116ef6-gray/file.nic build/web/album/gray.nic
+	cp tests/vectors/8f116ef6-lossless/file.nic build/web/album/lossless.nic
+	$(BIN)/nicodec page -f --quiet build/web/album/photograph.nic build/web/photograph.html
+	$(BIN)/nicodec page -f --quiet build/web/album/ -o build/web/album.html
+	PYTHONPATH=tests:tests/fuzz $(BIN)/python tests/fuzz/fuzz_web.py build/web/cases 300
+	node web/test/fuzz.mjs build/web/cases
+	cd web && NIC_PAGE=$(CURDIR)/build/web/photograph.html NIC_PAGE_VECTOR=8f116ef6-photograph \
+		NIC_ALBUM=$(CURDIR)/build/web/album.html npm run --silent test $(ARGS)
+
+web-demo: web  ## a page to drop a .nic file on, at http://localhost:8000/demo/
+	cd web && $(PYTHON) -m http.server --bind 127.0.0.1 $(or $(PORT),8000)
+
 demo: $(DEMO_VENV)/.installed  ## a photograph as .nic and as JPEG: sizes, and a picture to look at in demo/
 	$(DEMO_VENV)/$(SCRIPTS)/python bench/demo.py $(if $(PHOTO),"$(PHOTO)")
 
@@ -61,7 +81,7 @@ wheel: $(VENV)/.installed  ## the wheel and the source archive in dist/
 	@ls -l dist
 
 clean:  ## remove everything that was made, the environments too
-	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo web/node_modules web/build web/dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A stamp stands for each finished step, so that nothing is installed twice and a failed install is tried again.
 
@@ -73,6 +93,11 @@ clean:  ## remove everything that was made, the environments too
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml requirements/constraints.txt
 	$(BIN)/python -m pip install -q -c requirements/constraints.txt -e '.[train,bench,openvino,ray,explore,test,dev]'
+	@touch $@
+
+web/node_modules/.installed: web/package-lock.json
+	@command -v npm >/dev/null || { echo "Node 20 or newer with npm is needed for web/"; exit 1; }
+	cd web && npm ci --no-audit --no-fund --silent
 	@touch $@
 
 # The demonstration installs what a user gets, without torch. From scikit-image it takes the photographs alone.

@@ -25,8 +25,8 @@ HEAVY = ("torch", "compressai", "onnxruntime", "numpy", "PIL", "typer", "rich")
 # Each room imports from those above it in this list, and from itself.
 ROOMS = (
     ("errors",), ("extras",), ("progress",), ("storage",), ("parallel", "bitstream"), ("picture",), ("model",),
-    ("coding",), ("nn",), ("effort",), ("many",), ("codec",), ("choice",), ("api",), ("pillow", "explore", "bench"),
-    ("train",), ("cli",), ("__main__",),
+    ("coding",), ("nn",), ("effort",), ("many",), ("codec",), ("choice",), ("api",),
+    ("pillow", "explore", "bench", "page"), ("train",), ("cli",), ("__main__",),
 )  # fmt: skip
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 

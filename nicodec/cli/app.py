@@ -24,6 +24,7 @@ from nicodec.cli import (
     index,
     info,
     models,
+    page,
     similar,
     train,
     verify,
@@ -97,10 +98,12 @@ class Command(typer.core.TyperCommand):
 
 
 for command in (
-    encode.encode, decode.decode, compare.compare, info.info, verify.verify, cost.cost, index.index, similar.similar,
-    duplicates.duplicates, mapping.map, interpolating.interpolate, models.models, bench.bench, train.train,
+    encode.encode, decode.decode, page.page, compare.compare, info.info, verify.verify, cost.cost, index.index,
+    similar.similar, duplicates.duplicates, mapping.map, interpolating.interpolate, models.models, bench.bench,
+    train.train,
 ):  # fmt: skip
     app.command(cls=Command)(command)
+app.command("open", cls=Command)(page.open_)
 
 group = typer.Typer(help=anomaly.HELP, no_args_is_help=True, rich_markup_mode="rich")
 group.command(cls=Command)(anomaly.learn)

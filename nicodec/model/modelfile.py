@@ -158,3 +158,21 @@ def parse(data: bytes, where: str) -> tuple[dict[str, str], Tensors]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadModel(f"{where}: not a nicodec model ({error})") from None
     return metadata, tensors
+
+
+def for_decoders(data: bytes, where: str) -> bytes:
+    """The same model without what only an encoder needs: g_a, h_a, graphs and others. Its id stays. Raises as `parse`.
+
+    What is left is what docs/FORMAT.md says that decoders need, with the preview. It is sealed anew.
+    """
+    metadata, tensors = parse(data, where)
+    kept = {name: value for name, value in tensors.items() if name.startswith((*DECODER, "preview.", "halos"))}
+    texts = {name: value for name, value in metadata.items() if name in ("format", "name", "config", "id")}
+    header: dict[str, Any] = {"__metadata__": texts | {"sha256": UNSEALED}}
+    at = 0
+    for name, value in kept.items():
+        kind = _KINDS[value.dtype.newbyteorder("=")]
+        header[name] = {"dtype": kind, "shape": list(value.shape), "data_offsets": [at, at + value.nbytes]}
+        at += value.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return sealed(b"".join([len(text).to_bytes(8, "little"), text, *(value.tobytes() for value in kept.values())]))

@@ -1,0 +1,138 @@
+"""The page of .nic files: what is in it, what it lets itself do, and the commands that write it. Browsers: web/test."""
+
+import base64
+import re
+import webbrowser
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nicodec import page as pages
+from nicodec.bitstream import container
+from nicodec.cli.app import app
+from nicodec.errors import BadFile, NicError
+from nicodec.model import checkpoint, modelfile
+
+ROOT = Path(__file__).parents[2]
+VECTORS = ROOT / "tests" / "vectors"
+NIC = (VECTORS / "8f116ef6-photograph" / "file.nic").read_bytes()
+LOSSLESS = (VECTORS / "8f116ef6-lossless" / "file.nic").read_bytes()
+
+
+def stored(text: str, kind: str) -> list[bytes]:
+    """The bytes that a page holds of a kind."""
+    return [base64.b64decode(data) for data in re.findall(f'class="{kind}"[^>]*>([^<]*)<', text)]
+
+
+@pytest.fixture(scope="module")
+def photograph() -> str:
+    return pages.page([pages.Picture("a <b>.nic", NIC)], "a <b>.nic")
+
+
+def test_a_page_holds_the_picture_and_its_model_without_the_encoder(photograph: str) -> None:
+    assert stored(photograph, "picture") == [NIC]
+    (weights,) = stored(photograph, "model")
+    made = checkpoint.of(weights, Path("page"))
+    assert made.id == container.unpack(NIC).header.model
+    assert 2e6 < len(weights) < 2.8e6
+    assert not [name for name in made.tensors if name.startswith(("g_a.", "h_a.", "graph."))]
+
+
+def test_a_page_escapes_names_and_asks_no_network(photograph: str) -> None:
+    assert "a <b>.nic" not in photograph
+    assert "a &lt;b&gt;.nic" in photograph
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', photograph)
+    assert policy is not None
+    assert policy[1].startswith("default-src 'none';")
+    assert "http" not in policy[1]
+    assert "'unsafe-eval'" not in policy[1]
+    assert "'unsafe-inline'" not in policy[1]
+    head, _, script = photograph.rpartition("<script>")
+    assert not re.search(r'(?:src|href)="', head)
+    assert "https://" not in script
+    assert "{{" not in head
+
+
+def test_a_picture_without_a_model_needs_no_weights() -> None:
+    text = pages.page([pages.Picture("line.nic", LOSSLESS)], "line.nic")
+    assert stored(text, "model") == []
+    assert len(text) < 100_000 + 2 * len(LOSSLESS)
+
+
+def test_an_album_holds_each_model_once() -> None:
+    text = pages.page(
+        [pages.Picture(f"{i}.nic", data) for i, data in enumerate((NIC, LOSSLESS, NIC))], "all", album=True
+    )
+    assert stored(text, "picture") == [NIC, LOSSLESS, NIC]
+    assert len(stored(text, "model")) == 1
+    with pytest.raises(BadFile):
+        pages.page([], "none", album=True)
+
+
+def test_a_model_for_decoders_keeps_its_id_and_has_its_own_seal() -> None:
+    path = checkpoint.find("photo-fast")
+    whole, made = checkpoint.load(path), modelfile.for_decoders(modelfile.read(path), "model")
+    metadata, tensors = modelfile.parse(made, "made")
+    assert modelfile.identity(whole.config, tensors) == whole.identity == metadata["id"]
+    assert metadata["sha256"] != whole.sha256
+    assert modelfile.for_decoders(made, "again") == made
+
+
+def test_the_decoder_of_pages_is_small() -> None:
+    assert len((ROOT / "nicodec" / "page" / "decoder.js").read_bytes()) < 150_000
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    """The exit code, and the message of an error that ends the program."""
+    result = CliRunner().invoke(app, [*arguments])
+    error = result.exception
+    return (error.exit_code, str(error)) if isinstance(error, NicError) else (result.exit_code, result.output)
+
+
+def test_the_command_writes_a_page_beside_the_file(tmp_path: Path) -> None:
+    nic = tmp_path / "line.nic"
+    nic.write_bytes(LOSSLESS)
+    assert run("page", str(nic))[0] == 0
+    assert stored((tmp_path / "line.html").read_text("utf-8"), "picture") == [LOSSLESS]
+    code, said = run("page", str(nic))
+    assert (code, "exists already" in said) == (3, True)
+    assert run("page", str(nic), str(tmp_path / "other.html"))[0] == 0
+    assert run("page", str(nic), "-o", str(tmp_path / "third.html"))[0] == 0
+    assert (tmp_path / "other.html").read_bytes() == (tmp_path / "third.html").read_bytes()
+
+
+def test_a_folder_becomes_an_album_without_what_is_damaged(tmp_path: Path) -> None:
+    folder = tmp_path / "holiday"
+    (folder / "day 2").mkdir(parents=True)
+    (folder / "b.nic").write_bytes(LOSSLESS)
+    (folder / "day 2" / "a.nic").write_bytes(LOSSLESS)
+    assert run("page", str(folder) + "/")[0] == 0
+    text = (tmp_path / "holiday.html").read_text("utf-8")
+    assert re.findall(r'data-name="([^"]+)"', text) == ["b.nic", "day 2/a.nic"]
+    assert "<title>holiday</title>" in text
+    (folder / "c.nic").write_bytes(LOSSLESS[:-1])
+    code, said = run("page", "-f", str(folder), str(tmp_path / "again.html"))
+    assert code == 5, said
+    assert len(stored((tmp_path / "again.html").read_text("utf-8"), "picture")) == 2
+
+
+def test_a_damaged_file_makes_no_page(tmp_path: Path) -> None:
+    nic = tmp_path / "cut.nic"
+    nic.write_bytes(NIC[:-1])
+    assert run("page", str(nic))[0] == 3
+    assert not (tmp_path / "cut.html").exists()
+
+
+def test_open_shows_the_page_in_the_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: shown.append(url) or True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    nic = tmp_path / "line.nic"
+    nic.write_bytes(LOSSLESS)
+    assert run("open", str(nic))[0] == 0
+    (page,) = tmp_path.glob("nicodec-*/line.html")
+    assert shown == [page.as_uri()]
+    monkeypatch.setattr(webbrowser, "open", lambda url: False)
+    code, said = run("open", str(nic))
+    assert (code, "no browser can be opened" in said) == (3, True)

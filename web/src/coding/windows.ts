@@ -1,0 +1,106 @@
+// The networks over windows with halos: symbols -> numbers of pixels.
+// Between `painting` and the networks. A halo covers their reach, so pieces make the same picture as the whole.
+
+import { Symbols } from '../bitstream/symbols.js';
+import type { File } from '../bitstream/container.js';
+import { Box, CELL, STRIDE, Y_CELL } from '../bitstream/tiles.js';
+import type { Tables } from '../bitstream/entropy.js';
+import type { HyperTables } from '../bitstream/hyper.js';
+import { ModelNotFound } from '../errors.js';
+import { Engine, stride } from '../model/engine.js';
+import type { Model } from '../model/modelfile.js';
+import { Networks, type Plane } from '../model/networks.js';
+import { yTables, zTables } from '../model/tables.js';
+
+/** How far a sample may be from each of the 3 x 3 around it in a slow ramp of 16 bits. */
+const SLOW = 1.5 / 255;
+/** The side in cells of the pieces whose tables are found at a time. */
+const PIECE = 16;
+
+/** One model, ready to decode. halo: the cells around a window whose symbols its pixels need. */
+export class Windows {
+  readonly networks: Networks;
+  readonly halo: number;
+  private readonly y: Tables;
+  private readonly z: HyperTables;
+  private readonly aroundMean: number;
+
+  constructor(readonly engine: Engine, readonly model: Model) {
+    this.networks = new Networks(engine, model);
+    [this.y, this.z] = [yTables(engine, model), zTables(engine, model)];
+    this.aroundMean = Math.ceil((this.networks.reachMean + 1) / Y_CELL);
+    this.halo = Math.ceil((this.networks.reachMean + this.networks.around) / Y_CELL);
+  }
+
+  /** The symbols of a file, which must be one of this model. preview: what will be asked for. */
+  symbols(file: File, preview: boolean): Symbols {
+    if (file.header.model !== this.model.id) {
+      throw new ModelNotFound(`the file was made with the model ${file.header.model}, not with ${this.model.name} (${this.model.id})`);
+    }
+    this.networks.prepare(file.header.quality, preview);
+    const made: Symbols = new Symbols(this.engine, file, this.model.config.latent,
+      (z, tile) => this.tables(z, made.cells, tile), this.y, this.z);
+    return made;
+  }
+
+  /** The table of each symbol of a tile. A tall or wide tile is taken in pieces, so that its features stay small. */
+  private tables(z: Int8Array, whole: Box, tile: Box): number {
+    const { networks, engine: e } = this;
+    if (tile.rows <= PIECE && tile.columns <= PIECE) return networks.tables(z, whole, tile.grown(1, whole), tile);
+    const plane = tile.rows * tile.columns * Y_CELL ** 2, latent = this.model.config.latent;
+    const result = e.alloc(2 * plane * latent);
+    for (let top = tile.top; top < tile.bottom; top += PIECE) {
+      for (let left = tile.left; left < tile.right; left += PIECE) {
+        const piece = new Box(top, left, top + PIECE, left + PIECE).cut(tile), mark = e.mark();
+        const found = networks.tables(z, whole, piece.grown(1, whole), piece);
+        const [rows, columns] = [piece.rows * Y_CELL, piece.columns * Y_CELL];
+        const all = e.u16(result, plane * latent), own = e.u16(found, rows * columns * latent);
+        for (let c = 0, at = 0; c < latent; c++) {
+          for (let i = 0; i < rows; i++, at += columns) {
+            const row = (top - tile.top) * Y_CELL + i;
+            all.set(own.subarray(at, at + columns), c * plane + row * tile.columns * Y_CELL + (left - tile.left) * Y_CELL);
+          }
+        }
+        e.release(mark);
+      }
+    }
+    return result;
+  }
+
+  /** Numbers of the pixels of a window of cells, and of `margin` pixels more on each side. filter: of a correction. */
+  synthesis(window: Box, symbols: Symbols, filter: Float32Array | null, deep: boolean): { plane: Plane; box: Box } {
+    const { engine: e, networks } = this, whole = symbols.cells.times(Y_CELL);
+    const inner = window.times(Y_CELL).grown(networks.around, whole);
+    const { y, wide, first } = this.decoded(window.grown(this.halo, symbols.cells), inner, symbols);
+    let plane = networks.synthesis(y + first, wide, inner.rows, inner.columns);
+    const { colours } = networks, { rows, columns } = plane;
+    if (filter) {
+      const at = e.alloc(4 * rows * columns * colours);
+      e.run.corrected(plane.at, rows, columns, colours, e.put(filter), at);
+      plane = { ...plane, at };
+    }
+    if (deep) {
+      const at = e.alloc(4 * rows * columns * colours);
+      e.run.smoothed(plane.at, rows, columns, colours, SLOW, at);
+      plane = { ...plane, at };
+    }
+    return { plane, box: inner.times(STRIDE) };
+  }
+
+  /** As `synthesis`, at an eighth of the size. */
+  preview(window: Box, symbols: Symbols): { plane: Plane; box: Box } {
+    const inner = window.times(Y_CELL);
+    const { y, wide, first } = this.decoded(window.grown(this.aroundMean, symbols.cells), inner, symbols);
+    return { plane: this.networks.preview(y + first, wide, inner.rows, inner.columns), box: window.times(CELL / 8) };
+  }
+
+  /** The latent of the cells `seen`; first: bytes to the position at the top left of `inner`. */
+  private decoded(seen: Box, inner: Box, symbols: Symbols): { y: number; wide: number; first: number } {
+    const ys = stride(this.model.config.latent), outer = seen.times(Y_CELL);
+    const y = this.engine.alloc(4 * outer.rows * outer.columns * ys);
+    symbols.place(seen, y, ys);
+    this.networks.latents(symbols.z, symbols.cells, seen, y);
+    const first = 4 * ((inner.top - outer.top) * outer.columns + inner.left - outer.left) * ys;
+    return { y, wide: outer.columns, first };
+  }
+}

@@ -1,0 +1,171 @@
+// The package, and a page of `nicodec page`, in headless Chromium and Firefox, without a network beside this machine's.
+// NIC_PAGE names a page, NIC_ALBUM an album; `make test-web` has them made. A browser that is not installed is skipped.
+
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { extname } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import puppeteer from 'puppeteer-core';
+import { difference, names, vector } from './vectors.mjs';
+
+const root = new URL('../', import.meta.url);
+const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.nic': 'image/x-nicodec' };
+const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'];
+const BROWSERS = {
+  chromium: { browser: 'chrome', paths: ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'], args: QUIET },
+  firefox: { browser: 'firefox', paths: ['/usr/bin/firefox-esr', '/usr/bin/firefox'], args: [] },
+};
+/** Through a server a few vectors, since Firefox without a window takes a hundred times as long there. */
+const served = names.filter((name, i) => i % 12 === 0);
+
+let server, address, script;
+
+/** The package as one script with its models, for a page on the disk, where modules are not loaded. */
+async function bundled() {
+  const { outputFiles: [made] } = await build({ entryPoints: [fileURLToPath(new URL('test/disk.mjs', root))], bundle: true,
+    format: 'iife', target: 'es2022', write: false, logLevel: 'error' });
+  return made.text.replaceAll('</script', '<\\/script');
+}
+
+before(async () => {
+  mkdirSync(new URL('build', root), { recursive: true });
+  const models = readdirSync(new URL('dist/models/', root)).map((name) => readFileSync(new URL(`dist/models/${name}`, root), 'base64'));
+  script = new URL('build/disk.html', root);
+  writeFileSync(script, `<!doctype html><meta charset="utf-8"><title>test</title><script>${await bundled()}</script>`
+    + `<script>nic.models(${JSON.stringify(models)})</script>`);
+  server = createServer((request, answer) => {
+    const path = new URL(request.url, 'http://localhost').pathname;
+    if (path === '/empty.html') return answer.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>test</title>');
+    const [, , name] = path.split('/'), file = path.startsWith('/vector/') ? new URL(`../tests/vectors/${name}/file.nic`, root) : new URL(`.${path}`, root);
+    if (!existsSync(file)) return answer.writeHead(404).end();
+    answer.writeHead(200, { 'content-type': TYPES[extname(file.pathname)] ?? 'application/octet-stream' }).end(readFileSync(file));
+  });
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  address = `http://127.0.0.1:${server.address().port}`;
+});
+
+after(() => server.close());
+
+/** Waits until the page says that it is ready. */
+async function settled(page) {
+  for (let i = 0; i < 600; i++) {
+    const state = await page.evaluate(() => document.documentElement.dataset.state);
+    if (state === 'done' || state === 'error') return state;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error('the page does not become ready');
+}
+
+for (const [name, { browser, paths, args }] of Object.entries(BROWSERS)) {
+  const executablePath = paths.find((path) => existsSync(path));
+  describe(name, { skip: executablePath ? false : 'not installed' }, () => {
+    let running, page, errors;
+
+    before(async () => {
+      running = await puppeteer.launch({ browser, executablePath, headless: true, defaultViewport: null,
+        args: [...args, ...(browser === 'chrome' ? ['--window-size=1000,800'] : ['--width=1000', '--height=800'])] });
+      page = await running.newPage();
+      errors = [];
+      page.on('pageerror', (error) => errors.push(String(error)));
+    });
+
+    after(() => running?.close());
+
+    /** Decodes in the page, and compares here. */
+    async function compared(one) {
+      const found = await page.evaluate(async (text) => {
+        const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0)), made = await nic.samples(bytes);
+        const raw = new Uint8Array(made.data.buffer);
+        let out = '';
+        for (let i = 0; i < raw.length; i += 4096) out += String.fromCharCode(...raw.subarray(i, i + 4096));
+        return { ...made, data: btoa(out) };
+      }, Buffer.from(vector(one).bytes).toString('base64'));
+      const bytes = new Uint8Array(Buffer.from(found.data, 'base64'));
+      const data = found.depth === 8 ? bytes : new Uint16Array(bytes.buffer);
+      assert.equal(difference(vector(one), { ...found, data }), '', one);
+    }
+
+    test('every conformance vector decodes in workers, from the disk, with the checksum of its symbols', async () => {
+      await page.goto(script.href);
+      for (const one of names) await compared(one);
+    });
+
+    test('vectors decode as a module, from a server', async () => {
+      await page.goto(`${address}/empty.html`);
+      await page.evaluate(async () => {
+        globalThis.nic = await import('/dist/index.js');
+        nic.setThreads(2);
+      });
+      for (const one of served) await compared(one);
+    });
+
+    test('a damaged file is an error, and the page goes on', async () => {
+      const found = await page.evaluate(async (one) => {
+        const bytes = new Uint8Array(await (await fetch(`/vector/${one}`)).arrayBuffer()), damaged = bytes.slice();
+        damaged[damaged.length - 1] ^= 1;
+        const why = await nic.decode(damaged).catch((error) => `${error.name}: ${error.message}`);
+        return [why, (await nic.decode(bytes)).width];
+      }, served[0]);
+      assert.deepEqual(found, ['ChecksumMismatch: a chunk is damaged', 1]);
+    });
+
+    test('the element nic-img shows a picture, and says why it cannot', async () => {
+      const found = await page.evaluate(async (one) => {
+        await import('/dist/nic-img.js');
+        const states = [];
+        for (const src of [`/vector/${one}`, '/vector/none', '/package.json']) {
+          const made = document.createElement('nic-img');
+          made.setAttribute('src', src);
+          const happened = new Promise((done) => ['load', 'error'].forEach((kind) => made.addEventListener(kind, () => done(kind))));
+          document.body.append(made);
+          states.push([await happened, made.dataset.state, made.shadowRoot.querySelector('canvas')?.width ?? made.shadowRoot.textContent]);
+        }
+        return states;
+      }, names.find((one) => one.endsWith('-photograph')));
+      assert.deepEqual(found[0], ['load', 'done', 96]);
+      assert.deepEqual(found[1].slice(0, 2), ['error', 'error']);
+      assert.match(found[1][2], /cannot be shown: the server answers 404/);
+      assert.match(found[2][2], /not a \.nic file/);
+    });
+
+    test('a page shows its picture one to one from the disk', { skip: !process.env.NIC_PAGE }, async () => {
+      await page.goto(pathToFileURL(process.env.NIC_PAGE).href);
+      assert.equal(await settled(page), 'done');
+      const one = vector(process.env.NIC_PAGE_VECTOR);
+      const { shown, data, over } = await page.evaluate(() => {
+        const canvas = document.querySelector('canvas'), { x, y, width, height } = canvas.getBoundingClientRect();
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        const bar = document.querySelector('.bar').getBoundingClientRect();
+        return { shown: [x, y, width, height, canvas.width, canvas.height], data: Array.from(data), over: bar.top < y + height };
+      });
+      const [x, y, width, height, ...own] = shown;
+      assert.deepEqual([width, height], own);
+      assert.ok(Number.isInteger(x) && Number.isInteger(y));
+      assert.equal(over, false);
+      const { picture } = one;
+      for (let i = 0; i < picture.width * picture.height; i++) {
+        for (let c = 0; c < 3; c++) assert.ok(Math.abs(data[4 * i + c] - picture.data[3 * i + c]) <= 1);
+      }
+    });
+
+    test('an album shows previews, and a picture on demand', { skip: !process.env.NIC_ALBUM }, async () => {
+      await page.goto(pathToFileURL(process.env.NIC_ALBUM).href);
+      assert.equal(await settled(page), 'done');
+      const states = await page.evaluate(() => Array.from(document.querySelectorAll('.cell'), (cell) => cell.dataset.state));
+      assert.ok(states.length > 1 && states.every((state) => state === 'done'), String(states));
+      await page.evaluate(() => document.querySelector('.cell').click());
+      let state;
+      for (let i = 0; i < 300 && state !== 'done'; i++) {
+        state = await page.evaluate(() => document.getElementById('stage').dataset.state);
+        await new Promise((done) => setTimeout(done, 100));
+      }
+      assert.equal(state, 'done');
+      assert.deepEqual(errors, []);
+    });
+  });
+}
+

@@ -1,0 +1,111 @@
+// The package in Node: vectors, views, limits, and the sizes that were promised.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import * as nic from '../dist/index.js';
+import { difference, names, vector } from './vectors.mjs';
+
+const dist = new URL('../dist/', import.meta.url);
+const [ID] = readdirSync(new URL('models/', dist)).map((name) => name.slice(0, 8));
+
+test('every conformance vector decodes to its picture, its facts and its metadata', async () => {
+  assert.ok(names.length >= 60);
+  for (const name of names) {
+    const one = vector(name), { expected, bytes } = one, told = nic.info(bytes);
+    // The checksum of all symbols is checked on the way.
+    assert.equal(difference(one, await nic.samples(bytes)), '', name);
+    assert.deepEqual([told.width, told.height], expected.size, name);
+    for (const key of ['mode', 'depth', 'lossless', 'quality', 'version']) assert.equal(told[key], expected[key], name);
+    assert.deepEqual(told.chunks.map(([kind]) => kind), expected.chunks, name);
+    const digests = Object.entries(nic.metadata(bytes)).map(([kind, blob]) =>
+      [kind.toUpperCase(), createHash('sha256').update(blob).digest('hex')]);
+    assert.deepEqual(Object.fromEntries(digests), expected.metadata_sha256, name);
+  }
+});
+
+test('a picture is RGBA of its size, with progress to the end', async () => {
+  const { bytes, picture } = vector(`${ID}-alpha-vertical`), steps = [];
+  const image = await nic.decode(bytes, { onProgress: (done, soFar) => steps.push([done, soFar.width]) });
+  assert.deepEqual([image.width, image.height], [picture.width, picture.height]);
+  assert.equal(image.data.length, 4 * picture.width * picture.height);
+  for (let i = 0; i < image.data.length; i++) assert.ok(Math.abs(image.data[i] - picture.data[i]) <= 1);
+  assert.deepEqual(steps.at(-1), [1, picture.width]);
+});
+
+test('a region is the crop of the whole', async () => {
+  for (const name of ['tiles', 'lossless-tiles-alpha', 'patches', 'flats', 'correction', 'deep-gray-alpha']) {
+    const { bytes } = vector(`${ID}-${name}`), whole = await nic.decode(bytes), { width, height } = whole;
+    const [x, y, w, h] = [width >> 1, height >> 2, Math.min(70, width - (width >> 1)), Math.min(50, height - (height >> 2))];
+    const part = await nic.decode(bytes, { region: [x, y, w, h] });
+    assert.deepEqual([part.width, part.height], [w, h]);
+    for (let i = 0; i < h; i++) {
+      for (let j = 0; j < 4 * w; j++) {
+        const far = Math.abs(part.data[4 * i * w + j] - whole.data[4 * ((y + i) * width + x) + j]);
+        assert.ok(far <= 1, `${name}: ${far} at ${i},${j}`);
+      }
+    }
+  }
+});
+
+test('a preview has an eighth of the size', async () => {
+  const { bytes, picture } = vector(`${ID}-photograph`), small = await nic.decode(bytes, { scale: 1 / 8 });
+  assert.deepEqual([small.width, small.height], [Math.ceil(picture.width / 8), Math.ceil(picture.height / 8)]);
+});
+
+test('impossible wishes are refused', async () => {
+  const { bytes } = vector(`${ID}-photograph`);
+  for (const options of [{ scale: 2 }, { scale: 1 / 8, region: [0, 0, 1, 1] }, { region: [0, 0, 97, 1] }, { region: [-1, 0, 1, 1] },
+    { region: [0, 0, 0, 1] }, { region: [0, 0, 1.5, 1] }]) await assert.rejects(nic.decode(bytes, options), nic.NicError);
+  await assert.rejects(nic.samples(bytes, { depth: 12 }), nic.NicError);
+  await assert.rejects(nic.decode(bytes, { maxPixels: 100 }), nic.LimitExceeded);
+});
+
+test('a damaged file is an error that says so', async () => {
+  const { bytes } = vector(`${ID}-photograph`);
+  await assert.rejects(nic.decode(new Uint8Array()), nic.BadFile);
+  await assert.rejects(nic.decode(bytes.subarray(0, 30)), /ends within its header/);
+  await assert.rejects(nic.decode(bytes.subarray(0, -1)), nic.BadFile);
+  for (const [at, kind] of [[8, nic.UnsupportedVersion], [14, nic.ChecksumMismatch], [bytes.length - 3, nic.ChecksumMismatch]]) {
+    const damaged = bytes.slice();
+    damaged[at] ^= 64;
+    await assert.rejects(nic.decode(damaged), kind);
+  }
+});
+
+test('a model that is not there is named', async () => {
+  const { bytes } = vector(`${ID}-photograph`), strange = bytes.slice();
+  // Another model in the header, with the CRC of the header right.
+  strange[26] ^= 1;
+  const view = new DataView(strange.buffer), end = 40 + 9 * view.getUint16(38, true);
+  let crc = -1;
+  for (const byte of strange.subarray(0, end)) {
+    crc ^= byte;
+    for (let i = 0; i < 8; i++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  view.setUint32(end, ~crc >>> 0, true);
+  await assert.rejects(nic.decode(strange), (error) => error instanceof nic.ModelNotFound && error.message.includes(nic.info(strange).model));
+});
+
+test('a damaged model is refused', () => {
+  const place = new URL('models/', dist), [name] = readdirSync(place);
+  const model = new Uint8Array(readFileSync(new URL(name, place)));
+  assert.equal(nic.addModel(model), name.slice(0, 16));
+  const damaged = model.slice();
+  damaged[damaged.length - 5] ^= 1;
+  assert.throws(() => nic.addModel(damaged), nic.BadModel);
+  assert.throws(() => nic.addModel(model.subarray(0, 1000)), nic.BadModel);
+});
+
+test('the package is small, and needs no other at run time', () => {
+  const files = readdirSync(dist).filter((name) => name.endsWith('.js')).map((name) => readFileSync(new URL(name, dist)));
+  const sum = (sizes) => sizes.reduce((a, b) => a + b, 0);
+  const page = readFileSync(new URL('../../nicodec/page/decoder.js', import.meta.url));
+  assert.ok(sum(files.map((file) => file.length)) <= 150_000);
+  assert.ok(sum(files.map((file) => gzipSync(file).length)) <= 40_000);
+  assert.ok(page.length <= 150_000 && gzipSync(page).length <= 40_000);
+  const { dependencies } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  assert.equal(dependencies, undefined);
+});
