@@ -59,6 +59,20 @@ def classifier(data: Data, steps: int) -> nn.Sequential:
     return net.eval().requires_grad_(False)
 
 
+def _check_fit(c: Config, data: Data) -> None:
+    if data.test.shape[1:] != (c.channels, c.side, c.side) or int(data.test_labels.max()) >= c.labels:
+        raise NicError("the model was made for pictures of another size, or for fewer labels")
+
+
+def jacobians(model: Autoencoder, x: Tensor, label: Tensor) -> Tensor:
+    """‖∂z/∂x‖ of each picture (B,), exactly: one backward pass for each latent."""
+    with torch.enable_grad():
+        x = x.requires_grad_()
+        z = model.latent(model.encode(x, label))[0]
+        rows = [torch.autograd.grad(unit.sum(), x, retain_graph=True)[0] for unit in z.unbind(1)]
+    return torch.stack([row.flatten(1).square().sum(1) for row in rows]).sum(0).sqrt()
+
+
 @torch.no_grad()
 def measure(
     model: Autoencoder, data: Data, samples: int = 0, most: int = 10_000, naming: int = 600
@@ -70,8 +84,7 @@ def measure(
     """
     c, rng, figures = model.config, torch.Generator().manual_seed(2), dict[str, float]()
     data = data._replace(test=data.test[:most], test_labels=data.test_labels[:most])
-    if data.test.shape[1:] != (c.channels, c.side, c.side) or int(data.test_labels.max()) >= c.labels:
-        raise NicError("the model was made for pictures of another size, or for fewer labels")
+    _check_fit(c, data)
     torch.manual_seed(2)
     error, nats, elbo, bound, inside, used = (list[Tensor]() for _ in range(6))
     for pixels, label in batches(data.test, data.test_labels, 100):
@@ -102,9 +115,7 @@ def measure(
         along = F.normalize(torch.randn(c.width, 200), dim=0)  # sliced Wasserstein distance to N(0, 1)
         figures["distance to normal"] = float(((z @ along).sort(0)[0] - normal[:, None]).square().mean().sqrt())
         figures["near zero"] = float((z.abs() < 0.1 * z.square().mean().sqrt()).float().mean())
-        x, label = data.test[:100].float() / 255, data.test_labels[:100]
-        one = torch.func.vmap(torch.func.jacrev(lambda x, y: model.latent(model.encode(x[None], y[None]))[0][0]))
-        jacobian = one(x, label).flatten(1).norm(dim=1).mean()
+        jacobian = jacobians(model, data.test[:100].float() / 255, data.test_labels[:100]).mean()
         figures |= {"Jacobian": float(jacobian), "Jacobian / spread": float(jacobian / z.var(0).sum().sqrt())}
     if c.latent == "sparse-kl":
         figures["mean activation"] = float(z.mean())
@@ -145,6 +156,7 @@ def sheet(model: Autoencoder, kind: str, data: Data, columns: int = 10) -> Tenso
         z = torch.stack(torch.meshgrid(-line, line, indexing="ij"), -1).flatten(0, 1).flip(1)
         z = z if c.latent == "kl" else model.mean + z @ model.spread
         return torch.sigmoid(model.decode(z, label)).view(-1, columns, *shape)
+    _check_fit(c, data)
     x, seen = seen_of(data.test[:columns], rng, binarise=c.binarise, hole=c.hole)
     label = data.test_labels[: len(x)]
     z = model.latent(model.encode(seen, label))[0]
