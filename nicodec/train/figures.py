@@ -154,7 +154,7 @@ def sheet(model: Autoencoder, kind: str, data: Data, columns: int = 10) -> Tenso
             raise NicError(f"a grid of the plane needs a latent of width 2, not {c.width}")
         line = torch.special.ndtri((torch.arange(columns) + 0.5) / columns)
         z = torch.stack(torch.meshgrid(-line, line, indexing="ij"), -1).flatten(0, 1).flip(1)
-        z = z if c.latent == "kl" else model.mean + z @ model.spread
+        z = z if c.latent == "kl" else model.latent(model.mean + z @ model.spread)[0]
         return torch.sigmoid(model.decode(z, label)).view(-1, columns, *shape)
     _check_fit(c, data)
     x, seen = seen_of(data.test[:columns], rng, binarise=c.binarise, hole=c.hole)

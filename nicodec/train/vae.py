@@ -161,10 +161,7 @@ def jacobian_norm(z: Tensor, x: Tensor) -> Tensor:
 
 
 def fsq(z: Tensor) -> tuple[Tensor, Tensor]:
-    """Tokens (B, T, 4) -> rounded tokens in [-1, 1] and codes (B, T). Finite scalar quantisation, Mentzer et al. 2023.
-
-    The gradient passes the rounding as if it were not there.
-    """
+    """Tokens (B, T, 4) -> rounded to levels in [-1, 1], and codes (B, T) (Mentzer et al. 2023)."""
     levels = torch.tensor(LEVELS)
     half, offset = (levels - 1) * 0.999 / 2, (1 - levels % 2) / 2
     bounded = torch.tanh(z + torch.atanh(offset / half)) * half - offset
@@ -174,17 +171,13 @@ def fsq(z: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Codebook(nn.Module):
-    """Vector quantisation: a code is the running mean of the tokens that were nearest to it (van den Oord 2017, A.1).
-
-    A code that is hardly used starts again at a token of the batch. So all start there.
-    """
+    """Vector quantisation: a code is the running mean of the tokens nearest to it (van den Oord et al. 2017, A.1).
+    One that is hardly used starts again at a token of the batch, so all start there."""
 
     def __init__(self, codes: int) -> None:
         super().__init__()
-        self.register_buffer("count", torch.zeros(codes))
-        self.register_buffer("total", torch.zeros(codes, TOKEN))
-        self.count: Tensor
-        self.total: Tensor
+        self.count = nn.Buffer(torch.zeros(codes))
+        self.total = nn.Buffer(torch.zeros(codes, TOKEN))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens (B, T, 4) -> nearest codes, with the gradient of the tokens; commitment (B,); codes (B, T)."""
@@ -262,7 +255,7 @@ def decoder(c: Config) -> nn.Sequential:
 
 
 class Autoencoder(nn.Module):
-    """Encoder, latent, decoder. `mean` and `spread` describe the latents of the training pictures, for sampling."""
+    """Encoder, latent, decoder. `mean` and `spread` are those of `encode` on training pictures, for sampling."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -271,14 +264,12 @@ class Autoencoder(nn.Module):
         self.head = nn.Linear(size + c.told, c.width * (2 if c.latent == "kl" else 1))
         self.decoder = decoder(c)
         self.codebook = Codebook(c.codes) if c.latent == "vq" else None
+        self.unit = nn.BatchNorm1d(c.width, affine=False) if c.latent == "fsq" else None  # so all levels are reached
         self.critic = nn.Sequential(*funnel(Config(), (c.width, 128, 128)), nn.Linear(128, 1))
         if c.prior == "flow":
             flows = extras.load("zuko.flows", "recipes", "a flow as prior")
             self.flow = flows.MAF(c.width, c.told, transforms=3, hidden_features=(128, 128))
-        self.register_buffer("mean", torch.zeros(c.width))
-        self.register_buffer("spread", torch.eye(c.width))
-        self.mean: Tensor
-        self.spread: Tensor
+        self.mean, self.spread = nn.Buffer(torch.zeros(c.width)), nn.Buffer(torch.eye(c.width))
 
     def _told(self, x: Tensor, label: Tensor) -> Tensor:
         return torch.cat([x, torch.eye(self.config.labels)[label]], 1) if self.config.told else x
@@ -303,8 +294,8 @@ class Autoencoder(nn.Module):
         if self.codebook is not None:
             z, commitment, codes = self.codebook(raw.view(len(raw), -1, TOKEN))
             return z.flatten(1), commitment, codes
-        if c.latent == "fsq":
-            z, codes = fsq(raw.view(len(raw), -1, TOKEN))
+        if self.unit is not None:
+            z, codes = fsq(self.unit(raw).view(len(raw), -1, TOKEN))
             return z.flatten(1), none, codes
         z = F.relu(raw) if c.latent == "sparse-l1" else torch.sigmoid(raw) if c.latent == "sparse-kl" else raw
         return z, none, None
@@ -348,8 +339,7 @@ class Autoencoder(nn.Module):
         if c.prior == "flow":
             z = self.flow(torch.eye(c.labels)[label]).sample() if c.told else self.flow().sample((len(label),))
         elif c.latent not in ("kl", "adversarial"):
-            z = self.mean + z @ self.spread
-            z = z.relu() if c.latent == "sparse-l1" else self.latent(z)[0] if c.latent in ("vq", "fsq") else z
+            z = self.latent(self.mean + z @ self.spread)[0]
         return torch.sigmoid(self.decode(z, label))
 
 
@@ -410,9 +400,10 @@ def fit(c: Config, data: Data) -> Autoencoder:
                     break
     model.load_state_dict(state)
     model.eval().requires_grad_(False)
-    z, _ = latents(model, pixels[:5000], labels[:5000])
-    model.mean.copy_(z.mean(0))
-    model.spread.copy_(torch.linalg.cholesky(z.double().T.cov().view(c.width, -1) + 1e-6 * torch.eye(c.width)).T)
+    raw = torch.cat([model.encode(x.float() / 255, y) for x, y in batches(pixels[:5000], labels[:5000], 500)])
+    raw = raw[:, : c.width].double()
+    model.mean.copy_(raw.mean(0))
+    model.spread.copy_(torch.linalg.cholesky(raw.T.cov().view(c.width, -1) + 1e-6 * torch.eye(c.width)).T)
     return model
 
 

@@ -207,8 +207,8 @@ def test_every_kind_is_trained_kept_measured_and_drawn(kind: dict[str, Any], dra
     found = figures.measure(back, drawn, samples=2, naming=2)
     assert all(math.isfinite(value) for value in found.values())
     for name in ("sample", "reconstruct", "interpolate", "traverse"):
-        sheet = figures.sheet(back, name, drawn, columns=6)
-        assert sheet.shape[1:] == (6, 1, 28, 28)
+        sheet = figures.sheet(back, name, drawn, columns=3)
+        assert sheet.shape[1:] == (3, 1, 28, 28)
         assert 0 <= float(sheet.min()) <= float(sheet.max()) <= 1
 
 
@@ -246,7 +246,7 @@ def test_training_lowers_the_error_and_ends_early_where_it_does_not(
 
 
 def test_only_one_label_is_learnt_and_the_others_are_odd(drawn: small.Data) -> None:
-    model = vae.fit(replace(SHORT, latent="plain", only=0, steps=60, lr=5e-3), drawn)
+    model = vae.fit(replace(SHORT, latent="plain", only=0, steps=150, lr=5e-3), drawn)
     assert figures.measure(model, drawn)["AUROC"] > 0.7
 
 
