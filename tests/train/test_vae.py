@@ -2,6 +2,8 @@
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -224,7 +226,7 @@ def test_a_flow_is_a_prior(conditional: bool, drawn: small.Data, tmp_path: Path)
 
 
 def test_a_flow_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(vae.sys.modules, "zuko.flows", None)
+    monkeypatch.setitem(sys.modules, "zuko.flows", None)
     with pytest.raises(MissingExtra, match=r"pip install 'nicodec\[recipes\]'"):
         vae.Autoencoder(replace(SHORT, prior="flow"))
 
@@ -330,3 +332,10 @@ def test_one_hot_labels_reach_encoder_and_decoder() -> None:
     assert len(model.encode(x, label).unique(dim=0)) == 4
     assert len(model.decode(z, label).flatten(1).unique(dim=0)) == 4
     assert torch.equal(torch.eye(4)[label], F.one_hot(label, 4).float())
+
+
+def test_without_torch_the_program_names_the_extra() -> None:
+    code = "import runpy, sys; sys.modules['torch'] = None; runpy.run_module('nicodec.train.vae', run_name='__main__')"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert shown.returncode == 1
+    assert shown.stderr == "training needs torch: pip install 'nicodec[train]'\n"
