@@ -9,9 +9,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-import recipes  # noqa: E402
+import recipes
 
-from nicodec.train import vae  # noqa: E402
+from nicodec.train import vae
 
 PAGE = Path(__file__).parents[2] / "docs" / "AUTOENCODERS.md"
 
