@@ -42,7 +42,7 @@ class Recipe:
 
 
 def _recipes() -> list[Recipe]:
-    kl = {"latent": "kl", "width": 32, "binarise": True, "steps": 1000}
+    kl = {"latent": "kl", "width": 32, "binarise": True, "steps": 2000, "lr": 3e-3}
     plain = {"latent": "plain", "steps": 1500}
     conv = plain | {"net": "conv", "hidden": 128, "steps": 300}
     prior = {"latent": "kl", "binarise": True, "schedule": "anneal", "steps": 1500}
@@ -56,10 +56,15 @@ def _recipes() -> list[Recipe]:
         Recipe("kl-cyclic", kl | {"schedule": "cyclic"}, KL, **drawn),
         Recipe("kl-free-bits", kl | {"free_bits": 0.1}, KL, **drawn),
         Recipe("kl-beta-4", kl | {"beta": 4.0}, KL, ("traverse",), **drawn),
-        Recipe("plane", {"latent": "kl", "width": 2, "steps": 1000}, KL, ("grid",), samples=20, most=500),
+        Recipe("plane", {"latent": "kl", "width": 2, "steps": 2000, "lr": 3e-3}, KL, ("grid",), samples=20, most=500),
         Recipe("prior-normal", prior, KL, ("sample",), **drawn),
         Recipe("prior-flow", prior | {"prior": "flow"}, KL, ("sample",), **drawn),
-        Recipe("conditional", kl | {"conditional": True, "steps": 1500}, ("samples named rightly", *KL), ("sample",)),
+        Recipe(
+            "conditional",
+            kl | {"conditional": True, "width": 8, "steps": 4000},
+            ("samples named rightly", *KL),
+            ("sample",),
+        ),
         Recipe("vq", plain | {"latent": "vq", "width": 32}, ("codes in use",), ("reconstruct", "sample")),
         Recipe("fsq", plain | {"latent": "fsq", "width": 32}, ("codes in use",), ("reconstruct", "sample")),
         Recipe("adversarial", plain | {"latent": "adversarial", "penalty": 10.0}, jacobian, ("sample",)),
@@ -131,7 +136,7 @@ def main() -> None:
     if (args.data is None) != args.quick:
         parser.error("give a folder of pictures, or --quick")
     recipes, widths = [*_recipes(), *([LONG] if args.long else [])], [1, 2, 4, 8, 16, 32, 64]
-    elbow = vae.Config(latent="plain", loss="mse", steps=600)
+    elbow = vae.Config(latent="plain", steps=1000, lr=3e-3)
     if args.quick:
         few = {"steps": 10, "batch": 20, "hidden": 32}
         recipes = [replace(r, options=r.options | few, samples=min(4, r.samples), most=100) for r in recipes]

@@ -94,7 +94,8 @@ def load(source: str, side: int = 32) -> Data:
 def _array(path: Path) -> npt.NDArray[np.uint8]:
     """The uint8 array of an IDX file in gzip, or of an NPY file in xz. No more than `MOST_BYTES` are unpacked."""
     try:
-        packed = path.read_bytes()
+        with path.open("rb") as file:
+            packed = file.read(MOST_BYTES + 1)
         if path.suffix == ".xz":
             data = lzma.LZMADecompressor(memlimit=MOST_BYTES).decompress(packed, MOST_BYTES + 1)
         else:
@@ -125,7 +126,7 @@ def _tiles(folder: Path, side: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[
     for count, (name, data) in enumerate(sources(listed([folder]))):
         try:
             picture = reader.read(data, strip=True)
-        except BadImage:
+        except (BadImage, LimitExceeded):
             continue
         pixels = picture.pixels if picture.alpha is None else picture.pixels * (picture.alpha[:, :, None] / 255)
         for top in range(0, pixels.shape[0] - side + 1, side):
@@ -160,6 +161,14 @@ def _drawn(count: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     far, near = np.maximum(abs(row), abs(column)), np.minimum(abs(row), abs(column))
     edge = np.choose(y[:, None, None], [radius, far, 4 * abs(radius - size * 0.7), np.maximum(far, 4 * near)])
     return (255 * np.clip(size - edge, 0, 1)).astype(np.uint8)[:, None], y
+
+
+def check_out(path: Path, *, force: bool) -> None:
+    """Raises NicError, before any work, for a file that could not be written after it."""
+    if path.exists() and not force:
+        raise NicError(f"{shown(path)}: exists already; -f overwrites it")
+    if not path.parent.is_dir():
+        raise NicError(f"{shown(path)}: there is no folder {shown(path.parent)}")
 
 
 def png(pictures: Tensor, longest: int = 720) -> bytes:

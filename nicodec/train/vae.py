@@ -473,9 +473,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from nicodec.train import figures
 
     args = parser().parse_args(arguments)
-    out = getattr(args, "out", None)
-    if out is not None and out.exists() and not args.force:
-        raise NicError(f"{shown(out)}: exists already; -f overwrites it")
+    if args.command != "measure":
+        small.check_out(args.out, force=args.force)
     data = load(args.data, args.tile) if "data" in args else small.NONE
     if args.command in ("train", "elbow"):
         c = Config(**{f.name: getattr(args, f.name) for f in fields(Config) if f.metadata["help"]})
@@ -496,3 +495,5 @@ if __name__ == "__main__":
     except NicError as error:
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -314,6 +314,8 @@ def test_the_program_goes_from_pictures_to_sheets(
     assert len(list(tmp_path.glob("*.png"))) == 6
     with pytest.raises(NicError, match=r"m\.vae: exists already"):
         vae.main(["train", "drawn", "-o", "m.vae", *few])
+    with pytest.raises(NicError, match=r"there is no folder missing"):
+        vae.main(["train", "drawn", "-o", "missing/m.vae", *few])
 
 
 def test_a_model_of_other_pictures_is_refused(drawn: small.Data) -> None:
