@@ -1,5 +1,6 @@
 # Everything a developer does here is one command; `make` alone lists them.
-# Variables: PYTHON (the interpreter to start from), VENV, ARGS (passed on), PHOTO (a picture for the demo).
+# Variables: PYTHON (the interpreter to start from), VENV, ARGS (passed on), PHOTO (a picture for the demo), DATA and
+# QUICK (of the recipes).
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,7 +18,8 @@ export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv install check format test test-quick test-lowest test-web web web-demo demo vectors bench docs wheel clean
+.PHONY: help venv install check format test test-quick test-lowest test-web web web-demo demo vectors bench recipes docs \
+	wheel clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -73,6 +75,9 @@ vectors: $(VENV)/.installed  ## add the conformance vectors of models that have 
 bench: $(VENV)/.installed  ## rate-distortion against the other codecs: make bench ARGS=FOLDER
 	$(BIN)/nicodec bench $(ARGS)
 
+recipes: $(VENV)/.installed  ## autoencoders of every kind, measured: make recipes DATA=FOLDER; QUICK=1 only looks that they run
+	$(BIN)/python bench/recipes.py -o build/recipes $(if $(QUICK),--quick,"$(DATA)") $(ARGS)
+
 docs: $(VENV)/.installed  ## docs/CLI.md, from the program itself
 	$(BIN)/python docs/cli.py
 
@@ -92,7 +97,8 @@ clean:  ## remove everything that was made, the environments too
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.made pyproject.toml requirements/constraints.txt
-	$(BIN)/python -m pip install -q -c requirements/constraints.txt -e '.[train,bench,openvino,ray,explore,test,dev]'
+	$(BIN)/python -m pip install -q -c requirements/constraints.txt \
+		-e '.[train,bench,openvino,ray,explore,recipes,test,dev]'
 	@touch $@
 
 web/node_modules/.installed: web/package-lock.json

