@@ -4,7 +4,7 @@ Under the commands, which name them in their signatures.
 """
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
