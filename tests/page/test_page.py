@@ -5,12 +5,14 @@ import re
 import webbrowser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from nicodec import page as pages
 from nicodec.bitstream import container
 from nicodec.cli.app import app
+from nicodec.codec import Codec
 from nicodec.errors import BadFile, NicError
 from nicodec.model import checkpoint, modelfile
 
@@ -136,3 +138,19 @@ def test_open_shows_the_page_in_the_browser(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(webbrowser, "open", lambda url: False)
     code, said = run("open", str(nic))
     assert (code, "no browser can be opened" in said) == (3, True)
+
+
+def test_a_model_of_ones_own_is_found_beside_the_file(tmp_path: Path) -> None:
+    model = tmp_path / "mine.nicmodel"
+    model.write_bytes((ROOT / "tests" / "fuzz" / "tiny.nicmodel").read_bytes())
+    own = Codec(model, threads=1)
+    nic = tmp_path / "own.nic"
+    nic.write_bytes(own.encode(np.zeros((70, 90, 3), np.uint8), lossless=False))
+    assert run("page", str(nic))[0] == 0
+    (weights,) = stored((tmp_path / "own.html").read_text("utf-8"), "model")
+    assert checkpoint.of(weights, Path("page")).id == own.checkpoint.id
+    (tmp_path / "away").mkdir()
+    moved = model.rename(tmp_path / "away" / "mine.nicmodel")
+    code, said = run("page", "-f", str(nic))
+    assert (code, own.checkpoint.id.hex() in said) == (3, True)
+    assert run("page", "-f", str(nic), "-m", str(moved))[0] == 0

@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import puppeteer from 'puppeteer-core';
+import { readPng } from './png.mjs';
 import { difference, names, vector } from './vectors.mjs';
 
 const root = new URL('../', import.meta.url);
@@ -150,6 +151,29 @@ for (const [name, { browser, paths, args }] of Object.entries(BROWSERS)) {
       for (let i = 0; i < picture.width * picture.height; i++) {
         for (let c = 0; c < 3; c++) assert.ok(Math.abs(data[4 * i + c] - picture.data[3 * i + c]) <= 1);
       }
+    });
+
+    test('a page zooms, and hands out its picture as PNG', { skip: !process.env.NIC_PAGE }, async () => {
+      const { widths, png } = await page.evaluate(async () => {
+        const wide = () => document.querySelector('.picture').getBoundingClientRect().width;
+        const press = (key) => dispatchEvent(new KeyboardEvent('keydown', { key })), widths = [wide()];
+        for (const key of ['+', '-', '0']) {
+          press(key);
+          widths.push(wide());
+        }
+        const blob = await new Promise((done) => {
+          URL.createObjectURL = (made) => {
+            done(made);
+            return '#';
+          };
+          Array.from(document.querySelectorAll('button')).find((button) => button.textContent === 'PNG').click();
+        });
+        const bytes = new Uint8Array(await blob.arrayBuffer());
+        return { widths, png: btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join('')) };
+      });
+      const one = vector(process.env.NIC_PAGE_VECTOR), { width } = one.picture;
+      assert.deepEqual(widths, [width, Math.round(1.25 * width), width, width]);
+      assert.equal(difference(one, readPng(Buffer.from(png, 'base64'))), '');
     });
 
     test('an album shows previews, and a picture on demand', { skip: !process.env.NIC_ALBUM }, async () => {

@@ -45,14 +45,14 @@ export class Windows {
 
   /** The table of each symbol of a tile. A tall or wide tile is taken in pieces, so that its features stay small. */
   private tables(z: Int8Array, whole: Box, tile: Box): number {
-    const { networks, engine: e } = this;
-    if (tile.rows <= PIECE && tile.columns <= PIECE) return networks.tables(z, whole, tile.grown(1, whole), tile);
+    const { networks: { scales }, engine: e } = this;
+    if (tile.rows <= PIECE && tile.columns <= PIECE) return scales.tables(z, whole, tile.grown(1, whole), tile);
     const plane = tile.rows * tile.columns * Y_CELL ** 2, latent = this.model.config.latent;
     const result = e.alloc(2 * plane * latent);
     for (let top = tile.top; top < tile.bottom; top += PIECE) {
       for (let left = tile.left; left < tile.right; left += PIECE) {
         const piece = new Box(top, left, top + PIECE, left + PIECE).cut(tile), mark = e.mark();
-        const found = networks.tables(z, whole, piece.grown(1, whole), piece);
+        const found = scales.tables(z, whole, piece.grown(1, whole), piece);
         const [rows, columns] = [piece.rows * Y_CELL, piece.columns * Y_CELL];
         const all = e.u16(result, plane * latent), own = e.u16(found, rows * columns * latent);
         for (let c = 0, at = 0; c < latent; c++) {

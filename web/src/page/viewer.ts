@@ -28,9 +28,10 @@ export class Viewer {
   private turn = 0;
 
   constructor(private readonly stage: HTMLElement, more: HTMLElement[] = []) {
-    const buttons = element('span', 'buttons');
-    buttons.append(button('−', 'Smaller', () => this.zoom(1 / STEP)), this.scaleButton,
-      button('+', 'Larger', () => this.zoom(STEP)), button('PNG', 'Download as PNG', () => void this.download()), ...more);
+    const buttons = element('span', 'buttons'), tools = element('span', 'tools');
+    tools.append(button('−', 'Smaller', () => this.zoom(1 / STEP)), this.scaleButton,
+      button('+', 'Larger', () => this.zoom(STEP)), button('PNG', 'Download as PNG', () => void this.download()));
+    buttons.append(tools, ...more);
     this.bar.append(this.words, buttons);
     stage.append(this.place, this.bar);
     stage.addEventListener('wheel', (event) => {
