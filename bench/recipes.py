@@ -26,7 +26,7 @@ from nicodec.errors import NicError
 from nicodec.train import figures, small, vae
 
 EVERYWHERE = ("squared error", "cross-entropy")
-KL = ("-ELBO", "NLL", "KL to normal", "active units")
+KL = ("-ELBO", "NLL", "KL to normal", "active units", "units over 0.1 nats")
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,7 @@ def measure(
     if c.latent == "kl":
         kl = kl_normal(z, variance.log()).mean(0)
         figures |= {"KL to normal": float(kl.sum()), "active units": int((z.var(0) > 0.01).sum())}
+        figures["units over 0.1 nats"] = int((kl > 0.1).sum())
         z = z + variance.sqrt() * torch.randn_like(z)
     if bound:
         figures |= {"-ELBO": -float(torch.cat(elbo).mean()), "NLL": -float(torch.cat(bound).mean())}

@@ -189,11 +189,10 @@ def plot(points: dict[int, tuple[float, float]]) -> bytes:
     axes = figure.add_subplot()
     for number, (name, style) in enumerate((("this network", "o-"), ("principal axes", "s--"))):
         axes.plot(list(points), [pair[number] for pair in points.values()], style, label=name)
-    axes.set(
-        xscale="log", yscale="log", xlabel="numbers in the latent", ylabel="squared error of a pixel, test pictures"
-    )
+    axes.set(xscale="log", xlabel="numbers in the latent", ylabel="squared error of a pixel, test pictures")
     axes.set_xticks(list(points), [str(width) for width in points], minor=False)
     axes.minorticks_off()
+    axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()
     buffer = io.BytesIO()
