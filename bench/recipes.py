@@ -61,7 +61,7 @@ def _recipes() -> list[Recipe]:
         Recipe("prior-flow", prior | {"prior": "flow"}, KL, ("sample",), **drawn),
         Recipe(
             "conditional",
-            kl | {"conditional": True, "width": 8, "steps": 4000},
+            kl | {"conditional": True, "width": 8, "beta": 3.0, "steps": 3000},
             ("samples named rightly", *KL),
             ("sample",),
         ),
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--long", action="store_true")
     args = parser.parse_args()
-    if (args.data is None) != args.quick:
+    if bool(args.data) == args.quick:
         parser.error("give a folder of pictures, or --quick")
     recipes, widths = [*_recipes(), *([LONG] if args.long else [])], [1, 2, 4, 8, 16, 32, 64]
     elbow = vae.Config(latent="plain", steps=1000, lr=3e-3)
