@@ -13,14 +13,12 @@ WARM_UP, WARMEST = 300, 0.08
 FINISH, LARGEST = 0.8, 256
 
 
-def learning_rate(step: int, progress: float, done: int) -> float:
+def learning_rate(step: int, progress: float, steps: float) -> float:
     """Factor on the learning rate: a warm-up, constant to one half, then cosine to 1 %.
 
-    step: those since the run, or its last return to a better state, began. done: those of the schedule so far, which
-    with `progress` tell how many there will be.
+    step: those since the run, or its last return to a better state, began. steps: those of the whole schedule.
     """
-    all_steps = done / progress if progress > 0 else math.inf
-    warm = min(1.0, (step + 1) / min(WARM_UP, max(1.0, WARMEST * all_steps)))
+    warm = min(1.0, (step + 1) / min(WARM_UP, max(1.0, WARMEST * steps)))
     if progress < 0.5:
         return warm
     return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (min(progress, 1.0) - 0.5) / 0.5)))

@@ -140,9 +140,7 @@ class Trainer:
 
     def progress(self) -> float:
         """Share of the schedule that is done, by steps if they are given, else by time."""
-        if self.options.steps is not None:
-            return self.schedule_step / self.options.steps
-        return self.spent / self.length
+        return self.schedule_step / self.options.steps if self.options.steps else self.spent / self.length
 
     def train_step(self) -> Tensor:
         """One step; its loss, mean bpp and mean PSNR in dB (3,), without waiting for a GPU.
@@ -152,7 +150,8 @@ class Trainer:
         o, progress = self.options, self.progress()
         side, count = patch_of(progress, o.patch, o.batch, room=self.data.has(2 * o.patch))
         patches, q = self.data.batch(self.step, count, side)
-        rate = o.rate * SLOWER**self.returns * learning_rate(self.since, progress, self.schedule_step)
+        steps = o.steps or (self.schedule_step + 1) / max(progress, 1e-9)
+        rate = o.rate * SLOWER**self.returns * learning_rate(self.since, progress, steps)
         self._fresh.fill_(1 - min(EMA, (1 + self.step) / (10 + self.step)))
         for group in self.optimiser.param_groups:
             if isinstance(group["lr"], Tensor):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -102,17 +103,17 @@ def test_a_new_schedule_starts_from_the_best_state_if_there_is_one(patches: Patc
 
 
 def test_learning_rate_warms_up_holds_and_falls() -> None:
-    assert learning_rate(0, 0.0, 0) == pytest.approx(1 / 300)
-    assert learning_rate(149, 0.01, 149) == pytest.approx(0.5)
-    assert learning_rate(299, 0.1, 2_000) == learning_rate(10_000, 0.5, 10_000) == 1
-    assert learning_rate(10_000, 0.75, 10_000) == pytest.approx(0.505)
+    assert learning_rate(0, 0.0, math.inf) == pytest.approx(1 / 300)
+    assert learning_rate(149, 0.01, 14_900) == pytest.approx(0.5)
+    assert learning_rate(299, 0.1, 3_000) == learning_rate(10_000, 0.5, 20_000) == 1
+    assert learning_rate(10_000, 0.75, 13_333) == pytest.approx(0.505)
     assert learning_rate(10_000, 1.0, 10_000) == pytest.approx(0.01)
 
 
 def test_the_warm_up_of_a_short_run_is_a_share_of_it() -> None:
-    assert learning_rate(3, 4 / 100, 4) == pytest.approx(0.5)
-    assert learning_rate(7, 8 / 100, 8) == 1
-    assert learning_rate(3, 0.6, 60) < learning_rate(7, 0.6, 60)  # after a return, it is warmed up again
+    assert learning_rate(3, 0.04, 100) == pytest.approx(0.5)
+    assert learning_rate(7, 0.08, 100) == 1
+    assert learning_rate(3, 0.6, 100) < learning_rate(7, 0.6, 100)  # after a return, it is warmed up again
 
 
 def test_a_step_that_is_not_finite_changes_nothing(patches: Patches) -> None:
