@@ -58,10 +58,11 @@ test-web: web/node_modules/.installed $(VENV)/.installed  ## the decoder of brow
 	cp tests/vectors/8f116ef6-lossless/file.nic build/web/album/lossless.nic
 	$(BIN)/nicodec page -f --quiet build/web/album/photograph.nic build/web/photograph.html
 	$(BIN)/nicodec page -f --quiet build/web/album/ -o build/web/album.html
+	$(BIN)/nicodec encode -f --quiet --no-lossless -m photo-fast docs/strip.jpg build/web/large.nic
 	PYTHONPATH=tests:tests/fuzz $(BIN)/python tests/fuzz/fuzz_web.py build/web/cases 300
 	node web/test/fuzz.mjs build/web/cases
 	cd web && NIC_PAGE=$(CURDIR)/build/web/photograph.html NIC_PAGE_VECTOR=8f116ef6-photograph \
-		NIC_ALBUM=$(CURDIR)/build/web/album.html npm run --silent test $(ARGS)
+		NIC_ALBUM=$(CURDIR)/build/web/album.html NIC_LARGE=$(CURDIR)/build/web/large.nic npm run --silent test $(ARGS)
 
 web-demo: web  ## a page to drop a .nic file on, at http://localhost:8000/demo/
 	cd web && $(PYTHON) -m http.server --bind 127.0.0.1 $(or $(PORT),8000)

@@ -82,8 +82,8 @@ async function run(
   part: (part: Part) => void,
 ): ReturnType<typeof decoded> {
   const wanted = { region: region && ([...region] as unknown as Region), scale, depth, maxPixels };
-  const { file } = open(bytes, wanted);
-  return decoded(bytes, wanted, file.ofSamples ? '' : file.header.model, find, begun, part);
+  const { file, view: { area } } = open(bytes, wanted);
+  return decoded(bytes, wanted, area.rows * area.columns, file.ofSamples ? '' : file.header.model, find, begun, part);
 }
 
 function imageData(data: Uint8ClampedArray<ArrayBuffer>, width: number, height: number): ImageData {

@@ -28,9 +28,10 @@ export function setSpawn(made: Spawn): void {
 /** The number of threads, 1 or more. */
 export function setThreads(number: number): void {
   count = Math.max(1, Math.floor(number));
+  if (threads.length > count) close();
 }
 
-/** Ends all workers; the next picture makes new ones. */
+/** Ends all workers, and what they are doing; the next picture makes new ones. */
 export function close(): void {
   for (const thread of threads) thread.stop();
   threads = [];
@@ -45,50 +46,60 @@ function thread(): Thread {
   } catch {
     return here;  // a policy of the page forbids workers
   }
+  let waiting: ((answer: Answer) => void) | null = null;
   return {
     model: '',
     run(order, answer) {
+      waiting = answer;
       worker.onmessage = ({ data }: MessageEvent<Answer>) => answer(data);
       worker.onerror = (event) => answer({ error: { name: 'Error', message: event.message || 'the worker does not start' } });
       worker.postMessage(order);
     },
-    stop: () => worker.terminate(),
+    stop() {
+      worker.terminate();
+      waiting?.({ error: { name: 'NicError', message: 'the decoder was closed' } });
+    },
   };
 }
 
+/** Pixels that are worth a thread: a share of a small picture is mostly halo. */
+const WORTH = 2 ** 16;
+
 /**
  * The parts of a picture, as they come, from all threads; begun is called first. model: the bytes of a model by its id.
+ * pixels: how many are wanted.
  *
  * Pictures wait for each other. Throws as the decoder.
  */
 export function decoded(
-  bytes: Uint8Array, wanted: Wanted, id: string, model: (id: string) => Promise<Uint8Array>,
+  bytes: Uint8Array, wanted: Wanted, pixels: number, id: string, model: (id: string) => Promise<Uint8Array>,
   begun: (size: Begun, parts: number) => void, part: (part: Part) => void,
 ): Promise<Ended> {
-  const done = queue.then(() => all(bytes, wanted, id, model, begun, part));
+  const done = queue.then(() => all(bytes, wanted, pixels, id, model, begun, part));
   queue = done.catch(() => undefined);
   return done;
 }
 
 async function all(
-  bytes: Uint8Array, wanted: Wanted, id: string, model: (id: string) => Promise<Uint8Array>,
+  bytes: Uint8Array, wanted: Wanted, pixels: number, id: string, model: (id: string) => Promise<Uint8Array>,
   begun: (size: Begun, parts: number) => void, part: (part: Part) => void,
 ): Promise<Ended> {
-  // A preview is too little work to be shared.
-  const of = wanted.scale !== undefined && wanted.scale !== 1 ? 1 : spawn ? count : 1;
-  while (threads.length < of) threads.push(thread());
-  const weights = id && threads.slice(0, of).some((t) => t.model !== id) ? await model(id) : null;
+  const most = spawn ? count : 1, of = Math.min(most, Math.max(1, Math.floor(pixels / WORTH)));
+  while (threads.length < most) threads.push(thread());
+  const weights = id && threads.some((t) => t.model !== id) ? await model(id) : null;
+  for (const t of threads.slice(of)) {
+    // The next picture finds them ready: after a preview comes the picture.
+    if (id && t.model !== id) t.run({ bytes: new Uint8Array(), wanted, share: null, model: weights }, () => undefined);
+    t.model = id || t.model;
+  }
   const waiting: Part[] = [];
   let sizes = 0, total = 0;
   const ended = await Promise.all(threads.slice(0, of).map((t, own) => new Promise<Ended>((resolve, reject) => {
     const order = { bytes, wanted, share: [own, of] as const, model: id && t.model !== id ? weights : null };
     t.model = id || t.model;
     t.run(order, (answer) => {
-      if ('error' in answer) {
-        // Its model may be gone, and the others go on for nothing.
-        t.model = '';
-        reject(whole(answer.error));
-      } else if ('ended' in answer) resolve(answer.ended);
+      if ('error' in answer) reject(whole(answer.error));
+      else if ('ended' in answer) resolve(answer.ended);
       else if ('begun' in answer) {
         total += answer.begun.parts;
         if (++sizes < of) return;
@@ -101,6 +112,8 @@ async function all(
       }
     });
   }))).catch((error: unknown) => {
+    // Its model may be gone, and the others go on for nothing.
+    for (const t of threads) t.model = '';
     if (of > 1) close();
     throw error;
   });

@@ -7,11 +7,11 @@ import type { Part } from './bitstream/marks.js';
 import { Box } from './bitstream/tiles.js';
 import { told, type Told } from './errors.js';
 
-/** model: the bytes of the model of this file, if the worker does not have it ready. */
+/** model: the bytes of the model of this file, if the worker does not have it ready. share: null to make that ready. */
 export interface Order {
   bytes: Uint8Array;
   wanted: Wanted;
-  share: Share;
+  share: Share | null;
   model: Uint8Array | null;
 }
 
@@ -26,6 +26,7 @@ export interface Scope {
 export async function work(order: Order, scope: Scope): Promise<void> {
   try {
     if (order.model) await decoding.take(order.model);
+    if (!order.share) return;
     for (const item of decoding.parts(order.bytes, order.wanted, order.share)) {
       if ('parts' in item) scope.postMessage({ begun: item });
       else if ('box' in item) {
@@ -48,5 +49,8 @@ export function boxOf([top, left, bottom, right]: number[]): Box {
 /** Makes a worker of this thread. */
 export function serve(): void {
   const scope = globalThis as unknown as Scope & { onmessage: (event: { data: Order }) => void };
-  scope.onmessage = ({ data }) => void work(data, scope);
+  let queue = Promise.resolve();
+  scope.onmessage = ({ data }) => {
+    queue = queue.then(() => work(data, scope));
+  };
 }

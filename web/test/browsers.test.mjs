@@ -1,5 +1,5 @@
 // The package, and a page of `nicodec page`, in headless Chromium and Firefox, without a network beside this machine's.
-// NIC_PAGE names a page, NIC_ALBUM an album; `make test-web` has them made. A browser that is not installed is skipped.
+// NIC_PAGE names a page, NIC_ALBUM an album, NIC_LARGE a file of several threads; `make test-web` has them made. A browser that is not installed is skipped.
 
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ const BROWSERS = {
   firefox: { browser: 'firefox', paths: ['/usr/bin/firefox-esr', '/usr/bin/firefox'], args: [] },
 };
 /** Through a server a few vectors, since Firefox without a window takes a hundred times as long there. */
-const served = names.filter((name, i) => i % 12 === 0);
+const served = ['1x1', 'gray', 'lossless'].map((name) => `${names[0].slice(0, 8)}-${name}`);
 
 let server, address, script;
 
@@ -95,6 +95,20 @@ for (const [name, { browser, paths, args }] of Object.entries(BROWSERS)) {
       for (const one of names) await compared(one);
     });
 
+    test('several threads decode what one does', { skip: !process.env.NIC_LARGE }, async () => {
+      const far = await page.evaluate(async (text) => {
+        const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0)), found = [];
+        for (const count of [1, 2, 3]) {
+          nic.setThreads(count);
+          const steps = [], { data } = await nic.samples(bytes, { onProgress: (done) => steps.push(done) });
+          found.push({ data, parts: steps.length, end: steps.at(-1) });
+        }
+        const most = ([a, b]) => a.reduce((far, v, i) => Math.max(far, Math.abs(v - b[i])), 0);
+        return found.map(({ data, parts, end }) => [most([data, found[0].data]), parts, end]);
+      }, readFileSync(process.env.NIC_LARGE, 'base64'));
+      assert.ok(far.every(([most, parts, end], i) => most <= 1 && parts > i && end === 1), String(far));
+    });
+
     test('vectors decode as a module, from a server', async () => {
       await page.goto(`${address}/empty.html`);
       await page.evaluate(async () => {
@@ -112,6 +126,18 @@ for (const [name, { browser, paths, args }] of Object.entries(BROWSERS)) {
         return [why, (await nic.decode(bytes)).width];
       }, served[0]);
       assert.deepEqual(found, ['ChecksumMismatch: a chunk is damaged', 1]);
+    });
+
+    test('a decoder that is closed says so, and the next picture decodes', async () => {
+      const found = await page.evaluate(async (one) => {
+        const bytes = new Uint8Array(await (await fetch(`/vector/${one}`)).arrayBuffer());
+        const why = nic.decode(bytes).catch((error) => error.message);
+        await new Promise((done) => setTimeout(done, 0));
+        nic.close();
+        return [await why, (await nic.decode(bytes)).width];
+      }, served[0]);
+      assert.ok(found[0] === 'the decoder was closed' || found[0].width === 1);
+      assert.equal(found[1], 1);
     });
 
     test('the element nic-img shows a picture, and says why it cannot', async () => {

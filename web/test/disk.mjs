@@ -11,5 +11,5 @@ else {
   setSpawn(() => new Worker(blob));
   setThreads(2);
   const models = (texts) => texts.map((text) => addModel(Uint8Array.from(atob(text), (c) => c.charCodeAt(0))));
-  globalThis.nic = { ...all, models };
+  globalThis.nic = { ...all, models, setThreads };
 }

@@ -1,6 +1,7 @@
 // The compiled kernels and their memory: weights at its bottom for good, and above them what one step works with.
 // Under `networks`, `bitstream/entropy` and `coding`; only this module knows addresses and layouts of weights.
 
+import { fromBase64 } from '../base64.js';
 import { BadModel } from '../errors.js';
 import { PLAIN, RELAXED } from './kernels.js';
 
@@ -56,7 +57,7 @@ export class Engine {
 
   /** Compiles the kernels; those with relaxed SIMD where the machine has it. */
   static async create(): Promise<Engine> {
-    const [relaxed, plain] = [RELAXED, PLAIN].map(bytes);
+    const [relaxed, plain] = [RELAXED, PLAIN].map(fromBase64);
     if (!WebAssembly.validate(plain!)) throw new Error('this browser is too old: it has no WebAssembly with SIMD');
     const code = WebAssembly.validate(relaxed!) ? relaxed! : plain!;
     const { instance } = await WebAssembly.instantiate(code, { env: { abort: () => undefined } });
@@ -151,8 +152,4 @@ export class Engine {
 
 function align(at: number): number {
   return (at + 15) & ~15;
-}
-
-function bytes(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 }

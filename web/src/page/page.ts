@@ -1,6 +1,7 @@
 // The script of a page of its own, which `nicodec page` writes: it finds pictures and models in the page and shows them.
 // The same text is what its workers run, so the page needs no other file.
 
+import { fromBase64 } from '../base64.js';
 import { promiseModel } from '../models.js';
 import { setSpawn, setThreads } from '../pool.js';
 import { serve } from '../worker.js';
@@ -27,7 +28,7 @@ function start(script: string): void {
 }
 
 function bytesOf(node: HTMLElement): Uint8Array {
-  return Uint8Array.from(atob(node.textContent!), (c) => c.charCodeAt(0));
+  return fromBase64(node.textContent!);
 }
 
 if (typeof document === 'undefined') serve();
