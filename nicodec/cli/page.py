@@ -72,7 +72,7 @@ def open_(
     model: ModelOfFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Show .nic files in the default browser: the page of `page`, in the folder for temporary files."""
+    """Show .nic files in the default browser. The page that `page` makes goes into the folder for temporary files."""
     sources, _ = plan.split(names, "-", is_nic)
     text, failed = _made(sources, model, quiet)
     name = os.path.splitext(os.path.basename(sources[0].rstrip("/\\")))[0].strip("-. ") or "picture"
