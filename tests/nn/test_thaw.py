@@ -1,7 +1,5 @@
 """A model file becomes the network that it was made from, or a reason why it cannot."""
 
-# ruff: noqa: E402
-
 from __future__ import annotations
 
 from dataclasses import replace

@@ -3,7 +3,7 @@
 
 import type { Part } from './bitstream/marks.js';
 import { check, type Begun, type Ended, type Wanted } from './coding/decoding.js';
-import { whole } from './errors.js';
+import { NicError, whole } from './errors.js';
 import { boxOf, work, type Answer, type Order } from './worker.js';
 
 interface Thread {
@@ -83,9 +83,9 @@ async function all(
   const ended = await Promise.all(threads.slice(0, of).map((t, own) => new Promise<Ended>((resolve, reject) => {
     const order = { bytes, wanted, share: [own, of] as const, model: id && t.model !== id ? weights : null };
     t.model = id || t.model;
-    t.run(order, (answer) => {
+    const take = (answer: Answer): void => {
       if ('error' in answer) {
-        // Its model may be gone, and the others go on for nothing.
+        // Its model may be gone.
         t.model = '';
         reject(whole(answer.error));
       } else if ('ended' in answer) resolve(answer.ended);
@@ -99,9 +99,17 @@ async function all(
         if (sizes < of) waiting.push(made);
         else part(made);
       }
+    };
+    t.run(order, (answer) => {
+      try {
+        take(answer);
+      } catch (error) {
+        reject(error);  // of a callback of the page, or for want of memory
+      }
     });
   }))).catch((error: unknown) => {
-    if (of > 1) close();
+    // A worker that did not start, or broke, answers no more. Of several, the others go on for nothing.
+    if (of > 1 || !(error instanceof NicError)) close();
     throw error;
   });
   check(bytes, wanted, ended);
