@@ -94,7 +94,8 @@ def natural(version: Version, model: str | None = None, threads: int | None = No
     """The natural picture of the file of a version, which is a .nic file. Arguments and errors are those of `load`."""
     file = container.unpack(version.nic or b"")
     drawn = reader.read(codec_for(file, model, threads, near).decode(file, natural=1)).pixels
-    note = ", ".join(filter(None, (version.note, "natural: texture is drawn")))
+    what = "natural: nothing to draw" if file.of_samples else "natural: texture is drawn"
+    note = ", ".join(filter(None, (version.note, what)))
     return replace(version, picture=replace(version.picture, pixels=drawn), note=note)
 
 
