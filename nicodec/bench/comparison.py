@@ -155,8 +155,7 @@ def area(original: Version, candidates: Sequence[Version], region: Region | None
     x, y, columns, rows = region or (0, 0, width, height)
     if not (columns > 0 <= x <= width - columns and rows > 0 <= y <= height - rows):
         raise NicError(f"the region {columns}x{rows} at {x},{y} is not inside {width}x{height}")
-    count = 1 + len(candidates) + more
-    most = MAX_PIXELS // count
+    most = MAX_PIXELS // (count := 1 + len(candidates) + more)
     if columns * rows > most:
         w, h = (min(side, math.isqrt(most)) for side in (columns, rows))
         middle = f"{x + (columns - w) // 2},{y + (rows - h) // 2},{w},{h}"
