@@ -50,7 +50,7 @@ def write(folder: Path, model: str | os.PathLike[str] | Checkpoint) -> list[Path
 
     Raises NicError, and writes nothing, if the model has vectors there already: they never change.
     """
-    coder = Codec(model, threads=1)
+    coder = Codec(model, threads=1, backend="cpu")  # whatever the environment says
     short = coder.checkpoint.identity[:8]
     if any(folder.glob(f"{short}-*")):
         raise NicError(f"{shown(folder)} has vectors of the model {short} already; vectors never change")

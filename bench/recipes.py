@@ -136,6 +136,9 @@ def main() -> None:
     if bool(args.data) == args.quick:
         parser.error("give a folder of pictures, or --quick")
     recipes, widths = [*_recipes(), *([LONG] if args.long else [])], [1, 2, 4, 8, 16, 32, 64]
+    names = [*(r.name for r in recipes), "elbow"]
+    if unknown := [name for name in args.only if name not in names]:
+        parser.error(f"there is no recipe {', '.join(unknown)}; there are {', '.join(names)}")
     elbow = vae.Config(latent="plain", steps=1000, lr=3e-3)
     if args.quick:
         few = {"steps": 10, "batch": 20, "hidden": 32}
@@ -151,7 +154,7 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "machine": platform.machine(),
     }
-    for name in [r.name for r in recipes] + ["elbow"]:
+    for name in names:
         if args.only and name not in args.only:
             continue
         progress.say(name)

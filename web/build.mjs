@@ -3,7 +3,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -32,6 +32,9 @@ const { outputFiles: [made] } = await build({ ...common, format: 'iife', entryPo
 if (process.argv[2] === 'check') {
   if (readFileSync(page, 'utf8') !== made.text) throw new Error('nicodec/page/decoder.js is not what web/ makes: run `make web`');
 } else writeFileSync(page, made.text);
+
+copyFileSync('../LICENSE', 'dist/LICENSE');
+copyFileSync('../nicodec/page/LICENSE.decoder', 'dist/LICENSE.decoder');
 
 // The released models, without what only an encoder needs, by their ids.
 const UNSEALED = '0'.repeat(64), folder = '../checkpoints';

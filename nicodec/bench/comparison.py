@@ -94,7 +94,8 @@ def natural(version: Version, model: str | None = None, threads: int | None = No
     """The natural picture of the file of a version, which is a .nic file. Arguments and errors are those of `load`."""
     file = container.unpack(version.nic or b"")
     drawn = reader.read(codec_for(file, model, threads, near).decode(file, natural=1)).pixels
-    note = ", ".join(filter(None, (version.note, "natural: texture is drawn")))
+    what = "natural: nothing to draw" if file.of_samples else "natural: texture is drawn"
+    note = ", ".join(filter(None, (version.note, what)))
     return replace(version, picture=replace(version.picture, pixels=drawn), note=note)
 
 
@@ -154,8 +155,7 @@ def area(original: Version, candidates: Sequence[Version], region: Region | None
     x, y, columns, rows = region or (0, 0, width, height)
     if not (columns > 0 <= x <= width - columns and rows > 0 <= y <= height - rows):
         raise NicError(f"the region {columns}x{rows} at {x},{y} is not inside {width}x{height}")
-    count = 1 + len(candidates) + more
-    most = MAX_PIXELS // count
+    most = MAX_PIXELS // (count := 1 + len(candidates) + more)
     if columns * rows > most:
         w, h = (min(side, math.isqrt(most)) for side in (columns, rows))
         middle = f"{x + (columns - w) // 2},{y + (rows - h) // 2},{w},{h}"

@@ -16,7 +16,7 @@ from typing import Any
 from nicodec.bench import coders
 from nicodec.bench.report import WINDOW
 from nicodec.errors import ModelNotFound
-from nicodec.model import checkpoint
+from nicodec.model import backends, checkpoint
 
 _PACKAGES = ("nicodec", "numpy", "pillow", "onnxruntime", "constriction", "bjontegaard", "pillow-jxl-plugin")
 
@@ -37,6 +37,7 @@ def conditions(model: str, further: Sequence[str], points: int, threads: int) ->
         "further": {coders.FURTHER + other: _sha256(other) for other in further},
         "points_per_codec": points,
         "threads": threads,
+        "backend": backends.chosen(None),
         "bd_rate": f"bjontegaard, Akima; window {WINDOW[0]:g} to {WINDOW[1]:g} bpp of the tested codec",
         "cpu": _cpu(),
         "cpu_count": os.cpu_count(),

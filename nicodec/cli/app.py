@@ -39,7 +39,8 @@ app = typer.Typer(
     help="A neural image codec: photographs in far fewer bytes than JPEG, on an ordinary CPU, offline.",
     epilog="Environment: NICODEC_MODELS names folders of models, separated as in PATH, in place of the one in the data"
     " folder of the user; nicodec models add writes to the first. NICODEC_MAX_PIXELS is the"
-    " most pixels of a picture; it takes the place of 2^27.",
+    " most pixels of a picture; it takes the place of 2^27. NICODEC_BACKEND is the backend of commands that are given"
+    " none.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -98,12 +99,11 @@ class Command(typer.core.TyperCommand):
 
 
 for command in (
-    encode.encode, decode.decode, page.page, compare.compare, info.info, verify.verify, cost.cost, index.index,
-    similar.similar, duplicates.duplicates, mapping.map, interpolating.interpolate, models.models, bench.bench,
-    train.train,
+    encode.encode, decode.decode, page.page, page.open_, compare.compare, info.info, verify.verify, cost.cost,
+    index.index, similar.similar, duplicates.duplicates, mapping.map, interpolating.interpolate, models.models,
+    bench.bench, train.train,
 ):  # fmt: skip
-    app.command(cls=Command)(command)
-app.command("open", cls=Command)(page.open_)
+    app.command(command.__name__.rstrip("_"), cls=Command)(command)
 
 group = typer.Typer(help=anomaly.HELP, no_args_is_help=True, rich_markup_mode="rich")
 group.command(cls=Command)(anomaly.learn)

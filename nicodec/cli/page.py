@@ -18,7 +18,7 @@ from nicodec.cli import plan
 from nicodec.cli.options import NIC_FILES, Force, ModelOfFile, Out, Quiet
 from nicodec.cli.plan import Job
 from nicodec.cli.report import SOME_FAILED, about, label
-from nicodec.errors import NicError
+from nicodec.errors import LimitExceeded, NicError
 from nicodec.progress import say
 from nicodec.storage import is_nic, store_of
 from nicodec.storage.files import shown
@@ -72,7 +72,7 @@ def open_(
     model: ModelOfFile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Show .nic files in the default browser: the page of `page`, in the folder for temporary files."""
+    """Show .nic files in the default browser. The page that `page` makes goes into the folder for temporary files."""
     sources, _ = plan.split(names, "-", is_nic)
     text, failed = _made(sources, model, quiet)
     name = os.path.splitext(os.path.basename(sources[0].rstrip("/\\")))[0].strip("-. ") or "picture"
@@ -99,31 +99,37 @@ def _album_target(first: str, out: str | None) -> str:
 
 
 def _made(sources: list[str], model: str | None, quiet: bool) -> tuple[str, bool]:
-    """The page of some files, and whether some of them could not be shown: an album goes on without them."""
+    """The page of some files, and whether some of them could not be shown: an album goes on without them.
+
+    Raises LimitExceeded for an album of over `pages.MOST_BYTES`.
+    """
     from nicodec import page as pages
-    from nicodec.bitstream import container
 
     paths = plan.nic_files(sources)
     names = _names(paths)
     album = not _one(sources)
     pictures: list[Picture] = []
-    failed = False
+    weights: dict[str, bytes] = {}
+    failed, size = False, 0
     for path, name in zip(paths, names, strict=True):
         try:
             with about(path, quiet):
-                data = store_of(path).read(path)
-                container.unpack(data)
-                pictures.append(pages.Picture(name, data, path))
+                picture = pages.Picture(name, store_of(path).read(path), path)
+                pages.gather(weights, picture, model)
         except NicError as error:
             if not album:
                 raise
             say(f"nicodec: {error}")
             failed = True
+            continue
+        pictures.append(picture)
+        size += len(picture.data)
+        if size > pages.MOST_BYTES:
+            raise LimitExceeded(f"an album of over {pages.MOST_BYTES:,} bytes is too large; make several")
     if not pictures:
         raise NicError("nothing to show: no .nic file could be read")
     title = names[0] if not album else os.path.basename(os.path.abspath(sources[0])) or "Album"
-    with about(paths[0], quiet):
-        return pages.page(pictures, title, album=album, model=model), failed
+    return pages.page(pictures, title, album=album, weights=weights), failed
 
 
 def _names(paths: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nicodec.errors import BadModel, NicError
+from nicodec.errors import BadModel
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import ModelConfig
 from nicodec.nn.layers import IntegerLayer
@@ -20,19 +20,14 @@ from nicodec.nn.model import Model
 from nicodec.storage.files import shown
 
 
-def model_of(checkpoint: Checkpoint, device: str) -> Model:
-    """The model of a file, on a device of torch: "cuda", "cuda:1", "cpu". Raises NicError or BadModel."""
-    try:
-        place = torch.device(device)
-        torch.empty(1, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise NicError(f"the device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
+def model_of(checkpoint: Checkpoint) -> Model:
+    """The model of a file, on the CPU. Raises BadModel."""
     try:
         model = Model(checkpoint.config)
         model.load_state_dict(thaw(checkpoint.tensors, checkpoint.config))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadModel(f"{shown(checkpoint.path)}: not a network that torch can run ({error})") from None
-    return model.to(place).eval()
+    return model.eval()
 
 
 def thaw(tensors: dict[str, npt.NDArray[Any]], config: ModelConfig) -> dict[str, Tensor]:

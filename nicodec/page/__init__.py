@@ -3,6 +3,6 @@
 Above `api`; under the commands `page` and `open`. `decoder.js` is made in `web/`, from the same format document.
 """
 
-from nicodec.page.page import Picture, page
+from nicodec.page.page import MOST_BYTES, Picture, gather, page
 
-__all__ = ["Picture", "page"]
+__all__ = ["MOST_BYTES", "Picture", "gather", "page"]

@@ -18,6 +18,9 @@ from nicodec.model import checkpoint, modelfile
 from nicodec.picture import web
 from nicodec.storage.files import shown
 
+# The most bytes of the .nic files of an album: a browser keeps a third more, and the decoded pictures.
+MOST_BYTES = 2**29
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -29,21 +32,23 @@ class Picture:
 
 
 def page(
-    pictures: Sequence[Picture], title: str, *, album: bool = False, model: str | os.PathLike[str] | None = None
+    pictures: Sequence[Picture],
+    title: str,
+    *,
+    album: bool = False,
+    model: str | os.PathLike[str] | None = None,
+    weights: dict[str, bytes] | None = None,
 ) -> str:
     """The page of one picture, or the album of several.
 
-    album: previews first, each picture opened on demand. model: name, id or path of a model to try first. Raises
-    BadFile without a picture, and as `container.unpack`, `checkpoint.find_id` and `checkpoint.load`.
+    album: previews first, each picture opened on demand. model: as for `gather`. weights: what `gather` has gathered;
+    what lacks is added. Raises BadFile without a picture, and as `gather`.
     """
     if not pictures or (len(pictures) > 1 and not album):
         raise BadFile("a page shows one picture, and an album at least one")
-    weights: dict[str, bytes] = {}
+    weights = {} if weights is None else weights
     for picture in pictures:
-        file = container.unpack(picture.data)
-        identity = file.header.model
-        if not file.of_samples and identity.hex() not in weights:
-            weights[identity.hex()] = _weights(identity, picture.near, model)
+        gather(weights, picture, model)
     data = [_stored("model", key, value, "id") for key, value in weights.items()]
     data += [_stored("picture", picture.name, picture.data, "name") for picture in pictures]
     grid = '<nav id="album" aria-label="Pictures"></nav>\n<main id="stage" hidden></main>'
@@ -55,6 +60,18 @@ def page(
         body=grid if album else '<main id="stage"></main>',
         data="\n".join(data),
     )
+
+
+def gather(weights: dict[str, bytes], picture: Picture, model: str | os.PathLike[str] | None = None) -> None:
+    """Add the weights that a picture needs, by the id of their model, unless they are there.
+
+    model: name, id or path of a model to try first. Raises as `container.unpack`, `checkpoint.find_id` and
+    `checkpoint.load`.
+    """
+    file = container.unpack(picture.data)
+    identity = file.header.model
+    if not file.of_samples and identity.hex() not in weights:
+        weights[identity.hex()] = _weights(identity, picture.near, model)
 
 
 def _weights(identity: bytes, near: str | None, model: str | os.PathLike[str] | None) -> bytes:

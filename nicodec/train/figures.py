@@ -80,8 +80,10 @@ def measure(
     """Figures on the first `most` pictures for testing. Squared errors are of a sample in [0, 1].
 
     samples: draws for each picture, for -ELBO and NLL in nats. naming: steps of the network that names samples.
-    Raises NicError if the pictures do not fit the model.
+    Raises NicError if the pictures do not fit the model, and for an impossible number.
     """
+    if samples < 0 or most < 1:
+        raise NicError(f"draws are at least 0 and pictures at least 1, not {samples} and {most}")
     c, rng, figures = model.config, torch.Generator().manual_seed(2), dict[str, float]()
     data = data._replace(test=data.test[:most], test_labels=data.test_labels[:most])
     _check_fit(c, data)
@@ -179,12 +181,16 @@ def sheet(model: Autoencoder, kind: str, data: Data, columns: int = 10) -> Tenso
 
 
 def elbow(c: Config, data: Data, widths: Sequence[int]) -> dict[int, tuple[float, float]]:
-    """Squared error on test pictures for each width of the latent: of this network, and of as many principal axes."""
+    """Squared error on test pictures for each width of the latent: of this network, and of as many principal axes.
+
+    Raises NicError for an impossible width, before the first run.
+    """
+    configs = [replace(c, width=width) for width in widths]
     x, t = (a.flatten(1).double() / 255 for a in (data.train, data.test))
     axes = torch.linalg.eigh((x - x.mean(0)).T @ (x - x.mean(0)))[1].flip(1)
     points = {}
-    for width in widths:
-        ours = measure(fit(replace(c, width=width), data), data)["squared error"]
+    for width, config in zip(widths, configs, strict=True):
+        ours = measure(fit(config, data), data)["squared error"]
         rest = (t - x.mean(0)) @ axes[:, width:]
         points[width] = ours, float(rest.square().sum(1).mean() / x.shape[1])
         progress.say(f"width {width}: {points[width][0]:.5f}, principal axes {points[width][1]:.5f}")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 
-# Steps of warm-up, but at most this share of the schedule: a run of a few minutes has few steps.
-WARM_UP, WARMEST = 300, 0.08
+# Steps of warm-up, but at most this share of the schedule: a run of a few minutes has few steps. And the least, because
+# the time of a first step, which may compile, does not tell how many there will be.
+WARM_UP, WARMEST, LEAST = 300, 0.08, 8
 # After this share of the schedule patches have twice the side, up to 256: there z has a neighbourhood.
 FINISH, LARGEST = 0.8, 256
 
@@ -18,7 +19,7 @@ def learning_rate(step: int, progress: float, steps: float) -> float:
 
     step: those since the run, or its last return to a better state, began. steps: those of the whole schedule.
     """
-    warm = min(1.0, (step + 1) / min(WARM_UP, max(1.0, WARMEST * steps)))
+    warm = min(1.0, (step + 1) / min(WARM_UP, max(LEAST, WARMEST * steps)))
     if progress < 0.5:
         return warm
     return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (min(progress, 1.0) - 0.5) / 0.5)))

@@ -291,7 +291,7 @@ class Trainer:
 
         A gray network takes those of a colour model too. Raises BadModel if it has other widths, or lacks some.
         """
-        start = model_of(released, "cpu")
+        start = model_of(released)
         start = gray.gray(start, self.data) if self.options.model.colours < start.config.colours else start
         if start.config != self.options.model:
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")

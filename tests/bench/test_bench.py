@@ -17,7 +17,7 @@ from PIL import Image
 from rich.console import Console
 
 import nicodec
-from nicodec.bench import coders, crops, figures, photographs, report, run
+from nicodec.bench import coders, conditions, crops, figures, photographs, report, run
 from nicodec.errors import BadImage, LimitExceeded, MissingExtra, ModelNotFound, NicError
 from nicodec.picture import metrics
 
@@ -35,6 +35,11 @@ def picture(width: int, height: int, phase: int = 0) -> Image.Image:
     texture = (i * j // 7 + phase) % 29 * (j // 40 % 2)
     edges = (i // 24 + j // 32 + c) % 3 * 30
     return Image.fromarray(np.clip(slope + texture + edges, 0, 255).astype(np.uint8))
+
+
+def test_conditions_name_the_backend_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NICODEC_BACKEND", "openvino")
+    assert conditions.conditions("photo-fast", (), 3, 1)["backend"] == "openvino"
 
 
 class FakeCodec:
@@ -120,6 +125,7 @@ def test_a_whole_run(fake: None, folder: Path, tmp_path: Path) -> None:
     results = json.loads((out / "results.json").read_text())
     assert results["conditions"]["versions"]["pillow"]
     assert results["conditions"]["threads"] == 2
+    assert results["conditions"]["backend"] == "cpu"
     assert [image["name"] for image in results["images"]] == ["a.png", "b.png"]
     for image in results["images"]:
         assert image["sha256"] == hashlib.sha256((folder / image["name"]).read_bytes()).hexdigest()

@@ -295,6 +295,14 @@ def test_all_at_the_size_of_a_given_nic(run: Run, here: Path) -> None:
         assert int(row[1].replace(",", "")) <= os.path.getsize("a.nic")
 
 
+def test_the_natural_picture_of_a_lossless_file_claims_no_drawn_texture() -> None:
+    data = bytes(nicodec.encode(np.arange(300, dtype=np.uint8).reshape(10, 10, 3), lossless=True))
+    version = comparison.load("a.nic", data)
+    drawn = comparison.natural(version)
+    assert drawn.note == "natural: nothing to draw"
+    assert np.array_equal(drawn.picture.pixels, version.picture.pixels)
+
+
 @pytest.mark.parametrize("given", [False, True])
 def test_the_natural_picture_stands_beside_avif_for_people(run: Run, here: Path, given: bool) -> None:
     photograph = pytest.importorskip("skimage.data").chelsea()[20:276, 60:444]  # drawn noise has nothing to draw

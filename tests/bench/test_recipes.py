@@ -33,6 +33,16 @@ def test_a_quick_run_writes_a_table_and_sheets(
     assert "| fsq |" in run("vq")  # a later run keeps what is there
 
 
+def test_a_recipe_of_another_name_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "-o", str(tmp_path), "--quick", "--only", "fsq", "vqq"])
+    with pytest.raises(SystemExit):
+        recipes.main()
+    assert "no recipe vqq; there are plain, " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_recipes_have_names_of_their_own_and_options_that_exist() -> None:
     runs = [*recipes._recipes(), recipes.LONG]
     assert len({recipe.name for recipe in runs}) == len(runs)

@@ -1,7 +1,5 @@
 """A model file becomes the network that it was made from, or a reason why it cannot."""
 
-# ruff: noqa: E402
-
 from __future__ import annotations
 
 from dataclasses import replace
@@ -9,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 import tiny_models
 from tiny_models import FUZZED, unseen
 
-from nicodec.errors import BadModel, NicError
+from nicodec.errors import BadModel
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.nn.thaw import model_of
 from nicodec.train import export
@@ -28,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 def test_what_is_frozen_and_thawed_is_frozen_the_same(made: Checkpoint) -> None:
     """Tables of z are made from priors that are kept in half precision; halos are measured later."""
-    model = model_of(made, "cpu")
+    model = model_of(made)
     assert not model.training
     again = export.freeze(model, *unseen(FUZZED))
     for name, array in made.tensors.items():
@@ -40,17 +38,9 @@ def test_what_is_frozen_and_thawed_is_frozen_the_same(made: Checkpoint) -> None:
 def test_a_file_that_lacks_a_tensor_is_a_bad_model(made: Checkpoint, name: str) -> None:
     tensors = {key: array for key, array in made.tensors.items() if key != name}
     with pytest.raises(BadModel, match=name):
-        model_of(replace(made, tensors=tensors), "cpu")
+        model_of(replace(made, tensors=tensors))
 
 
 def test_a_file_of_other_widths_than_it_says_is_a_bad_model(made: Checkpoint) -> None:
     with pytest.raises(BadModel, match="not a network"):
-        model_of(replace(made, config=replace(FUZZED, width=8)), "cpu")
-
-
-def test_a_device_that_is_not_there_is_an_error(made: Checkpoint) -> None:
-    with pytest.raises(NicError, match="'nothing' cannot be used"):
-        model_of(made, "nothing")
-    if not torch.cuda.is_available():
-        with pytest.raises(NicError, match="'cuda' cannot be used"):
-            model_of(made, "cuda")
+        model_of(replace(made, config=replace(FUZZED, width=8)))

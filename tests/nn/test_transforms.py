@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 @pytest.mark.parametrize("q", [0, 3333, 10000])
 def test_the_mean_is_that_of_the_runtime(made: Checkpoint, q: int) -> None:
     """From one decoded latent, whose positions of phase 1 do not count."""
-    model, hat = model_of(made, "cpu"), hats(torch.tensor([q / 100]))
+    model, hat = model_of(made), hats(torch.tensor([q / 100]))
     rng = np.random.default_rng(q)
     z = rng.integers(-20, 21, (1, TINY.z, 2, 3)).astype(np.int8)
     given: list[np.ndarray] = []

@@ -119,6 +119,28 @@ def test_a_folder_becomes_an_album_without_what_is_damaged(tmp_path: Path) -> No
     assert len(stored((tmp_path / "again.html").read_text("utf-8"), "picture")) == 2
 
 
+def test_an_album_goes_on_without_a_picture_whose_model_is_nowhere(tmp_path: Path) -> None:
+    folder, own = tmp_path / "mixed", Codec(ROOT / "tests" / "fuzz" / "tiny.nicmodel", threads=1)
+    folder.mkdir()
+    (folder / "line.nic").write_bytes(LOSSLESS)
+    (folder / "strange.nic").write_bytes(own.encode(np.zeros((70, 90, 3), np.uint8), lossless=False))
+    code, said = run("page", str(folder))
+    assert code == 5, said
+    assert re.search(rf"strange\.nic: .*{own.checkpoint.id.hex()}", said), said
+    assert stored((tmp_path / "mixed.html").read_text("utf-8"), "picture") == [LOSSLESS]
+
+
+def test_an_album_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for name in "ab":
+        (folder / f"{name}.nic").write_bytes(LOSSLESS)
+    monkeypatch.setattr(pages, "MOST_BYTES", 2 * len(LOSSLESS) - 1)
+    code, said = run("page", str(folder))
+    assert (code, "too large" in said) == (3, True)
+    assert not (tmp_path / "large.html").exists()
+
+
 def test_a_damaged_file_makes_no_page(tmp_path: Path) -> None:
     nic = tmp_path / "cut.nic"
     nic.write_bytes(NIC[:-1])

@@ -113,6 +113,7 @@ def test_learning_rate_warms_up_holds_and_falls() -> None:
 def test_the_warm_up_of_a_short_run_is_a_share_of_it() -> None:
     assert learning_rate(3, 0.04, 100) == pytest.approx(0.5)
     assert learning_rate(7, 0.08, 100) == 1
+    assert learning_rate(1, 20 / 600, 60) <= 0.25  # a first step that took 20 of 600 seconds tells of no short run
     assert learning_rate(3, 0.6, 100) < learning_rate(7, 0.6, 100)  # after a return, it is warmed up again
 
 

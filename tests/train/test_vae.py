@@ -327,6 +327,22 @@ def test_a_model_of_other_pictures_is_refused(drawn: small.Data) -> None:
         figures.sheet(model, "grid", small.NONE)
 
 
+@pytest.mark.parametrize(("samples", "most"), [(-5, 10), (0, 0), (0, -1)])
+def test_an_impossible_number_of_draws_or_pictures_is_an_error(drawn: small.Data, samples: int, most: int) -> None:
+    with pytest.raises(NicError, match="at least"):
+        figures.measure(vae.Autoencoder(SHORT), drawn, samples, most)
+
+
+def test_a_width_that_cannot_be_is_an_error_before_the_first_run(
+    drawn: small.Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "fit", lambda *_: pytest.fail("a run was begun"))
+    with pytest.raises(NicError, match="multiple of 4, not 6"):
+        figures.elbow(replace(SHORT, latent="vq"), drawn, [4, 6])
+    with pytest.raises(NicError, match="width is 1 to 1024"):
+        figures.elbow(SHORT, drawn, [1, 2000])
+
+
 def test_one_hot_labels_reach_encoder_and_decoder() -> None:
     model = vae.Autoencoder(replace(SHORT, conditional=True, labels=4)).eval()
     x, z = torch.rand(1, 1, 28, 28).expand(4, -1, -1, -1), torch.zeros(4, 8)

@@ -3,7 +3,7 @@
 
 import type { Part } from './bitstream/marks.js';
 import { check, type Begun, type Ended, type Wanted } from './coding/decoding.js';
-import { whole } from './errors.js';
+import { NicError, whole } from './errors.js';
 import { boxOf, work, type Answer, type Order } from './worker.js';
 
 interface Thread {
@@ -97,7 +97,7 @@ async function all(
   const ended = await Promise.all(threads.slice(0, of).map((t, own) => new Promise<Ended>((resolve, reject) => {
     const order = { bytes, wanted, share: [own, of] as const, model: id && t.model !== id ? weights : null };
     t.model = id || t.model;
-    t.run(order, (answer) => {
+    const take = (answer: Answer): void => {
       if ('error' in answer) reject(whole(answer.error));
       else if ('ended' in answer) resolve(answer.ended);
       else if ('begun' in answer) {
@@ -110,11 +110,19 @@ async function all(
         if (sizes < of) waiting.push(made);
         else part(made);
       }
+    };
+    t.run(order, (answer) => {
+      try {
+        take(answer);
+      } catch (error) {
+        reject(error);  // of a callback of the page, or for want of memory
+      }
     });
   }))).catch((error: unknown) => {
-    // Its model may be gone, and the others go on for nothing.
+    // Their models may be gone. A worker that did not start, or broke, answers no more; of several, the others go on for
+    // nothing.
     for (const t of threads) t.model = '';
-    if (of > 1) close();
+    if (of > 1 || !(error instanceof NicError)) close();
     throw error;
   });
   check(bytes, wanted, ended);

@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
 import * as nic from '../dist/index.js';
 import { difference, names, vector } from './vectors.mjs';
 
@@ -97,6 +99,63 @@ test('a damaged model is refused', () => {
   damaged[damaged.length - 5] ^= 1;
   assert.throws(() => nic.addModel(damaged), nic.BadModel);
   assert.throws(() => nic.addModel(model.subarray(0, 1000)), nic.BadModel);
+});
+
+let copies = 0;
+
+/** A copy of the package with doors that it hides: how workers are made, and what they run. */
+async function inside() {
+  const contents = "export { decode } from './src/decode.ts'; export { setSpawn, setThreads } from './src/pool.ts';"
+    + " export { work } from './src/worker.ts';";
+  const { outputFiles: [made] } = await build({ stdin: { contents, resolveDir: fileURLToPath(new URL('../', dist)) },
+    bundle: true, format: 'esm', write: false });
+  // The comment tells the copies apart.
+  return import(`data:text/javascript;base64,${Buffer.from(`${made.text}// ${++copies}`).toString('base64')}`);
+}
+
+test('a callback that throws ends its picture with that error, and the next one is decoded', { timeout: 20000 }, async () => {
+  const own = await inside(), { bytes, picture } = vector(`${ID}-lossless`);
+  own.setThreads(2);
+  own.setSpawn(() => ({
+    postMessage(order) {
+      void own.work(order, { postMessage: (data) => setTimeout(() => this.onmessage({ data })) });
+    },
+    terminate() {
+      this.onmessage = () => undefined;
+    },
+  }));
+  const onProgress = () => {
+    throw new TypeError('of the page');
+  };
+  await assert.rejects(own.decode(bytes, { onProgress }), /of the page/);
+  assert.equal((await own.decode(bytes)).width, picture.width);
+});
+
+test('a worker that does not start is an error, and the next picture begins another', { timeout: 20000 }, async () => {
+  const own = await inside();
+  let begun = 0;
+  own.setSpawn(() => {
+    let dead = false;
+    begun++;
+    return {
+      postMessage() {
+        if (!dead) setTimeout(() => this.onerror({ message: 'no script' }));
+        dead = true;
+      },
+      terminate() {},
+    };
+  });
+  const { bytes } = vector(`${ID}-lossless`);
+  for (const times of [1, 2]) {
+    await assert.rejects(own.decode(bytes), /no script/);
+    assert.equal(begun, times);
+  }
+});
+
+test('the package has its licence, and those of what travels in it', () => {
+  for (const [name, source] of [['LICENSE', '../../LICENSE'], ['LICENSE.decoder', '../../nicodec/page/LICENSE.decoder']]) {
+    assert.deepEqual(readFileSync(new URL(name, dist)), readFileSync(new URL(source, dist)));
+  }
 });
 
 test('the package is small, and needs no other at run time', () => {

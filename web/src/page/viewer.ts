@@ -57,6 +57,7 @@ export class Viewer {
   /** Shows a picture. Rejects with why it cannot be shown, which then stands in its place. */
   async open(picture: Named): Promise<void> {
     const turn = ++this.turn;
+    this.bar.style.removeProperty('--done');
     this.picture = picture;
     this.shown = null;
     this.stage.dataset['state'] = 'loading';
@@ -72,7 +73,9 @@ export class Viewer {
         this.words.textContent = `${picture.name} · ${line(begun.info)}`;
         this.words.title = this.words.textContent;
         this.fit();
-      }, (done) => this.bar.style.setProperty('--done', `${100 * done}%`));
+      }, (done) => {
+        if (turn === this.turn) this.bar.style.setProperty('--done', `${100 * done}%`);
+      });
       if (turn !== this.turn) return;
       this.shown = shown;
       this.bar.style.removeProperty('--done');
@@ -81,6 +84,7 @@ export class Viewer {
     } catch (error) {
       if (turn === this.turn) {
         this.shown = null;
+        this.bar.style.removeProperty('--done');
         const message = element('p', 'error');
         message.setAttribute('role', 'alert');
         message.textContent = `${picture.name} cannot be shown: ${reason(error)}`;
