@@ -220,7 +220,7 @@ def test_a_frozen_encoder_stays_and_all_else_learns(patches: Patches, tmp_path: 
     resumed = Trainer(replace(OPTIONS, freeze="g_a"), patches)
     resumed.load(tmp_path / "state")
     losses_of(resumed, 2)
-    before = model_of(start, "cpu").state_dict()
+    before = model_of(start).state_dict()
     stayed = {name for name, p in resumed.model.named_parameters() if torch.equal(p, before[name])}
     assert stayed >= {name for name in before if name.startswith("g_a.") and "limit" not in name} | {"log_gain"}
     with resumed.averaged() as model:
