@@ -45,7 +45,7 @@ def made(network: Any, tmp_path_factory: pytest.TempPathFactory) -> checkpoint.C
 
 
 def test_onnx_agrees_with_torch_on_odd_sizes(network: Any, made: checkpoint.Checkpoint) -> None:
-    worst = proof.compare(model_of(made, "cpu"), made)
+    worst = proof.compare(model_of(made), made)
     assert worst["latent"] <= 1e-3
     assert worst["pixel"] <= 1e-2
     assert worst["index"] == 0
@@ -60,7 +60,7 @@ def test_a_gradient_that_is_another_is_not_written(
     data, _ = gradient.build(part, made.config, {name: array.shape for name, array in made.tensors.items()})
     trial = replace(made, tensors=made.tensors | {f"graph.{part}": np.frombuffer(data, np.uint8)})
     with pytest.raises(BadModel, match="disagree: gradient"):
-        proof.compare(model_of(made, "cpu"), trial)
+        proof.compare(model_of(made), trial)
 
 
 def test_a_gradient_may_differ_in_one_picture(made: checkpoint.Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,11 +74,11 @@ def test_a_gradient_may_differ_in_one_picture(made: checkpoint.Checkpoint, monke
 
     monkeypatch.setattr(proof, "_error_gradients", bent)
     spoilt = [2]
-    proof.compare(model_of(made, "cpu"), made)
+    proof.compare(model_of(made), made)
     calls.clear()
     spoilt = [2, 3]
     with pytest.raises(BadModel, match="disagree: gradient"):
-        proof.compare(model_of(made, "cpu"), made)
+        proof.compare(model_of(made), made)
 
 
 def test_gradients_bring_no_weights_of_their_own(made: checkpoint.Checkpoint) -> None:
@@ -100,7 +100,7 @@ def test_the_codec_codes_what_the_network_makes(made: checkpoint.Checkpoint) -> 
     codec = Codec(made, threads=1)
     data = codec.encode(pixels, quality=q / 100, lossless=False)
     decoded = independent_decoder.decode(data, independent_decoder.Model(made.path.read_bytes()))
-    rounded = model_of(made, "cpu")
+    rounded = model_of(made)
     x = torch.from_numpy(pixels)[None].float() / 255 - 0.5
     with torch.no_grad():
         out = rounded(x, torch.tensor([q]))
@@ -138,12 +138,12 @@ def test_a_file_that_computes_something_else_is_not_written(
     tensors[name] = spoilt.astype(tensors[name].dtype)
     trial = checkpoint.Checkpoint("tiny", made.path, made.sha256, made.config, tensors)
     with pytest.raises(BadModel, match="disagree"):
-        proof.compare(model_of(made, "cpu"), trial)
+        proof.compare(model_of(made), trial)
 
 
 def test_indices_are_the_same_in_onnx_in_float64_and_in_integers(made: checkpoint.Checkpoint) -> None:
     """h_sigma on any z: ONNX Runtime with one and two threads, torch in float64, and whole-number NumPy."""
-    double = model_of(made, "cpu").double()
+    double = model_of(made).double()
     rng = np.random.default_rng(0)
     for q in (0, 49, 3333, 6600, 10000):
         z = rng.integers(-63, 64, (1, TINY.z, 3, 5)).astype(np.int8)

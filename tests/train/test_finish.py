@@ -52,7 +52,7 @@ def test_the_best_state_is_written_and_not_the_last(tmp_path: Path, monkeypatch:
         for p in [*trainer.model.parameters(), *trainer.ema]:
             p.mul_(3)
     made = finish.write(trainer, tmp_path / "my.nicmodel", "my", {}, Card(), LITTLE)
-    for name, value in model_of(made, "cpu").named_parameters():
+    for name, value in model_of(made).named_parameters():
         if not name.startswith("h_sigma"):  # which become whole numbers
             assert torch.allclose(value, best[name], rtol=2e-3, atol=1e-4), name
     # Its caps have limits, though the run ended before they were measured.

@@ -154,7 +154,7 @@ def test_a_gray_start_does_to_a_plane_what_the_colour_model_does_to_three(
     start: Checkpoint, monkeypatch: pytest.MonkeyPatch, patches: Patches
 ) -> None:
     """With every channel, exactly. Without those that see no luma, it has fewer."""
-    colour, x, q = model_of(start, "cpu"), patches.squares(1).float() / 255 - 0.5, torch.tensor([5000])
+    colour, x, q = model_of(start), patches.squares(1).float() / 255 - 0.5, torch.tensor([5000])
     monkeypatch.setattr(gray, "LUMA", 0)
     whole = gray.gray(colour, patches)
     with torch.no_grad():

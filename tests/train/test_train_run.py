@@ -87,7 +87,7 @@ def test_the_estimated_rate_is_the_rate_of_the_file(patches: Patches, tmp_path: 
     x = picture(3, 128, 192)
     with trainer.averaged() as model, torch.no_grad():
         made = tiny_models.write(model, tmp_path / "my.nicmodel")
-        estimate = model_of(made, "cpu")(torch.from_numpy(x)[None].float() / 255 - 0.5, torch.tensor([6000]))
+        estimate = model_of(made)(torch.from_numpy(x)[None].float() / 255 - 0.5, torch.tensor([6000]))
     coded = nicodec.Codec(tmp_path / "my.nicmodel", threads=1).encode(x, quality=60)
     bits = float(estimate.y_bits + estimate.z_bits)
     assert 8 * len(coded) == pytest.approx(bits, rel=0.02, abs=8 * 100)
