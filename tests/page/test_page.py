@@ -1,6 +1,7 @@
 """The page of .nic files: what is in it, what it lets itself do, and the commands that write it. Browsers: web/test."""
 
 import base64
+import os
 import re
 import webbrowser
 from pathlib import Path
@@ -128,6 +129,22 @@ def test_an_album_goes_on_without_a_picture_whose_model_is_nowhere(tmp_path: Pat
     assert code == 5, said
     assert re.search(rf"strange\.nic: .*{own.checkpoint.id.hex()}", said), said
     assert stored((tmp_path / "mixed.html").read_text("utf-8"), "picture") == [LOSSLESS]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_name_that_is_no_text_is_shown_as_far_as_it_can_be(tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = [os.fsencode(folder) + name for name in (b"/a\xff.nic", b"/b\xfe.nic")]
+    try:
+        for name in names:
+            Path(os.fsdecode(name)).write_bytes(LOSSLESS)
+    except OSError:
+        pytest.skip("this disk has names of text alone")
+    for source, target in ((os.fsdecode(names[0]), "one.html"), (str(folder), "all.html")):
+        code, said = run("page", source, "-o", str(tmp_path / target))
+        assert code == 0, said
+        assert set(stored((tmp_path / target).read_text("utf-8"), "picture")) == {LOSSLESS}
 
 
 def test_an_album_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
