@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from nicodec import page as pages
 from nicodec.bitstream import container
+from nicodec.cli import page as command
 from nicodec.cli.app import app
 from nicodec.codec import Codec
 from nicodec.errors import BadFile, NicError
@@ -129,6 +130,28 @@ def test_an_album_goes_on_without_a_picture_whose_model_is_nowhere(tmp_path: Pat
     assert code == 5, said
     assert re.search(rf"strange\.nic: .*{own.checkpoint.id.hex()}", said), said
     assert stored((tmp_path / "mixed.html").read_text("utf-8"), "picture") == [LOSSLESS]
+
+
+@pytest.mark.parametrize(
+    ("first", "place", "title"),
+    [
+        ("holiday", "holiday.html", "holiday"),
+        ("holiday/*.nic", "holiday/album.html", "holiday"),
+        ("holi*/*.nic", "album.html", "HERE"),
+        ("holiday/b.nic", "holiday/album.html", "holiday"),
+        ("s3://bucket/holiday", "s3://bucket/holiday.html", "holiday"),
+    ],
+)
+def test_an_album_lies_beside_its_folder_or_beside_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, place: str, title: str
+) -> None:
+    here = tmp_path / "HERE"
+    (here / "holiday").mkdir(parents=True)
+    (here / "holiday" / "b.nic").write_bytes(LOSSLESS)
+    monkeypatch.chdir(here)
+    found = command._album_target(first, None)
+    assert found == place if first.startswith("s3:") else Path(found).absolute() == here / place
+    assert command._title(first) == title
 
 
 @pytest.mark.skipif(os.name == "nt", reason="names are text there")
