@@ -20,7 +20,7 @@ from nicodec.cli.plan import Job
 from nicodec.cli.report import SOME_FAILED, about, label
 from nicodec.errors import LimitExceeded, NicError
 from nicodec.progress import say
-from nicodec.storage import is_nic, store_of
+from nicodec.storage import is_nic, is_url, store_of
 from nicodec.storage.files import shown
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def page(
         typer.Argument(
             metavar="FILE... [OUT]",
             help=f"FILE: {NIC_FILES} OUT: the HTML page, a folder for it, or - for stdout; by default FILE, or the"
-            " folder, with the suffix .html. The last of several names is OUT, unless it is a .nic file that exists.",
+            " folder, with the suffix .html, or of several files album.html beside the first. The last of several names is OUT, unless it is a .nic file that exists.",
         ),
     ],
     out: Out = None,
@@ -92,10 +92,26 @@ def _one(sources: list[str]) -> bool:
 
 
 def _album_target(first: str, out: str | None) -> str:
-    """Where an album goes: OUT, or into the folder OUT, or beside the first folder or file."""
-    store = store_of(first)
-    place = store.inside(os.path.dirname(first), "album") if store.is_one(first) else os.path.abspath(first)
+    """Where an album goes: OUT, or into the folder OUT, or beside the first folder, or beside the first picture."""
+    folder = _folder(first)
+    whole = folder if is_url(folder) else os.path.abspath(folder)
+    place = whole if folder == first else store_of(first).inside(folder, "album")
     return plan.destination(place + SUFFIX, out, SUFFIX) if out is not None else place + SUFFIX
+
+
+def _folder(source: str) -> str:
+    """A folder itself; of a file its folder, and of a pattern the folder in which it looks."""
+    if store_of(source).is_folder(source):
+        return source
+    folder = os.path.dirname(source)
+    while set("*?[").intersection(folder) and not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _title(source: str) -> str:
+    """What an album is called: as its folder."""
+    return os.path.basename(os.path.abspath(_folder(source))) or "Album"
 
 
 def _made(sources: list[str], model: str | None, quiet: bool) -> tuple[str, bool]:
@@ -128,7 +144,7 @@ def _made(sources: list[str], model: str | None, quiet: bool) -> tuple[str, bool
             raise LimitExceeded(f"an album of over {pages.MOST_BYTES:,} bytes is too large; make several")
     if not pictures:
         raise NicError("nothing to show: no .nic file could be read")
-    title = names[0] if not album else os.path.basename(os.path.abspath(sources[0])) or "Album"
+    title = _title(sources[0].rstrip("/\\") or sources[0]) if album else names[0]
     return pages.page(pictures, title, album=album, weights=weights), failed
 
 

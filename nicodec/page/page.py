@@ -56,7 +56,7 @@ def page(
     template = room.joinpath("page.html").read_text(encoding="utf-8")
     return web.filled(
         template.replace("/*decoder*/", room.joinpath("decoder.js").read_text(encoding="utf-8")),
-        title=html.escape(title),
+        title=_text(title),
         body=grid if album else '<main id="stage"></main>',
         data="\n".join(data),
     )
@@ -85,6 +85,11 @@ def _weights(identity: bytes, near: str | None, model: str | os.PathLike[str] | 
     return modelfile.for_decoders(modelfile.read(found.path), shown(found.path))
 
 
+def _text(name: str) -> str:
+    """A name in HTML. A byte of a file's name that is no text becomes a question mark."""
+    return html.escape(name.encode(errors="replace").decode())
+
+
 def _stored(kind: str, name: str, data: bytes, attribute: str) -> str:
     text = base64.b64encode(data).decode()
-    return f'<script type="text/plain" class="{kind}" data-{attribute}="{html.escape(name)}">{text}</script>'
+    return f'<script type="text/plain" class="{kind}" data-{attribute}="{_text(name)}">{text}</script>'

@@ -1,6 +1,7 @@
 """The page of .nic files: what is in it, what it lets itself do, and the commands that write it. Browsers: web/test."""
 
 import base64
+import os
 import re
 import webbrowser
 from pathlib import Path
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from nicodec import page as pages
 from nicodec.bitstream import container
+from nicodec.cli import page as command
 from nicodec.cli.app import app
 from nicodec.codec import Codec
 from nicodec.errors import BadFile, NicError
@@ -128,6 +130,44 @@ def test_an_album_goes_on_without_a_picture_whose_model_is_nowhere(tmp_path: Pat
     assert code == 5, said
     assert re.search(rf"strange\.nic: .*{own.checkpoint.id.hex()}", said), said
     assert stored((tmp_path / "mixed.html").read_text("utf-8"), "picture") == [LOSSLESS]
+
+
+@pytest.mark.parametrize(
+    ("first", "place", "title"),
+    [
+        ("holiday", "holiday.html", "holiday"),
+        ("holiday/*.nic", "holiday/album.html", "holiday"),
+        ("holi*/*.nic", "album.html", "HERE"),
+        ("holiday/b.nic", "holiday/album.html", "holiday"),
+        ("s3://bucket/holiday", "s3://bucket/holiday.html", "holiday"),
+    ],
+)
+def test_an_album_lies_beside_its_folder_or_beside_its_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, place: str, title: str
+) -> None:
+    here = tmp_path / "HERE"
+    (here / "holiday").mkdir(parents=True)
+    (here / "holiday" / "b.nic").write_bytes(LOSSLESS)
+    monkeypatch.chdir(here)
+    found = command._album_target(first, None)
+    assert found == place if first.startswith("s3:") else Path(found).absolute() == here / place
+    assert command._title(first) == title
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text there")
+def test_a_name_that_is_no_text_is_shown_as_far_as_it_can_be(tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = [os.fsencode(folder) + name for name in (b"/a\xff.nic", b"/b\xfe.nic")]
+    try:
+        for name in names:
+            Path(os.fsdecode(name)).write_bytes(LOSSLESS)
+    except OSError:
+        pytest.skip("this disk has names of text alone")
+    for source, target in ((os.fsdecode(names[0]), "one.html"), (str(folder), "all.html")):
+        code, said = run("page", source, "-o", str(tmp_path / target))
+        assert code == 0, said
+        assert set(stored((tmp_path / target).read_text("utf-8"), "picture")) == {LOSSLESS}
 
 
 def test_an_album_has_a_largest_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

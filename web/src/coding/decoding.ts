@@ -50,18 +50,12 @@ export function open(bytes: Uint8Array, wanted: Wanted, shares = 1): { file: Fil
 
 const ready = new Map<string, Windows>();
 
-/** Takes a model, the bytes of a .nicmodel file -> its id. Only the last one is kept, since its weights fill memory. */
-export async function take(bytes: Uint8Array): Promise<string> {
+/** Takes a model, the bytes of a .nicmodel file. Only the last one is kept, since its weights fill memory. */
+export async function take(bytes: Uint8Array): Promise<void> {
   const model = parse(bytes);
   const fresh = await Engine.create();
   ready.clear();
   ready.set(model.id, guarded(() => new Windows(fresh, model)));
-  return model.id;
-}
-
-/** Whether a model is ready. */
-export function has(id: string): boolean {
-  return ready.has(id);
 }
 
 /** The parts of one share of a view, with their places in it, then what the share knows at its end. */
