@@ -35,7 +35,8 @@ def page(
         typer.Argument(
             metavar="FILE... [OUT]",
             help=f"FILE: {NIC_FILES} OUT: the HTML page, a folder for it, or - for stdout; by default FILE, or the"
-            " folder, with the suffix .html, or of several files album.html beside the first. The last of several names is OUT, unless it is a .nic file that exists.",
+            " folder, with the suffix .html, or of several files album.html beside the first. The last of"
+            " several names is OUT, unless it is a .nic file that exists.",
         ),
     ],
     out: Out = None,

@@ -15,8 +15,10 @@ from nicodec.model.backends.interface import Planes
 # Numbers of fields. A tensor's data type, name, raw data, place of external data, and whether its data is external.
 MODEL_GRAPH, GRAPH_NODE, GRAPH_INITIALIZER, NODE_ATTRIBUTE = 7, 1, 5, 5
 NAME, RAW, EXTERNAL, LOCATION = 8, 9, 13, 14
-# What could hold further tensors and so name files: functions of a model; tensors and graphs of an attribute.
-MODEL_FUNCTIONS, ATTRIBUTE_NESTED = 25, (5, 6, 10, 11, 22, 23)
+# What could hold further tensors and so name files: functions of a model and its graphs for training; sparse weights of
+# a graph; tensors and graphs of an attribute.
+MODEL_REFUSED, ATTRIBUTE_NESTED = {25: "functions", 20: "graphs for training"}, (5, 6, 10, 11, 22, 23)
+GRAPH_SPARSE = 15
 BYTES = 2
 
 
@@ -24,8 +26,8 @@ def held(graph: bytes, weights: dict[str, Planes]) -> bytes:
     """The model with its weights inside. Raises ValueError for what our export does not write."""
     out = bytearray()
     for field, wire, value, whole in _fields(graph):
-        if field == MODEL_FUNCTIONS:
-            raise ValueError("it has functions")
+        if field in MODEL_REFUSED:
+            raise ValueError(f"it has {MODEL_REFUSED[field]}")
         out += _field(field, _graph(value, weights)) if (field, wire) == (MODEL_GRAPH, BYTES) else whole
     return bytes(out)
 
@@ -33,6 +35,8 @@ def held(graph: bytes, weights: dict[str, Planes]) -> bytes:
 def _graph(data: bytes, weights: dict[str, Planes]) -> bytes:
     out = bytearray()
     for field, _, value, whole in _fields(data):
+        if field == GRAPH_SPARSE:
+            raise ValueError("it has sparse weights")
         if field == GRAPH_NODE:
             for part, _, attribute, _ in _fields(value):
                 if part == NODE_ATTRIBUTE and any(f in ATTRIBUTE_NESTED for f, *_ in _fields(attribute)):

@@ -52,6 +52,20 @@ def test_a_node_that_holds_a_tensor_or_a_graph_is_refused() -> None:
         weights.held(model.SerializeToString(), WEIGHTS)
 
 
+def test_sparse_weights_and_graphs_for_training_are_refused() -> None:
+    """Both hold tensors, which could name a file."""
+    model = onnx.load_from_string(GRAPH)
+    values = onnx.TensorProto(name="v", dims=[1], data_type=1, data_location=onnx.TensorProto.EXTERNAL)
+    values.external_data.add(key="location", value="/etc/hostname")
+    model.graph.sparse_initializer.append(onnx.SparseTensorProto(values=values, dims=[9]))
+    with pytest.raises(ValueError, match="sparse weights"):
+        weights.held(model.SerializeToString(), WEIGHTS)
+    model = onnx.load_from_string(GRAPH)
+    model.training_info.add().initialization.name = "again"
+    with pytest.raises(ValueError, match="graphs for training"):
+        weights.held(model.SerializeToString(), WEIGHTS)
+
+
 @given(st.binary(max_size=60), st.integers(0, len(GRAPH)))
 def test_damaged_bytes_are_an_error_or_a_model_that_is_no_longer(noise: bytes, at: int) -> None:
     try:
