@@ -3,7 +3,7 @@
 
 import type { Symbols } from '../bitstream/symbols.js';
 import { Y_CELL, type Box } from '../bitstream/tiles.js';
-import { NicError } from '../errors.js';
+import { BadModel, NicError } from '../errors.js';
 import { stride, type Engine } from '../model/engine.js';
 import type { Model } from '../model/modelfile.js';
 
@@ -42,7 +42,9 @@ export class Widths {
   readonly deep: number;
 
   constructor(model: Model) {
-    const linear = model.array('thresholds', 'F32', [-1]), learnt = linear.map((t) => 0.5 + LEFT * Math.fround(t - 0.5));
+    const linear = model.array('thresholds', 'F32', [-1]);
+    if (!linear.length) throw new BadModel('the model has impossible thresholds');
+    const learnt = linear.map((t) => 0.5 + LEFT * Math.fround(t - 0.5));
     const frequencies = model.array('tables.y.frequencies', 'U16', [-1]);
     const start = model.array('tables.y.start', 'I32', [-1]), low = model.array('tables.y.low', 'I16', [-1]);
     this.deep = model.config.deep;
@@ -70,8 +72,8 @@ export class Widths {
 /** The width of a Gaussian of which a share is under `zone` in magnitude, and equally likely numbers of it. */
 function gaussian(zeros: number, zone: number): { width: number; numbers: Float64Array } {
   const width = zone / quantile((1 + zeros) / 2);
-  const numbers = Float64Array.from({ length: LEVELS }, (_, i) => width * quantile((1 - zeros) / 2 + (zeros * (i + 0.5)) / LEVELS));
-  return { width, numbers };
+  const shares = Float64Array.from({ length: LEVELS }, (_, i) => (1 - zeros) / 2 + (zeros * (i + 0.5)) / LEVELS);
+  return { width, numbers: shares.map((share) => width * quantile(share)) };
 }
 
 // Wichura 1988, algorithm AS 241, PPND16: numerators and denominators, the highest power first.
@@ -115,7 +117,10 @@ function ratio([above, below]: number[][], r: number): number {
 export class Draw {
   private readonly levels: Float32Array[];
 
-  constructor(private readonly widths: Widths, natural: number, private readonly key: readonly [number, number], private readonly quality: number) {
+  constructor(
+    private readonly widths: Widths, natural: number, private readonly key: readonly [number, number],
+    private readonly quality: number,
+  ) {
     const by = Math.fround(natural);
     this.levels = widths.levels.map((all) => all.map((x) => x * by));
   }
