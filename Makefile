@@ -61,7 +61,7 @@ test-web: web/node_modules/.installed $(VENV)/.installed  ## the decoder of brow
 	$(BIN)/nicodec encode -f --quiet --no-lossless -m photo-fast docs/strip.jpg build/web/large.nic
 	PYTHONPATH=tests:tests/fuzz $(BIN)/python tests/fuzz/fuzz_web.py build/web/cases 300
 	node web/test/fuzz.mjs build/web/cases
-	cd web && NIC_PAGE=$(CURDIR)/build/web/photograph.html NIC_PAGE_VECTOR=8f116ef6-photograph \
+	cd web && NIC_PYTHON=$(abspath $(BIN))/python NIC_PAGE=$(CURDIR)/build/web/photograph.html NIC_PAGE_VECTOR=8f116ef6-photograph \
 		NIC_ALBUM=$(CURDIR)/build/web/album.html NIC_LARGE=$(CURDIR)/build/web/large.nic npm run --silent test $(ARGS)
 
 web-demo: web  ## a page to drop a .nic file on, at http://localhost:8000/demo/

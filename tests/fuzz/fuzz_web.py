@@ -3,7 +3,8 @@
     python tests/fuzz/fuzz_web.py CASES [COUNT [SEED]]
 
 CASES is written; `node web/test/fuzz.mjs CASES` reads it. A case is a line of JSON, then the bytes that it counts:
-the file, then the samples of its picture and of its preview, 8 bits, if they decode. One in twelve is a model.
+the file, then the samples of its picture, of its preview and of its natural picture with the seed of the case, 8 bits,
+if they decode. One in twelve is a model.
 """
 
 from __future__ import annotations
@@ -33,11 +34,16 @@ def case(seed: int) -> tuple[dict[str, Any], list[bytes]]:
         data = fuzz_decode.repaired(data) or data
     facts: dict[str, Any] = {"kind": "file"}
     parts = [data]
-    for name, scale in (("picture", 1.0), ("preview", 1 / 8)):
+    views: dict[str, dict[str, Any]] = {
+        "picture": {},
+        "preview": {"scale": 1 / 8},
+        "natural": {"natural": 1, "seed": seed},
+    }
+    for name, options in views.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                found = np.atleast_3d(fuzz_decode.coder(data).decode(data, scale=scale, dtype=np.uint8))
+                found = np.atleast_3d(fuzz_decode.coder(data).decode(data, **options, dtype=np.uint8))
             except NicError as error:
                 facts[name] = type(error).__name__
                 continue

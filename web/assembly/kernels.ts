@@ -547,6 +547,37 @@ export function samples(x: usize, wide: i32, h: i32, w: i32, m: i32, channels: i
   return true;
 }
 
+// ---- random numbers -------------------------------------------------------------------------------------------
+
+/** The upper half of the product of two whole numbers of 64 bits. */
+function upper(a: u64, b: u64): u64 {
+  const al = a & 0xffffffff, ah = a >> 32, bl = b & 0xffffffff, bh = b >> 32;
+  const middle = ah * bl + ((al * bl) >> 32), other = al * bh + (middle & 0xffffffff);
+  return ah * bh + (middle >> 32) + (other >> 32);
+}
+
+/** Philox4x64-10 (Salmon et al. 2011): blocks of 32 bytes, of the counters (1, 0, row, column), (2, 0, row, column), ... */
+export function philox(seed0: u32, seed1: u32, row: u32, column: u32, blocks: u32, out: usize): void {
+  for (let n: u32 = 1; n <= blocks; n++, out += 32) {
+    let a: u64 = n, b: u64 = 0, c: u64 = row, d: u64 = column, k0: u64 = seed0, k1: u64 = seed1;
+    for (let round = 0; round < 10; round++) {
+      const x: u64 = 0xD2E7470EE14C6C93, y: u64 = 0xCA5A826395121157;
+      const high0 = upper(x, a), high1 = upper(y, c);
+      const low0 = x * a, low1 = y * c;
+      a = high1 ^ b ^ k0;
+      b = low1;
+      c = high0 ^ d ^ k1;
+      d = low0;
+      k0 += 0x9E3779B97F4A7C15;
+      k1 += 0xBB67AE8584CAA73B;
+    }
+    store<u64>(out, a);
+    store<u64>(out, b, 8);
+    store<u64>(out, c, 16);
+    store<u64>(out, d, 24);
+  }
+}
+
 /** Where the memory that the caller gives out begins. */
 export function base(): usize {
   return __heap_base;

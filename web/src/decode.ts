@@ -15,6 +15,10 @@ export interface Options {
   region?: Region;
   /** 1, or 1/8 for a preview. */
   scale?: number;
+  /** Draw texture that the file leaves out, as strong as it says, 0 to 1. Without it 0: the faithful picture. */
+  natural?: number;
+  /** Of natural, 0 to 2^32 - 1: the same seed gives the same picture. */
+  seed?: number;
   /** The largest picture, in pixels. Without it 2^27, and no more than fit the bytes of the file. */
   maxPixels?: number;
   /** Called with the share that is done, 0 to 1, RGBA of what is done, and what part of it is new (by `decode`). */
@@ -78,10 +82,10 @@ export async function samples(bytes: Uint8Array, options: Options & { depth?: 8 
 }
 
 async function run(
-  bytes: Uint8Array, { region, scale, depth, maxPixels }: Wanted, begun: (size: Begun, parts: number) => void,
+  bytes: Uint8Array, { region, scale, depth, maxPixels, natural, seed }: Wanted, begun: (size: Begun, parts: number) => void,
   part: (part: Part) => void,
 ): ReturnType<typeof decoded> {
-  const wanted = { region: region && ([...region] as unknown as Region), scale, depth, maxPixels };
+  const wanted = { region: region && ([...region] as unknown as Region), scale, depth, maxPixels, natural, seed };
   const { file, view: { area } } = open(bytes, wanted);
   return decoded(bytes, wanted, area.rows * area.columns, file.ofSamples ? '' : file.header.model, find, begun, part);
 }

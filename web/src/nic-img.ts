@@ -7,9 +7,9 @@ import { reason, show } from './page/shown.js';
 const STYLE = ':host{display:inline-block}canvas,img{display:block;max-width:100%;height:auto}'
   + 'p{margin:0;padding:.5em;font:.85rem/1.4 system-ui,sans-serif;border:1px solid currentColor;overflow-wrap:anywhere}';
 
-/** Events: `load` and `error`, as of `img`. data-state is loading, done or error. */
+/** Attributes natural and seed are as for `decode`. Events: `load` and `error`, as of `img`. data-state is loading, done or error. */
 export class NicImg extends HTMLElement {
-  static readonly observedAttributes = ['src'];
+  static readonly observedAttributes = ['src', 'natural', 'seed'];
   private readonly place = document.createElement('div');
   private turn = 0;
 
@@ -24,6 +24,10 @@ export class NicImg extends HTMLElement {
     void this.load();
   }
 
+  private number(name: string): number {
+    return Number(this.getAttribute(name) ?? 0);
+  }
+
   private async load(): Promise<void> {
     const turn = ++this.turn, src = this.getAttribute('src'), alt = this.getAttribute('alt') ?? '';
     this.place.replaceChildren();
@@ -34,10 +38,14 @@ export class NicImg extends HTMLElement {
     layer.setAttribute('role', 'img');
     layer.setAttribute('aria-label', alt);
     this.place.replaceChildren(layer);
+    // Several attributes that are set together make one picture.
+    await null;
+    if (turn !== this.turn) return;
     try {
       const answer = await fetch(src);
       if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
-      await show(new Uint8Array(await answer.arrayBuffer()), layer, () => undefined, () => undefined);
+      await show(new Uint8Array(await answer.arrayBuffer()), layer, () => undefined, () => undefined,
+        { natural: this.number('natural'), seed: this.number('seed') });
       if (turn !== this.turn) return;
       this.dataset['state'] = 'done';
       this.dispatchEvent(new Event('load'));

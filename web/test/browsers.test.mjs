@@ -100,7 +100,7 @@ for (const [name, { browser, paths, args }] of Object.entries(BROWSERS)) {
         const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0)), found = [];
         for (const count of [1, 2, 3]) {
           nic.setThreads(count);
-          const steps = [], { data } = await nic.samples(bytes, { onProgress: (done) => steps.push(done) });
+          const steps = [], { data } = await nic.samples(bytes, { natural: 1, onProgress: (done) => steps.push(done) });
           found.push({ data, parts: steps.length, end: steps.at(-1) });
         }
         const most = ([a, b]) => a.reduce((far, v, i) => Math.max(far, Math.abs(v - b[i])), 0);
@@ -144,19 +144,24 @@ for (const [name, { browser, paths, args }] of Object.entries(BROWSERS)) {
       const found = await page.evaluate(async (one) => {
         await import('/dist/nic-img.js');
         const states = [];
-        for (const src of [`/vector/${one}`, '/vector/none', '/package.json']) {
+        for (const [src, natural] of [[`/vector/${one}`], ['/vector/none'], ['/package.json'], [`/vector/${one}`, '1'], [`/vector/${one}`, '2']]) {
           const made = document.createElement('nic-img');
           made.setAttribute('src', src);
+          if (natural) made.setAttribute('natural', natural);
           const happened = new Promise((done) => ['load', 'error'].forEach((kind) => made.addEventListener(kind, () => done(kind))));
           document.body.append(made);
           states.push([await happened, made.dataset.state, made.shadowRoot.querySelector('canvas')?.width ?? made.shadowRoot.textContent]);
         }
-        return states;
+        const pictures = [...document.querySelectorAll('nic-img')].map((made) => made.shadowRoot.querySelector('canvas')?.toDataURL());
+        return [...states, pictures[0] === pictures[3]];
       }, names.find((one) => one.endsWith('-photograph')));
       assert.deepEqual(found[0], ['load', 'done', 96]);
       assert.deepEqual(found[1].slice(0, 2), ['error', 'error']);
       assert.match(found[1][2], /cannot be shown: the server answers 404/);
       assert.match(found[2][2], /not a \.nic file/);
+      assert.deepEqual(found[3], ['load', 'done', 96]);
+      assert.match(found[4][2], /natural must be a number from 0 to 1, not 2/);
+      assert.equal(found[5], false, 'the natural picture is the faithful one');
     });
 
     test('a page shows its picture one to one from the disk', { skip: !process.env.NIC_PAGE }, async () => {

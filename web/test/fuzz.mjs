@@ -70,12 +70,12 @@ for (const { seed, kind, parts, ...expected } of cases(process.argv[2])) {
   try {
     if (kind === 'model') {
       const id = await tried(() => nic.addModel(parts[0]));
-      const found = id instanceof Error || !sound ? id : await tried(() => nic.samples(renamed(sound, id), { depth: 8 }));
+      const found = id instanceof Error || !sound ? id : await tried(() => nic.samples(renamed(sound, id), { depth: 8, natural: 1 }));
       nic.addModel(tiny);
       word = `model: ${found instanceof Error ? found.name : 'picture'}`;
     } else {
       let part = 1;
-      for (const [name, options] of [['picture', {}], ['preview', { scale: 1 / 8 }]]) {
+      for (const [name, options] of [['picture', {}], ['preview', { scale: 1 / 8 }], ['natural', { natural: 1, seed }]]) {
         const found = await tried(() => nic.samples(parts[0], { depth: 8, ...options })), wanted = expected[name];
         if (found instanceof Error || typeof wanted === 'string') {
           const own = found instanceof Error ? found.name : 'a picture';

@@ -1,6 +1,7 @@
 // The package in Node: vectors, views, limits, and the sizes that were promised.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { test } from 'node:test';
@@ -52,6 +53,54 @@ test('a region is the crop of the whole', async () => {
   }
 });
 
+/** Pictures of Python at natural= and seed=: their samples of 8 bits, one after the other. */
+const PYTHON = `
+import json, sys
+import numpy as np
+from pathlib import Path
+import nicodec
+for name, natural, seed in json.loads(sys.argv[1]):
+    data = Path("tests/vectors", name, "file.nic").read_bytes()
+    array = nicodec.decode(data, natural=natural, seed=seed, dtype=np.uint8)
+    sys.stdout.buffer.write(array.tobytes())
+`;
+
+test('a natural picture is that of Python', { skip: !process.env.NIC_PYTHON && 'NIC_PYTHON names no Python' }, async () => {
+  const cases = ['correction', 'tiles-2x3', 'gray', 'deep-gray-alpha', 'alpha-vertical', 'flats', 'quality-0', 'lossless']
+    .flatMap((name) => [[`${ID}-${name}`, 1, 0], [`${ID}-${name}`, 0.5, 2 ** 32 - 1]]);
+  const root = new URL('../../', import.meta.url);
+  const found = execFileSync(process.env.NIC_PYTHON, ['-c', PYTHON, JSON.stringify(cases)], { cwd: root, maxBuffer: 2 ** 28 });
+  let at = 0;
+  for (const [name, natural, seed] of cases) {
+    const { data } = await nic.samples(vector(name).bytes, { natural, seed, depth: 8 });
+    for (let i = 0; i < data.length; i++, at++) {
+      assert.ok(Math.abs(data[i] - found[at]) <= 1, `${name}, ${natural}, ${seed}: ${data[i]} at ${i}, not ${found[at]}`);
+    }
+  }
+  assert.equal(at, found.length);
+});
+
+test('a natural picture depends on its strength and its seed, and a region of it is its crop', async () => {
+  const { bytes } = vector(`${ID}-tiles-2x3`), whole = await nic.decode(bytes, { natural: 1 }), { width, height } = whole;
+  const far = (other) => whole.data.reduce((most, v, i) => Math.max(most, Math.abs(v - other.data[i])), 0);
+  assert.equal(far(await nic.decode(bytes, { natural: 1, seed: 0 })), 0);
+  for (const options of [{}, { natural: 0.5 }, { natural: 1, seed: 1 }]) assert.ok(far(await nic.decode(bytes, options)) > 2);
+  const [x, y, w, h] = [width >> 1, height >> 2, 70, 50];
+  const part = await nic.decode(bytes, { natural: 1, region: [x, y, w, h] });
+  for (let i = 0; i < h; i++) {
+    for (let j = 0; j < 4 * w; j++) {
+      assert.ok(Math.abs(part.data[4 * i * w + j] - whole.data[4 * ((y + i) * width + x) + j]) <= 1);
+    }
+  }
+});
+
+test('a natural preview and a natural lossless picture are the faithful ones', async () => {
+  for (const [name, options] of [['photograph', { scale: 1 / 8 }], ['lossless', {}]]) {
+    const { bytes } = vector(`${ID}-${name}`);
+    assert.deepEqual((await nic.decode(bytes, { ...options, natural: 1 })).data, (await nic.decode(bytes, options)).data);
+  }
+});
+
 test('a preview has an eighth of the size', async () => {
   const { bytes, picture } = vector(`${ID}-photograph`), small = await nic.decode(bytes, { scale: 1 / 8 });
   assert.deepEqual([small.width, small.height], [Math.ceil(picture.width / 8), Math.ceil(picture.height / 8)]);
@@ -60,7 +109,8 @@ test('a preview has an eighth of the size', async () => {
 test('impossible wishes are refused', async () => {
   const { bytes } = vector(`${ID}-photograph`);
   for (const options of [{ scale: 2 }, { scale: 1 / 8, region: [0, 0, 1, 1] }, { region: [0, 0, 97, 1] }, { region: [-1, 0, 1, 1] },
-    { region: [0, 0, 0, 1] }, { region: [0, 0, 1.5, 1] }]) await assert.rejects(nic.decode(bytes, options), nic.NicError);
+    { region: [0, 0, 0, 1] }, { region: [0, 0, 1.5, 1] }, { natural: -0.1 }, { natural: 1.1 }, { natural: NaN }, { natural: '1' },
+    { seed: -1 }, { seed: 0.5 }, { seed: 2 ** 32 }]) await assert.rejects(nic.decode(bytes, options), nic.NicError);
   await assert.rejects(nic.samples(bytes, { depth: 12 }), nic.NicError);
   await assert.rejects(nic.decode(bytes, { maxPixels: 100 }), nic.LimitExceeded);
 });

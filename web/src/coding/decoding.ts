@@ -19,6 +19,8 @@ export interface Wanted {
   scale?: number | undefined;
   depth?: 8 | 16 | undefined;
   maxPixels?: number | undefined;
+  natural?: number | undefined;
+  seed?: number | undefined;
 }
 
 /** One worker's share: its number, and of how many. */
@@ -45,7 +47,7 @@ export interface Ended {
 export function open(bytes: Uint8Array, wanted: Wanted, shares = 1): { file: File; view: View; depth: 8 | 16 } {
   const file = unpack(bytes, wanted.maxPixels), depth = wanted.depth ?? file.header.depth;
   if (depth !== 8 && depth !== 16) throw new NicError('depth must be 8 or 16');
-  return { file, view: view(file.header, wanted.region, wanted.scale, shares), depth };
+  return { file, view: view(file.header, wanted.region, wanted.scale, shares, wanted.natural, wanted.seed), depth };
 }
 
 const ready = new Map<string, Windows>();

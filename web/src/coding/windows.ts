@@ -11,6 +11,7 @@ import { Engine, stride } from '../model/engine.js';
 import type { Model } from '../model/modelfile.js';
 import { Networks, type Plane } from '../model/networks.js';
 import { yTables, zTables } from '../model/tables.js';
+import { Widths, type Draw } from './natural.js';
 
 /** How far a sample may be from each of the 3 x 3 around it in a slow ramp of 16 bits. */
 const SLOW = 1.5 / 255;
@@ -24,12 +25,18 @@ export class Windows {
   private readonly y: Tables;
   private readonly z: HyperTables;
   private readonly aroundMean: number;
+  private found?: Widths;
 
   constructor(readonly engine: Engine, readonly model: Model) {
     this.networks = new Networks(engine, model);
     [this.y, this.z] = [yTables(engine, model), zTables(engine, model)];
     this.aroundMean = Math.ceil((this.networks.reachMean + 1) / Y_CELL);
     this.halo = Math.ceil((this.networks.reachMean + this.networks.around) / Y_CELL);
+  }
+
+  /** What the tables of the model say, for natural pictures. */
+  get widths(): Widths {
+    return (this.found ??= new Widths(this.model));
   }
 
   /** The symbols of a file, which must be one of this model. preview: what will be asked for. */
@@ -67,11 +74,17 @@ export class Windows {
     return result;
   }
 
-  /** Numbers of the pixels of a window of cells, and of `margin` pixels more on each side. filter: of a correction. */
-  synthesis(window: Box, symbols: Symbols, filter: Float32Array | null, deep: boolean): { plane: Plane; box: Box } {
+  /**
+   * Numbers of the pixels of a window of cells, and of `margin` pixels more on each side. filter: of a correction.
+   * draw: what is added for symbols that are zero.
+   */
+  synthesis(
+    window: Box, symbols: Symbols, filter: Float32Array | null, deep: boolean, draw: Draw | null,
+  ): { plane: Plane; box: Box } {
     const { engine: e, networks } = this, whole = symbols.cells.times(Y_CELL);
     const inner = window.times(Y_CELL).grown(networks.around, whole);
-    const { y, wide, first } = this.decoded(window.grown(this.halo, symbols.cells), inner, symbols);
+    const seen = window.grown(this.halo, symbols.cells), { y, wide, first } = this.decoded(seen, inner, symbols);
+    if (draw) this.drawn(draw, inner.over(Y_CELL), symbols, seen, y);
     let plane = networks.synthesis(y + first, wide, inner.rows, inner.columns);
     const { colours } = networks, { rows, columns } = plane;
     if (filter) {
@@ -85,6 +98,18 @@ export class Windows {
       plane = { ...plane, at };
     }
     return { plane, box: inner.times(STRIDE) };
+  }
+
+  /** Adds the draws of some cells to the latent y of the cells `seen` around them. */
+  private drawn(draw: Draw, cells: Box, symbols: Symbols, seen: Box, y: number): void {
+    const { engine: e } = this, { latent } = this.model.config, mark = e.mark(), ys = stride(latent);
+    const at = draw.of(e, cells, symbols, latent, this.tables(symbols.z, symbols.cells, cells));
+    const box = cells.from(seen).times(Y_CELL), wide = seen.columns * Y_CELL, run = box.columns * ys;
+    for (let i = 0; i < box.rows; i++) {
+      const to = e.f32(y + 4 * ((box.top + i) * wide + box.left) * ys, run), from = e.f32(at + 4 * i * run, run);
+      for (let k = 0; k < run; k++) to[k]! += from[k]!;
+    }
+    e.release(mark);
   }
 
   /** As `synthesis`, at an eighth of the size. */

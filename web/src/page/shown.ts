@@ -1,7 +1,7 @@
 // A picture on its way to the screen: a canvas that holds the preview first, then the picture, window by window.
 // Under `viewer`, `album` and `nic-img`.
 
-import { decode, info, metadata, samples, type Info } from '../decode.js';
+import { decode, info, metadata, samples, type Info, type Options } from '../decode.js';
 import { LimitExceeded } from '../errors.js';
 import * as png from '../picture/png.js';
 
@@ -20,11 +20,13 @@ export interface Shown {
 
 /**
  * Shows a picture in `place`. begun: called when its size is known and something can be seen. progress: 0 to 1.
+ * drawn: natural and seed, as for `decode`.
  *
  * Rejects as `decode`; then nothing is left in `place`.
  */
 export async function show(
   bytes: Uint8Array, place: HTMLElement, begun: (shown: Shown) => void, progress: (done: number) => void,
+  drawn: Pick<Options, 'natural' | 'seed'> = {},
 ): Promise<Shown> {
   const facts = info(bytes), { width, height } = facts, canvas = document.createElement('canvas');
   if (Math.max(width, height) > LONGEST) throw new LimitExceeded(`${width}x${height} is larger than browsers can show`);
@@ -44,10 +46,10 @@ export async function show(
       if (soFar && fresh) context.putImageData(soFar, 0, 0, fresh.x, fresh.y, fresh.width, fresh.height);
       progress(done);
     };
-    const image = await decode(bytes, { onProgress });
+    const image = await decode(bytes, { ...drawn, onProgress });
     context.putImageData(image, 0, 0);
     const { icc } = metadata(bytes);
-    if (icc) await profiled(bytes, icc, shown, place);
+    if (icc) await profiled(bytes, icc, shown, place, drawn);
     return shown;
   } catch (error) {
     place.replaceChildren();
@@ -75,8 +77,10 @@ async function preview(bytes: Uint8Array, scale = 1 / 8): Promise<HTMLCanvasElem
 }
 
 /** A canvas has no profile, but an image has: where there is one, a PNG takes the place of the canvas. */
-async function profiled(bytes: Uint8Array, icc: Uint8Array, shown: Shown, place: HTMLElement): Promise<void> {
-  const image = new Image(), plain = await samples(bytes, { depth: 8 });
+async function profiled(
+  bytes: Uint8Array, icc: Uint8Array, shown: Shown, place: HTMLElement, drawn: Pick<Options, 'natural' | 'seed'>,
+): Promise<void> {
+  const image = new Image(), plain = await samples(bytes, { ...drawn, depth: 8 });
   image.src = URL.createObjectURL(await png.encode(plain, icc));
   try {
     await image.decode();
