@@ -158,14 +158,14 @@ class Encoder:
             high = runs.each(tables.high)
             outside = np.flatnonzero((ordered < low) | (ordered > high))
             for value in ordered[outside].tolist():
-                self._escapes += _varint(_zigzag(value))
+                self._escapes += varint(_zigzag(value))
             entries[outside] = high[outside].astype(np.int32) - low[outside] + 1
         for table, run in runs:
             self._coder.encode(entries[run], tables.model(table))
 
     def payload(self) -> bytes:
         words: npt.NDArray[np.uint32] = self._coder.get_compressed()
-        return bytes(_varint(len(self._escapes)) + self._escapes) + words.astype("<u4").tobytes()
+        return varint(len(self._escapes)) + bytes(self._escapes) + words.astype("<u4").tobytes()
 
 
 class Decoder:
@@ -240,7 +240,7 @@ def bits(symbols: Integers, index: Integers, tables: Tables) -> npt.NDArray[np.f
     outside = (symbols < low) | (symbols > high) if tables.escape else np.zeros(symbols.shape, np.bool_)
     entries = np.where(outside, high.astype(np.int32) + 1, symbols) - low
     found: npt.NDArray[np.float32] = tables.information[tables.start[index] + entries]
-    found[outside] += [8 * len(_varint(_zigzag(int(value)))) for value in symbols[outside]]
+    found[outside] += [8 * len(varint(_zigzag(int(value)))) for value in symbols[outside]]
     return found
 
 
@@ -253,13 +253,14 @@ def _zigzag(value: int) -> int:
     return (value << 1) ^ (value >> 31)
 
 
-def _varint(value: int) -> bytearray:
+def varint(value: int) -> bytes:
+    """LEB128 of a number of at least 0: seven bits in each byte, the lowest first."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     out.append(value)
-    return out
+    return bytes(out)
 
 
 def _read_varint(data: bytes, at: int) -> tuple[int, int]:

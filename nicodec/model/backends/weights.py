@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nicodec.bitstream.entropy import varint
 from nicodec.model.backends.interface import Planes
 
 # Numbers of fields. A tensor's data type, name, raw data, place of external data, and whether its data is external.
@@ -87,13 +88,4 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _field(field: int, value: bytes) -> bytes:
-    return _number(field << 3 | BYTES) + _number(len(value)) + value
-
-
-def _number(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return varint(field << 3 | BYTES) + varint(len(value)) + value
