@@ -41,14 +41,15 @@ def page(
 ) -> str:
     """The page of one picture, or the album of several.
 
-    album: previews first, each picture opened on demand. model: as for `gather`. weights: what `gather` has gathered;
-    what lacks is added. Raises BadFile without a picture, and as `gather`.
+    album: previews first, each picture opened on demand. weights: what `gather` has gathered of all of them; None: they
+    are gathered here, with `model`. Raises BadFile without a picture, and as `gather`.
     """
     if not pictures or (len(pictures) > 1 and not album):
         raise BadFile("a page shows one picture, and an album at least one")
-    weights = {} if weights is None else weights
-    for picture in pictures:
-        gather(weights, picture, model)
+    if weights is None:
+        weights = {}
+        for picture in pictures:
+            gather(weights, picture, model)
     data = [_stored("model", key, value, "id") for key, value in weights.items()]
     data += [_stored("picture", picture.name, picture.data, "name") for picture in pictures]
     grid = '<nav id="album" aria-label="Pictures"></nav>\n<main id="stage" hidden></main>'
