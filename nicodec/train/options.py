@@ -139,7 +139,7 @@ def check_call(
     if options.name is not None and (why := shelf.taken(options.name)):
         raise BadOption(f"--name {options.name}: {why}")
     check_out(out)
-    folder, page = out.with_suffix(".run"), page_of(out)
+    folder, page = run_of(out), page_of(out)
     if not resume and not force and (out.exists() or folder.exists()):
         onward = "--resume goes on with it, " if (folder / STATE).exists() else ""
         raise NicError(f"{shown(out)} or its run exists already; {onward}-f starts anew")
@@ -152,6 +152,11 @@ def check_call(
     check_there(images)
 
 
+def run_of(model: Path) -> Path:
+    """The folder of the run of a model: beside it."""
+    return model.with_suffix(".run")
+
+
 def page_of(model: Path) -> Path:
     """Where the page of a model lies: beside it."""
     return model.with_suffix(".html")
@@ -161,7 +166,7 @@ def check_out(out: Path) -> None:
     """Raises BadOption if no model can be written to `out`, or no run beside it."""
     from nicodec.model.modelfile import SUFFIX  # which loads numpy
 
-    run = out.with_suffix(".run")
+    run = run_of(out)
     if out.suffix != SUFFIX:
         raise BadOption(f"{shown(out)}: the name of a model ends with {SUFFIX}")
     if out.is_dir():

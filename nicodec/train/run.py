@@ -47,6 +47,7 @@ from nicodec.train.options import (
     page_of,
     plain,
     resumed,
+    run_of,
 )
 from nicodec.train.plan import Plan
 from nicodec.train.state import read_held, read_meta
@@ -77,7 +78,7 @@ def train(
     """
     times = Plan(options.minutes, options.measure)
     console, said = Console(stderr=True, soft_wrap=True, highlight=False), said or {}
-    folder = out.with_suffix(".run")
+    folder = run_of(out)
     state = folder / STATE
     # Before minutes of reading, all that can be wrong with the arguments and that `options.check_call` does not see.
     begin: checkpoint.Checkpoint | None = None
