@@ -29,7 +29,7 @@ from nicodec.coding.targets import Wish
 from nicodec.model import backends, checkpoint, tables
 from nicodec.model.backends import Networks
 from nicodec.model.checkpoint import Checkpoint
-from nicodec.parallel.threads import cores
+from nicodec.parallel.threads import aside, cores
 from nicodec.picture import Picture, Samples, Source, invisible, metrics, reader
 
 
@@ -105,7 +105,8 @@ class Codec:
         height, width, channels = picture.pixels.shape
         whole = tiles.cells(width, height)
         size, windows = layout.tile_size(whole), self.crew.of(len(layout.windows(whole)))
-        look = Look(picture, q, self.familiar, everywhere=check)
+        threads = self.threads or cores()
+        look = Look(picture, q, self.familiar, everywhere=check, threads=threads)
         bands = Bands(windows, self.y_tables, size, q, fit := Fit(windows.filters, picture, q, look, idle=not slow))
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
         coded: list[Chunk] = []
@@ -113,13 +114,16 @@ class Codec:
         for band, y in windows.analysis(picture.pixels, q, ranges, z, rows):  # 1. pixels -> latents
             if see is not None:
                 see(band, y, z)
-            look.notice(band, y.view(band.times(Y_CELL)))
+            noticed = aside(partial(look.notice, band, y.view(band.times(Y_CELL))), threads)
+            if band.bottom == whole.bottom:  # z is complete
+                hyper = aside(partial(self.z_tables.write, z, q), threads)
             for tile, r, payload in bands.coded(band, y, z):  # 2. latents -> symbols, 3. symbols -> bytes
+                noticed()
                 look.keep(len(coded), tile, r)
                 coded.append(Chunk(Kind.Y, payload))
         depth, crc = picture.depth, bands.crc.value(z)
         header = Header(width, height, channels, depth, q, size, self.checkpoint.id, crc)
-        file = File(header, [Chunk(Kind.Z, self.z_tables.write(z, q)), *coded])
+        file = File(header, [Chunk(Kind.Z, hyper()), *coded])
         paint = partial(self._painted, file, look.known)
         corrected, mended = look.settle(fit.chunks(), paint, windows.reach)  # 4. the look
         file.chunks.extend(beside.chunks(picture, mended, look.flats, corrected))  # 5. data beside the tiles

@@ -60,20 +60,34 @@ class Flats:
 
 
 def found(pixels: Pixels) -> Flats | None:
-    """The flat cells of a picture (H, W, C); None if it has none. Most cells fail by their first row."""
-    height, width, channels = pixels.shape
+    """The flat cells of a picture (H, W, C); None if it has none. Most cells fail by their corners."""
+    width, channels = pixels.shape[1:]
     lefts = np.arange(0, width, SIDE)
-    where = np.zeros((-(-height // SIDE), len(lefts)), np.bool_)
+    where = _alike_in_corners(pixels)
     colours = [np.empty((0, channels), np.uint8)]
     for row, flat in enumerate(where):
+        if not flat.any():
+            continue
         strip = pixels[row * SIDE : (row + 1) * SIDE]
         corners = strip[0, ::SIDE]
         wide = corners.repeat(SIDE, 0)[:width]
-        flat[...] = np.logical_and.reduceat((strip[0] == wide).all(1), lefts)
+        flat &= np.logical_and.reduceat((strip[0] == wide).all(1), lefts)
         if flat.any():
             flat &= np.logical_and.reduceat((strip == wide).all((0, 2)), lefts)
             colours.append(corners[flat])
     return Flats(where, np.concatenate(colours)) if where.any() else None
+
+
+def _alike_in_corners(pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """Whether the four corners of each cell are equal, (R, S); of a cell at an edge, those inside the picture."""
+    first = pixels[::SIDE, ::SIDE]
+    alike = np.ones(first.shape[:2], np.bool_)
+    for down, right in ((0, SIDE - 1), (SIDE - 1, 0), (SIDE - 1, SIDE - 1)):
+        corner = pixels[down::SIDE, right::SIDE]
+        rows, columns = corner.shape[:2]
+        for c in range(pixels.shape[2]):
+            alike[:rows, :columns] &= corner[:, :, c] == first[:rows, :columns, c]
+    return alike
 
 
 def encode(flats: Flats) -> bytes:

@@ -121,13 +121,14 @@ class Rows:
 
     def grow(self, rows: int) -> None:
         """Make room for this number of rows below."""
-        fresh = np.empty((1, self.channels, rows, self.box.columns), np.float32)
-        self._planes = np.concatenate([self._planes, fresh], axis=2)
-        self.box = self.box._replace(bottom=self.box.bottom + rows)
+        kept, self.box = self.box.rows, self.box._replace(bottom=self.box.bottom + rows)
+        larger = np.empty((1, self.channels, self.box.rows, self.box.columns), np.float32)
+        larger[:, :, :kept] = self._planes
+        self._planes = larger
 
     def forget(self, above: int) -> None:
-        """Forget the rows above this one."""
-        self._planes = self._planes[:, :, max(0, above - self.box.top) :].copy()
+        """Forget the rows above this one; their memory is free after the next `grow`."""
+        self._planes = self._planes[:, :, max(0, above - self.box.top) :]
         self.box = self.box._replace(top=max(self.box.top, above))
 
     def view(self, box: Box) -> npt.NDArray[np.float32]:

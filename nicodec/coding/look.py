@@ -25,6 +25,7 @@ from nicodec.bitstream.tiles import Y_CELL, Box
 from nicodec.coding import layout, quantize
 from nicodec.errors import BadModel
 from nicodec.model.checkpoint import Checkpoint
+from nicodec.parallel.threads import aside
 from nicodec.picture import Picture, depth_of, metrics
 from nicodec.picture.metrics import Cell
 from nicodec.storage.files import shown
@@ -95,22 +96,29 @@ class Look:
     """The encoder's look at one picture at one quality.
 
     picture: samples under alpha 0 do not count. q: quality in hundredths. everywhere: look at all cells, not only at
-    strange ones. errors: mean squared error of each cell of 16, float64 (rows, columns), NaN where nothing was
-    compared. known: symbols of the tiles that hold strange cells, by number of the tile. flats: the flat cells; None
-    at depth 16, or where they cost more than they are worth.
+    strange ones. threads: with several, flat cells are looked for in one of its own. errors: mean squared error of each
+    cell of 16, float64 (rows, columns), NaN where nothing was compared. known: symbols of the tiles that hold strange
+    cells, by number of the tile.
     """
 
-    def __init__(self, picture: Picture, q: int, familiar: Familiar, *, everywhere: bool = False) -> None:
+    def __init__(
+        self, picture: Picture, q: int, familiar: Familiar, *, everywhere: bool = False, threads: int = 1
+    ) -> None:
         height, width, _ = picture.pixels.shape
         # Cells are compared in 8 bits. In 16 a slow ramp would have flat cells in 8, and would come back in bands.
         shown, deep = picture.eight, depth_of(picture.pixels) == 16
         self.pixels, self.alpha, self.q, self.known = shown.pixels, shown.alpha, q, Known()
-        self.flats = None if deep else worthy(flats.found(shown.pixels), q)
+        self._flats = aside(lambda: None if deep else worthy(flats.found(shown.pixels), q), threads)
         self.errors = np.full((-(-height // SIDE), -(-width // SIDE)), np.nan)
         self._familiar, self._cells = familiar, tiles.cells(width, height)
         # A picture narrower or lower than a cell is quickly looked at, and is seldom a photograph.
         all_of_it = everywhere or min(height, width) < CELL
         self._strange = np.full((self._cells.rows, self._cells.columns), all_of_it)
+
+    @property
+    def flats(self) -> Flats | None:
+        """The flat cells; None at depth 16, or where they cost more than they are worth."""
+        return self._flats()
 
     def notice(self, band: Box, latent: npt.NDArray[np.float32]) -> None:
         """Find the strange cells of a band, from its latent (1, L, 4h, 4w) and its pixels."""

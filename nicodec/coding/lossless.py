@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from nicodec.coding import beside, quantize
 from nicodec.coding.encoded import Coded
 from nicodec.coding.painting import View
 from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded
-from nicodec.parallel.threads import in_order
+from nicodec.parallel.threads import aside, in_order
 from nicodec.picture import Picture, Samples, depth_of, eight, vp8l, writer
 
 # Width and height of a tile in cells. Empty pictures that would be too large for their bytes get the smaller tiles.
@@ -51,13 +51,21 @@ class Lossless:
         """The file."""
         return Coded(of_samples(self.picture, MAX_QUALITY, self.threads), None)
 
+    @cached_property
+    def _estimated(self) -> Callable[[], float]:
+        return aside(partial(_estimated_size, self.picture.pixels), self.threads)
+
+    def begin(self) -> None:
+        """Begin to estimate the size of the file, beside other work."""
+        _ = self._estimated
+
     def cheaper(self, lossy: Coded, psnr: Callable[[File], float], most: float | None) -> Coded:
         """This file if it costs less than a lossy one, in bits + lambda * squared error; else the lossy one.
 
         A file that is more than WORTH times as large is never taken, nor one over `most` bytes. psnr: of a file, in dB.
         """
         size, pixels = lossy.file.size, self.picture.pixels
-        if _estimated_size(pixels) > WORTH * size:
+        if self._estimated() > WORTH * size:
             return lossy
         whole = self.coded.file.size
         if whole > WORTH * size or (most is not None and whole > most):

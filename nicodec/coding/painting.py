@@ -109,20 +109,28 @@ def paint(
     draw = wanted.draw(windows, header)
     full = partial(windows.synthesis, weights=weights, deep=header.depth == 16, draw=draw)
     render, cell = (full if wanted.shrink == 1 else windows.preview), CELL // wanted.shrink
+    windows.aside(partial(windows.networks.session, "g_s" if wanted.shrink == 1 else "preview"))
+    checks: list[Callable[[], None]] = []
 
     def decoded() -> Iterator[tuple[Box, Callable[[], Planes]]]:
         for window in wanted.windows:
             symbols.forget(window.top - windows.halo)
-            yield window.times(cell), render(window, symbols, header.quality)
+            render_it = render(window, symbols, header.quality)
+            if check and window is wanted.windows[-1]:
+                checks.append(windows.aside(symbols.check))
+            yield window.times(cell), render_it
 
     def painted(job: tuple[Box, Callable[[], Planes]]) -> tuple[Box, Samples]:
         seen, paint = job
         part = seen.cut(wanted.area)
-        pixels = quantize.samples(tiles.crop(paint(), seen, part), header.channels, dtype)
+        planes = tiles.crop(paint(), seen, part)
+        half = part.rows // 2
+        lower = windows.aside(partial(quantize.samples, planes[:, :, half:], header.channels, dtype))
+        pixels = np.concatenate([quantize.samples(planes[:, :, :half], header.channels, dtype), lower()])
         for cells in laid:
             cells.lay(pixels, part, wanted.shrink)
         return part, pixels
 
     yield from windows.beside(painted, decoded())
-    if check:
-        symbols.check()
+    for checked in checks:
+        checked()

@@ -6,6 +6,7 @@ Between the networks and `windows`. An encoder and a decoder call the same two r
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -40,22 +41,26 @@ def tables_of(networks: Networks, z: npt.NDArray[np.int8], tile: Box, q: int) ->
     return np.concatenate(rows, axis=2)
 
 
-def mean(networks: Networks, z: npt.NDArray[np.int8], q: int, decoded: Callable[[Planes], Planes]) -> Planes:
-    """The mean of the deep channels, (1, D, 4h, 4w), in quantiser steps, phase by phase, from z (1, Z, h, w).
+def mean(networks: Networks, start: tuple[Planes, Planes], q: int, decoded: Callable[[Planes], Planes]) -> Planes:
+    """The mean of the deep channels, (1, D, 4h, 4w), in quantiser steps, phase by phase.
 
-    q: quality in hundredths. decoded: the function mean of phase 0 -> decoded latent (1, D, 4h, 4w), whose positions
-    of phase 1 do not count.
+    start: the result of `Networks.h_mu`. q: quality in hundredths. decoded: the function mean of phase 0 -> decoded
+    latent (1, D, 4h, 4w), a new array, whose positions of phase 1 do not count.
     """
-    features, mu0 = networks.h_mu(z, q / 100)
+    features, mu0 = start
     first = phase0(mu0.shape)
-    y0 = np.where(first, decoded(mu0), np.float32(0))
-    result: Planes = np.where(first, mu0, networks.context(y0, features, q / 100))
+    y0 = decoded(mu0)
+    np.putmask(y0, ~first, 0)  # in place, as below: half of the time of `numpy.where`
+    result = networks.context(y0, features, q / 100)
+    np.putmask(result, first, mu0)
     return result
 
 
+@lru_cache(maxsize=8)
 def phase0(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Mask of the phase that is decoded first, bool (1, L, h, w): true where channel + row + column is even."""
     _, channels, rows, columns = shape
     c, i, j = np.ogrid[:channels, :rows, :columns]
     mask: npt.NDArray[np.bool_] = ((i + j) % 2 == c % 2)[None]  # makes no large array of integers
+    mask.flags.writeable = False  # it is kept for the next window of this shape
     return mask

@@ -26,6 +26,8 @@ LAMBDA_MIN, LAMBDA_MAX = 0.0005, 0.4
 SLOW = 1.5 / 255
 # Rows of samples that are made at a time, few enough to stay in the processor's cache.
 IN_CACHE = 64
+# Values that are rounded at a time, few enough to stay there too.
+SOME = 2**15
 
 
 def quality_index(quality: object) -> int:
@@ -77,15 +79,22 @@ def symbols(
 ) -> npt.NDArray[np.int16]:
     """As `residual`, with a dead zone: a value below the threshold of its table becomes zero.
 
-    values, index: (1, L, h, w). thresholds: by table, in quantiser steps, from one half to one.
+    values, index: (1, L, h, w). thresholds: by table, in quantiser steps, from one half to one, or infinite.
     """
-    made = np.zeros(values.shape, np.int16)
-    large = np.flatnonzero(np.abs(values) >= 0.5)
-    chosen = values.reshape(-1)[large]
-    rounded = residual(chosen)
-    rounded[np.abs(chosen) < thresholds.take(index.reshape(-1)[large], mode="clip")] = 0
-    made.reshape(-1)[large] = rounded
+    made = np.empty(values.shape, np.int16)
+    step = max(1, SOME // max(1, math.prod(values.shape[2:])))
+    for first in range(0, values.shape[1], step):
+        some = slice(first, first + step)
+        chosen = values[:, some]
+        kept = np.abs(chosen) >= thresholds.take(index[:, some], mode="clip")
+        np.multiply(residual(chosen), kept, out=made[:, some])
     return made
+
+
+def settled(thresholds: npt.NDArray[np.float32], tables: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """The thresholds of all tables: infinite for settled ones. tables: whether each is settled, (T,)."""
+    own = thresholds.take(np.arange(len(tables)), mode="clip")
+    return np.where(tables, np.float32(np.inf), own)
 
 
 def learnt(thresholds: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

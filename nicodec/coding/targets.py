@@ -158,6 +158,8 @@ def meet(
     trial. psnr: of a file, in dB. pixels: those of the picture. Raises TargetMissed if nothing keeps to the target.
     """
     wanted, drawing = wish.target, Drawing(exact)
+    if wish.lossless is None:
+        exact.begin()
 
     def better(made: Coded) -> Coded:
         """made: the lossy file."""

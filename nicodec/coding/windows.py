@@ -7,7 +7,7 @@ windows at work are in memory. A halo covers the reach of the networks, so piece
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from nicodec.errors import BadModel
 from nicodec.model import tables as modelled
 from nicodec.model.backends import OnnxNetworks, Planes
 from nicodec.model.checkpoint import Checkpoint
-from nicodec.parallel.threads import in_order
+from nicodec.parallel import threads
 from nicodec.storage.files import shown
 
 Item = TypeVar("Item")
@@ -44,6 +44,7 @@ class Windows:
 
     def __init__(self, checkpoint: Checkpoint, networks: OnnxNetworks, crew: int = 1) -> None:
         self.networks, self.crew, self._checkpoint = networks, crew, checkpoint
+        self._threads = networks.threads or threads.cores()
         self.filters = correction.Filters(checkpoint)
         config = checkpoint.config
         self._channels, self._deep, self._colours = config.latent, config.deep, config.colours
@@ -76,7 +77,11 @@ class Windows:
 
         stop: as for `in_order`.
         """
-        return map(work, items) if self.crew == 1 else in_order(work, items, self.crew, ahead=1, stop=stop)
+        return map(work, items) if self.crew == 1 else threads.in_order(work, items, self.crew, ahead=1, stop=stop)
+
+    def aside(self, work: Callable[[], Result]) -> Callable[[], Result]:
+        """As `threads.aside`. The steps of a single window leave threads free, those of several windows do not."""
+        return threads.aside(work, 1 if self.crew > 1 else self._threads)
 
     def analysis(
         self,
@@ -137,17 +142,17 @@ class Windows:
         whole = Box(0, 0, *z.shape[2:])
         seen = tile.grown(self._around_mean, whole)
         latent, near = y.view(seen.times(Y_CELL)), tiles.crop(z, whole, seen)
+        start_of = self.aside(partial(self.networks.h_mu, near, q / 100))
         index = prior.tables(self.networks, near, q)
         start, deep, rare = latent[:, : self._deep], index[:, : self._deep], index[:, self._deep :]
+        zones, zones_deep = (quantize.settled(t, tables.settled) for t in (self._thresholds, self._thresholds_deep))
 
         def symbols(mu: Planes) -> npt.NDArray[np.int16]:
-            return tables.settle(quantize.symbols(start - mu, deep, self._thresholds_deep), deep)
+            return quantize.symbols(start - mu, deep, zones_deep)
 
-        r = np.empty(latent.shape, np.int16)
-        mean = prior.mean(self.networks, near, q, lambda mu: symbols(mu) + mu)
-        r[:, : self._deep] = symbols(mean)
-        chosen = quantize.symbols(latent[:, self._deep :], rare, self._thresholds)
-        r[:, self._deep :] = tables.settle(chosen, rare)
+        linear = self.aside(partial(quantize.symbols, latent[:, self._deep :], rare, zones))
+        mean = prior.mean(self.networks, start_of(), q, lambda mu: symbols(mu) + mu)
+        r = np.concatenate([symbols(mean), linear()], axis=1)
         decoded = r.astype(np.float32)
         decoded[:, : self._deep] += mean
         inner = seen.times(Y_CELL), tile.times(Y_CELL)
@@ -215,11 +220,13 @@ class Windows:
 
         A linear channel has no mean, so its symbols are its latent.
         """
-        r, z = symbols.residual(seen), tiles.crop(symbols.z, symbols.cells, seen)
+        z = tiles.crop(symbols.z, symbols.cells, seen)
+        start_of = self.aside(partial(self.networks.h_mu, z, q / 100))
+        r = symbols.residual(seen)
 
         def decoded() -> tuple[Planes, npt.NDArray[np.int16]]:
             start, rare = r[:, : self._deep], r[:, self._deep :]
-            mu, outer = prior.mean(self.networks, z, q, lambda mu: start + mu), seen.times(Y_CELL)
+            mu, outer = prior.mean(self.networks, start_of(), q, lambda mu: start + mu), seen.times(Y_CELL)
             return tiles.crop(start + mu, outer, inner), tiles.crop(rare, outer, inner)
 
         return decoded

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path, PurePosixPath
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -87,6 +88,25 @@ def in_order(
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def aside(work: Callable[[], Result], threads: int) -> Callable[[], Result]:
+    """Begin work() in a thread of its own: the function that waits for its result, or raises its error.
+
+    threads: those of the caller; with a single one the work is done when its result is first asked for.
+    """
+    if threads == 1:
+        return cache(work)
+    found = Future[Result]()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:
+            found.set_exception(error)
+
+    threading.Thread(target=run, name="nicodec-aside").start()
+    return found.result
 
 
 def as_they_come(

@@ -32,7 +32,10 @@ class Canvas:
         """Put samples (H, W, channels) at their place, in pixels."""
         pixels = eight(pixels)
         part = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        self._image.paste(part, (left, top))
+        if part.size == self._image.size:
+            self._image = part
+        else:
+            self._image.paste(part, (left, top))
 
     def finish(self, alpha: Samples | None, beside: Beside) -> Image.Image:
         """The image with alpha (H, W) or None, and with its metadata in `info` under Pillow's names."""

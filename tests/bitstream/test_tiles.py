@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nicodec.bitstream.container import Header, tile_count
-from nicodec.bitstream.tiles import Box, cells, cut, grid, windows
+from nicodec.bitstream.tiles import Box, Rows, cells, cut, grid, windows
 
 EDGES = (1, 2, 63, 64, 65, 127, 128, 129, 300, 1023, 1024, 1025)
 
@@ -76,3 +76,15 @@ def test_a_photograph_of_half_a_megapixel_is_one_window() -> None:
     assert list(windows(cells(768, 512), 100)) == [Box(0, 0, 8, 12)]
     assert list(windows(cells(512, 768), 100)) == [Box(0, 0, 12, 8)]
     assert next(windows(Box(0, 0, 2**25, 2**25), 100)) == Box(0, 0, 9, 9)  # at once; most are of 10 by 10
+
+
+def test_rows_are_kept_until_they_are_forgotten() -> None:
+    all_rows = np.arange(2 * 12 * 3, dtype=np.float32).reshape(1, 2, 12, 3)
+    kept = Rows(2, 3)
+    for above, bottom in ((0, 4), (3, 7), (3, 8), (8, 12)):
+        kept.forget(above)
+        top = kept.box.bottom
+        kept.grow(bottom - top)
+        kept.view(Box(top, 0, bottom, 3))[...] = all_rows[:, :, top:bottom]
+        assert kept.box == (above, 0, bottom, 3)
+        assert np.array_equal(kept.view(kept.box), all_rows[:, :, above:bottom])

@@ -41,6 +41,23 @@ def test_symbols_are_zero_under_the_threshold_of_their_table() -> None:
     assert symbols.flatten().tolist() == [-1, 0, 1, 0, 1, 2, -2, MAX_SYMBOL]
 
 
+def test_symbols_of_settled_tables_are_zero() -> None:
+    y = np.array([-0.6, -0.9, 700, 0.79], np.float32).reshape(1, 1, 2, 2)
+    zones = quantize.settled(np.array([0.5, 0.6], np.float32), np.array([True, False, True, False]))
+    assert zones.tolist() == [np.inf, np.float32(0.6), np.inf, np.float32(0.6)]
+    symbols = quantize.symbols(y, np.array([0, 1, 2, 3], np.uint8).reshape(y.shape), zones)
+    assert symbols.flatten().tolist() == [0, -1, 0, 1]
+
+
+def test_symbols_of_many_channels_are_rounded_in_parts_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    y, index = rng.normal(0, 2, (1, 7, 4, 5)).astype(np.float32), rng.integers(0, 3, (1, 7, 4, 5)).astype(np.uint8)
+    thresholds = np.array([0.5, 0.8, 1], np.float32)
+    whole = quantize.symbols(y, index, thresholds)
+    monkeypatch.setattr(quantize, "SOME", 40)
+    assert np.array_equal(quantize.symbols(y, index, thresholds), whole)
+
+
 def test_symbols_are_residuals_where_every_threshold_is_one_half() -> None:
     y = np.random.default_rng(0).normal(0, 2, (1, 3, 8, 8)).astype(np.float32)
     index = np.zeros(y.shape, np.uint8)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nicodec.parallel.threads import as_they_come, cores, in_order
+from nicodec.parallel.threads import as_they_come, aside, cores, in_order
 
 ALL = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -122,3 +122,27 @@ def test_work_that_has_begun_is_stopped_if_the_caller_stops(over) -> None:  # ty
     assert next(results) == 0
     results.close()  # would wait for ever without `stop`
     assert stopped.is_set()
+
+
+def test_work_aside_is_done_in_another_thread() -> None:
+    meeting = threading.Barrier(2, timeout=20)
+    found = aside(lambda: (meeting.wait(), threading.current_thread())[1], 2)
+    meeting.wait()  # it has begun before its result is asked for
+    assert found() is not threading.current_thread()
+    assert found() is found()
+
+
+def test_one_thread_does_work_aside_itself_when_it_is_asked_for() -> None:
+    done: list[threading.Thread] = []
+    found = aside(lambda: done.append(threading.current_thread()), 1)
+    assert not done
+    found()
+    found()
+    assert done == [threading.current_thread()]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_aside_is_raised_where_the_result_is_asked_for(threads: int) -> None:
+    found = aside(lambda: 1 // 0, threads)
+    with pytest.raises(ZeroDivisionError):
+        found()

@@ -7,6 +7,7 @@ graph is first needed, so a decoder never loads the encoder.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,7 +40,7 @@ class OnnxNetworks:
         self.checkpoint, self.threads = checkpoint, threads
         self._config, self._elsewhere = checkpoint.config, elsewhere
         self._sessions: dict[str, Runner] = {}
-        self._lock = threading.Lock()
+        self._locks = defaultdict[str, threading.Lock](threading.Lock)
         runtime.survive_forks(self)
 
     @property
@@ -88,11 +89,7 @@ class OnnxNetworks:
 
     def _run(self, name: str, shape: tuple[int, ...], most: float | None = None, **inputs: Planes) -> list[Planes]:
         """The outputs of a graph, the last of this shape. most: if given, they must be from 0 to under this."""
-        with self._lock:
-            if name not in self._sessions:
-                with self._blaming(name):
-                    self._sessions[name] = self._open(name)
-            session = self._sessions[name]
+        session = self.session(name)
         with self._blaming(name):
             outputs: list[Planes] = session.run(inputs)
             if outputs[-1].shape != shape:
@@ -102,6 +99,14 @@ class OnnxNetworks:
             if not all(x.min() >= low and x.max() < high for x in outputs):
                 raise ValueError("it gives numbers beyond all bounds")
         return outputs
+
+    def session(self, name: str) -> Runner:
+        """The session of a graph, opened at its first use. Several graphs may be opened at once. Raises BadModel."""
+        with self._locks[name]:
+            if name not in self._sessions:
+                with self._blaming(name):
+                    self._sessions[name] = self._open(name)
+            return self._sessions[name]
 
     def _open(self, name: str) -> Runner:
         # Only the weights that the graph names are passed on. Their list is stored beside the graph.
@@ -116,7 +121,7 @@ class OnnxNetworks:
 
     def renew(self) -> None:
         """Forget all sessions, because in a forked process their threads are gone."""
-        self._sessions, self._lock = {}, threading.Lock()
+        self._sessions, self._locks = {}, defaultdict(threading.Lock)
 
     @contextmanager
     def _blaming(self, name: str) -> Iterator[None]:

@@ -144,7 +144,7 @@ def compare(model: Model, trial: checkpoint.Checkpoint) -> dict[str, float]:
         pixels = reference.g_s(y_hat / gain, hat, reference.spread)
 
         start0 = _nchw(y0)
-        ours_mean = prior.mean(networks, _nchw(z).astype(np.int8), q, partial(_given, start0))
+        ours_mean = prior.mean(networks, networks.h_mu(_nchw(z).astype(np.int8), quality), q, partial(_given, start0))
         onnx_y = networks.g_a(_nchw(x), quality)
         pairs = [(onnx_y, y), (networks.h_a(_nchw(y), quality), reference.h_a(y, hat)), (ours_mean, mean)]
         for ours, theirs in pairs:
