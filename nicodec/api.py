@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TypeAlias, overload
+from functools import lru_cache, partial
+from typing import Any, TypeAlias, overload
 
 from numpy.typing import DTypeLike
 
@@ -17,6 +17,7 @@ from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import File, Kind
 from nicodec.choice import Choice
 from nicodec.codec import Codec
+from nicodec.coding import decoding
 from nicodec.coding.beside import METADATA
 from nicodec.coding.encoded import Encoded
 from nicodec.coding.painting import Region
@@ -81,6 +82,25 @@ def codec_for(
             return _shared(given, threads=threads, backend=backend)
     found = checkpoint.load(checkpoint.find_id(file.header.model, near))
     return _shared(found, threads=threads, backend=backend)
+
+
+def decoder_for(
+    file: File,
+    model: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    near: str | os.PathLike[str] | None = None,
+    backend: str | None = None,
+) -> Callable[..., Any]:
+    """The function that decodes a file, `Codec.decode` of its codec. Arguments and errors as for `codec_for`.
+
+    A file of samples names no model, and none is loaded for it; one that is given must be there.
+    """
+    if not file.of_samples:
+        return codec_for(file, model, threads, near, backend).decode
+    backends.chosen(backend)
+    if model is not None:
+        checkpoint.find(model)
+    return partial(decoding.decode, None)
 
 
 def codec_of(model: str | os.PathLike[str] = "photo", threads: int | None = None, backend: str | None = None) -> Codec:
@@ -177,9 +197,10 @@ def decode(
     for `Codec`. Raises ModelNotFound, which names the places, if it is nowhere.
     """
     file = container.unpack(data_of(data), max_pixels)
-    return codec_for(file, model, near=_path(data), backend=backend).decode(
+    made: PilImage | Samples = decoder_for(file, model, near=_path(data), backend=backend)(
         file, dtype=dtype, region=region, scale=scale, natural=natural, seed=seed
     )
+    return made
 
 
 def info(data: Data, *, max_pixels: int | None = None) -> Info:

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from PIL import Image, ImageFile
 
-from nicodec.api import codec_for, encode
+from nicodec.api import decoder_for, encode
 from nicodec.bitstream import container
 from nicodec.bitstream.container import File
 from nicodec.coding import beside
@@ -53,7 +53,7 @@ class NicImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         if self._file is not None:
             try:
-                decoded = codec_for(self._file, near=os.fsdecode(self.filename) or None).decode(
+                decoded = decoder_for(self._file, near=os.fsdecode(self.filename) or None)(
                     self._file, scale=self._scale
                 )
             except NicError as error:

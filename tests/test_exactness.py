@@ -22,7 +22,7 @@ from nicodec.bitstream.symbols import Symbols
 from nicodec.codec import Codec
 from nicodec.coding import prior
 from nicodec.errors import NicError
-from nicodec.model import checkpoint, runtime
+from nicodec.model import checkpoint
 from nicodec.picture import reader
 
 FOLDER = Path(__file__).parent / "vectors"
@@ -83,7 +83,7 @@ def flushing(monkeypatch: pytest.MonkeyPatch) -> Codec:
             super().__init__()
             self.add_session_config_entry("session.set_denormal_as_zero", "1")
 
-    monkeypatch.setattr(runtime.ort, "SessionOptions", Options)
+    monkeypatch.setattr(ort, "SessionOptions", Options)
     return Codec(MODEL, threads=1)
 
 

@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 
 from nicodec import __version__, extras
-from nicodec.api import codec_for
+from nicodec.api import decoder_for
 from nicodec.bench import template
 from nicodec.bench.coders import coders
 from nicodec.bitstream import container
@@ -62,13 +62,13 @@ def load(
 ) -> Version:
     """The bytes of a .nic file, or of a picture in any format that Pillow reads, as a version called `name`.
 
-    model, threads, near: of the decoder of a .nic file, as for `api.codec_for`. Warns of each conversion. Raises as
+    model, threads, near: of the decoder of a .nic file, as for `api.decoder_for`. Warns of each conversion. Raises as
     `Codec.decode` and `reader.read`, and MissingExtra for JPEG XL without its plugin.
     """
     is_nic = data.startswith(container.MAGIC) or name.endswith(".nic")
     if is_nic:
         file = container.unpack(data)
-        picture = reader.read(codec_for(file, model, threads, near).decode(file))
+        picture = reader.read(decoder_for(file, model, threads, near)(file))
     else:
         if data.startswith(_JXL):
             extras.load("pillow_jxl", "bench", "JPEG XL")  # the plugin registers itself with Pillow
@@ -93,7 +93,7 @@ def ours(
 def natural(version: Version, model: str | None = None, threads: int | None = None, near: str | None = None) -> Version:
     """The natural picture of the file of a version, which is a .nic file. Arguments and errors are those of `load`."""
     file = container.unpack(version.nic or b"")
-    drawn = reader.read(codec_for(file, model, threads, near).decode(file, natural=1)).pixels
+    drawn = reader.read(decoder_for(file, model, threads, near)(file, natural=1)).pixels
     what = "natural: nothing to draw" if file.of_samples else "natural: texture is drawn"
     note = ", ".join(filter(None, (version.note, what)))
     return replace(version, picture=replace(version.picture, pixels=drawn), note=note)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nicodec.cli.command import Command
 from nicodec.cli.options import Engine, Force, Json, Quiet, Workers
 from nicodec.progress import say
 from nicodec.storage import path_of, store_of
@@ -280,3 +281,8 @@ def _line(source: str, finding: Any, threshold: float) -> str:
         x, y, width, height, _ = boxes[0]
         said += f", odd: {width}x{height} pixels at {x},{y}" + f" and {len(boxes) - 1} more" * (len(boxes) > 1)
     return said
+
+
+group = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+group.command(cls=Command)(learn)
+group.command(cls=Command)(check)

@@ -134,22 +134,22 @@ class Decode:
     def __call__(self, job: Job) -> Done:
         import numpy as np
 
-        from nicodec.api import codec_for
+        from nicodec.api import decoder_for
         from nicodec.bitstream import container
         from nicodec.coding import beside, painting
         from nicodec.picture import writer
 
         data = store_of(job.source).read(job.source)
         file = container.unpack(data)
-        codec = codec_for(file, self.model, self.threads, job.source, self.backend)
+        decode = decoder_for(file, self.model, self.threads, job.source, self.backend)
         path = None if job.target == "-" else job.target
         deep = (self.depth or file.header.depth) == 16 and self.background is None and self.options["scale"] == 1
         if deep and writer.holds_deep(self.format, path):
-            samples = codec.decode(file, dtype=np.uint16, **self.options)
+            samples = decode(file, dtype=np.uint16, **self.options)
             (height, width), view = samples.shape[:2], painting.view(file.header, **self.options)
             made = writer.encoded_deep(beside.picture(file, samples, view), self.format, path)
         else:
-            picture = codec.decode(file, **self.options)
+            picture = decode(file, **self.options)
             width, height = picture.size
             made = writer.encoded(picture, self.format, path, quality=self.quality, background=self.background)
         self.write(job, made)

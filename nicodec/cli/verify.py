@@ -25,7 +25,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Decode .nic files completely, checksums included, and say which are sound."""
-    from nicodec.api import codec_for
+    from nicodec.api import decoder_for
     from nicodec.bitstream import container
 
     paths = plan.nic_files(sources)
@@ -35,7 +35,7 @@ def verify(
         try:
             with about(path, quiet):
                 file = container.unpack(store_of(path).read(path))
-                codec_for(file, model, threads, near=path).decode(file)
+                decoder_for(file, model, threads, near=path)(file)
         except NicError as error:
             failed.append(error)
             facts.append({"source": path, "ok": False, "error": str(error)})

@@ -32,7 +32,7 @@ class Codec(Protocol):
 
 @overload
 def decode(
-    codec: Codec,
+    codec: Codec | None,
     data: Nic,
     *,
     region: Region = None,
@@ -43,7 +43,7 @@ def decode(
 ) -> PilImage: ...
 @overload
 def decode(
-    codec: Codec,
+    codec: Codec | None,
     data: Nic,
     *,
     dtype: DTypeLike,
@@ -54,7 +54,7 @@ def decode(
     max_pixels: Limit = None,
 ) -> Samples: ...
 def decode(
-    codec: Codec,
+    codec: Codec | None,
     data: Nic,
     *,
     dtype: DTypeLike = None,
@@ -66,16 +66,16 @@ def decode(
 ) -> PilImage | Samples:
     """The bytes of a .nic file -> a Pillow image, mode L, LA, RGB or RGBA, with its metadata in `info`.
 
-    data: a path, bytes, a binary stream, or the result of `container.unpack`. region: (x, y, width, height) in
-    pixels inside the picture; only this part is decoded, without the checksum of all symbols. If an encoder made
-    the file, it is the crop of the whole, each sample within 1. scale: 1, or 1/8 for a preview, about the whole at
-    an eighth. natural: 0..1. Above 0, fine texture that the file leaves out is drawn at random, as strong as the file
-    says that it was; its PSNR is lower. seed: of the draws, 0..2^32 - 1; the same seed gives the same picture. Previews
-    and files of samples (lossless ones, drawings) have nothing to draw. dtype: np.uint8 or np.uint16, for an array
-    (H, W) or (H, W, 2 to 4) in place of an image. max_pixels: the largest picture; None: NICODEC_MAX_PIXELS in the
-    environment, or 2^27 and no more than fit the bytes of the file. Raises BadFile, ChecksumMismatch,
-    UnsupportedVersion, LimitExceeded, BadModel, ModelNotFound for a file of another model, or NicError for an
-    impossible region, scale, natural, seed or dtype.
+    codec: None will do for a file of samples, which needs no model. data: a path, bytes, a binary stream, or the result
+    of `container.unpack`. region: (x, y, width, height) in pixels inside the picture; only this part is decoded,
+    without the checksum of all symbols. If an encoder made the file, it is the crop of the whole, each sample within 1.
+    scale: 1, or 1/8 for a preview, about the whole at an eighth. natural: 0..1. Above 0, fine texture that the file
+    leaves out is drawn at random, as strong as the file says that it was; its PSNR is lower. seed: of the draws,
+    0..2^32 - 1; the same seed gives the same picture. Previews and files of samples (lossless ones, drawings) have
+    nothing to draw. dtype: np.uint8 or np.uint16, for an array (H, W) or (H, W, 2 to 4) in place of an image.
+    max_pixels: the largest picture; None: NICODEC_MAX_PIXELS in the environment, or 2^27 and no more than fit the bytes
+    of the file. Raises BadFile, ChecksumMismatch, UnsupportedVersion, LimitExceeded, BadModel, ModelNotFound for a file
+    of another model, or NicError for an impossible region, scale, natural, seed or dtype.
     """
     file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)  # 1. bytes -> chunks
     deep = None if dtype is None else painting.depth(dtype)
@@ -83,10 +83,10 @@ def decode(
 
 
 @in_turn
-def _decoded(codec: Codec, file: File, wanted: View, dtype: Depth | None, *, check: bool) -> PilImage | Samples:
+def _decoded(codec: Codec | None, file: File, wanted: View, dtype: Depth | None, *, check: bool) -> PilImage | Samples:
     """The other steps. check: hold what is decoded against its checksum."""
     canvas = writer.canvas(wanted.area.columns, wanted.area.rows, file.header.channels, dtype)
-    if file.of_samples:
+    if codec is None or file.of_samples:
         parts = lossless.paint(file, wanted, check=check)
     else:
         windows = codec.crew.of(len(wanted.windows))

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 
 class Session:
@@ -29,6 +28,8 @@ class Session:
     def __init__(
         self, graph: bytes, weights: dict[str, npt.NDArray[np.float32]], threads: int, *, exact: bool = True
     ) -> None:
+        import onnxruntime as ort  # only here and below: it takes a while to load, and files of samples need none
+
         # The weights must outlive the session.
         self._weights = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
         options = ort.SessionOptions()
@@ -105,6 +106,8 @@ def _share_arena() -> None:
     that memory for each. Without an arena, every layer of a large window asks the system for fresh pages, which took
     15 to 20 % of the time. The holes left behind took as much memory as the networks (docs/SPEED.md).
     """
+    import onnxruntime as ort
+
     info = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     # No limit, and growth by doubling, from one piece that holds a whole window. Freed memory can only be joined within
     # a piece. Pages that are not touched cost nothing.

@@ -32,7 +32,7 @@ class Canvas:
         """Put samples (H, W, channels) at their place, in pixels."""
         pixels = eight(pixels)
         part = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        if part.size == self._image.size:
+        if part.mode == "RGB" and part.size == self._image.size:  # one of L may share the memory of its array
             self._image = part
         else:
             self._image.paste(part, (left, top))
