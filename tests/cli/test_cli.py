@@ -438,6 +438,19 @@ def test_help_loads_nothing_heavy() -> None:
     assert shown.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_command_is_loaded_alone_and_a_lossless_file_needs_no_runtime(here: Path) -> None:
+    (here / "a.nic").write_bytes(nicodec.encode("a.png", lossless=True))
+    code = (
+        "import sys; sys.argv = ['nicodec', 'decode', 'a.nic', 'b.png', '-m', 'photo'];"
+        "import atexit; from nicodec.cli.app import main;"
+        "unwanted = ['onnxruntime', 'nicodec.cli.encode', 'nicodec.cli.train'];"
+        "atexit.register(lambda: print([name for name in unwanted if name in sys.modules])); main()"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "[]\n"
+    assert (here / "b.png").exists()
+
+
 def test_a_codec_that_the_benchmark_lacks_is_a_usage_error(run: Run, here: Path) -> None:
     pytest.importorskip("bjontegaard")
     pytest.importorskip("matplotlib")

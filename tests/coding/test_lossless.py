@@ -236,3 +236,17 @@ def test_the_estimate_is_below_what_a_drawing_takes_and_about_what_a_photograph_
     size = lossless.Lossless(Picture(pixels), 1).coded.file.size
     assert 0.5 * size < lossless._estimated_size(pixels) < 1.6 * size
     assert lossless._estimated_size(drawing(400, 400)) == 0
+
+
+def test_a_lossless_file_loads_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    data = nicodec.encode(pixels, lossless=True)
+
+    def refused(*_: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("nicodec.model.checkpoint.load", refused)
+    assert np.array_equal(nicodec.decode(data, dtype=np.uint8), pixels)
+    assert np.array_equal(nicodec.decode(data, dtype=np.uint8, model="photo"), pixels)
+    with pytest.raises(nicodec.ModelNotFound, match="no model is named 'nope'"):
+        nicodec.decode(data, model="nope")
