@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache, cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +26,6 @@ COUNTS = 4, 8, 16, 32, 64, 128, 256
 EDGE = 2.0
 # Passes over the labels. A third one still changes some, a fourth hardly any.
 PASSES = 3
-# Pixels that the number of colours is chosen on, in square blocks of this side, and the longest side of them together.
-PART, BLOCK, LONGEST = 2**18, 128, 2**13
 # Labels that are settled at a time, which bounds memory.
 AT_ONCE = 2**17
 # Samples of a photograph in so few steps as the quality needs, deflated, are more than this many times as large as its
@@ -92,6 +89,7 @@ class Drawing:
                 cell = np.s_[SIDE * i : SIDE * (i + 1), SIDE * j : SIDE * (j + 1)]
                 samples[cell], errors[i, j] = picture.pixels[cell], 0.0
             file = lossless.of_samples(replace(picture, pixels=samples), q, self._lossless.threads)
+            assert file is not None  # it has no limit
             seen = Seen(metrics.worst_of(errors), metrics.psnr(picture.pixels, samples, picture.alpha))
             self._made[q] = Coded(file, seen)
         return self._made[q]
@@ -107,7 +105,7 @@ class Drawing:
 
     def _samples(self, q: int) -> Array:
         pixels, visible = self._seen.pixels, self._visible
-        part, weights = _part(pixels), _part(visible[:, :, None])[:, :, 0]
+        part, weights = lossless.blocks(pixels), lossless.blocks(visible[:, :, None])[:, :, 0]
 
         @cache
         def of_part(n: int) -> Array:
@@ -162,17 +160,3 @@ def _settle(
         differ = (tried[:, None] != neighbours).sum(1)
         best = (error + np.float32(EDGE) * differ).argmin(0)
         flat[some] = tried[best, np.arange(len(some))]
-
-
-def _part(plane: NDArray[Any]) -> NDArray[Any]:
-    """The whole of a small picture (H, W, C); of a large one evenly spaced blocks, side by side."""
-    height, width, _ = plane.shape
-    if height * width <= PART and max(height, width) <= LONGEST:
-        return plane
-    high, wide = min(BLOCK, height), min(BLOCK, width)
-    count, longest = max(1, PART // (high * wide)), LONGEST // BLOCK
-    rows = min(height // high, longest, max(1, round((count * height / width) ** 0.5)))
-    columns = min(width // wide, longest, max(1, count // rows))
-    tops, lefts = (np.linspace(0, *ends).astype(int) for ends in ((height - high, rows), (width - wide, columns)))
-    blocks = [[plane[top : top + high, left : left + wide] for left in lefts] for top in tops]
-    return np.concatenate([np.concatenate(line, 1) for line in blocks])

@@ -5,13 +5,16 @@ Beside the steps of `codec`, above `picture.vp8l`. It needs no model.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nicodec.bitstream import alpha, container, tiles
 from nicodec.bitstream.container import CELL, MAX_QUALITY, Chunk, File, Header, Kind
@@ -35,6 +38,10 @@ SAMPLE, PARTS, ROWS = 2**15, 8, 4
 VP8L_SHARE = 0.77
 # A picture with a larger share of pixels that equal their left neighbour is drawn, and always worth the trial.
 DRAWN = 0.5
+# The size of a picture of at least LARGE times PART pixels is first told from blocks of PART pixels together, squares
+# of this side, with the longest side of them together. The trial ends there if these tell SURE times the limit.
+PART, BLOCK, LONGEST = 2**18, 128, 2**13
+LARGE, SURE = 4, 2.0
 # The bytes of the length before the high bytes of a deep tile.
 _LENGTH = 4
 
@@ -49,7 +56,9 @@ class Lossless:
     @cached_property
     def coded(self) -> Coded:
         """The file."""
-        return Coded(of_samples(self.picture, MAX_QUALITY, self.threads), None)
+        file = of_samples(self.picture, MAX_QUALITY, self.threads)
+        assert file is not None  # without a limit there always is one
+        return Coded(file, None)
 
     @cached_property
     def _estimated(self) -> Callable[[], float]:
@@ -67,13 +76,17 @@ class Lossless:
         size, pixels = lossy.file.size, self.picture.pixels
         if self._estimated() > WORTH * size:
             return lossy
-        whole = self.coded.file.size
-        if whole > WORTH * size or (most is not None and whole > most):
+        limit = WORTH * size if most is None else min(WORTH * size, most)
+        large = pixels[:, :, 0].size >= LARGE * PART
+        if large and len(_packed(part := blocks(pixels))) * pixels.size > SURE * limit * part.size:
+            return lossy
+        file = of_samples(self.picture, MAX_QUALITY, self.threads, limit)
+        if file is None:
             return lossy
         height, width, _ = pixels.shape
         q = lossy.file.header.quality
-        pays = whole <= size or 8 * whole < quantize.cost(q, size, psnr(lossy.file), height * width)
-        return self.coded if pays else lossy
+        pays = file.size <= size or 8 * file.size < quantize.cost(q, size, psnr(lossy.file), height * width)
+        return Coded(file, None) if pays else lossy
 
 
 def _estimated_size(pixels: Samples) -> float:
@@ -103,10 +116,29 @@ def deflated(parts: Samples) -> float:
     return min(len(zlib.compress(way.tobytes(), 1)) / way.size for way in ways)
 
 
-def of_samples(picture: Picture, q: int, threads: int) -> File:
-    """The file of all samples of a picture. q: MAX_QUALITY if they are as they were, else the quality they have."""
+def blocks(plane: NDArray[Any]) -> NDArray[Any]:
+    """The whole of a small picture (H, W, C); of a large one evenly spaced blocks, side by side."""
+    height, width, _ = plane.shape
+    if height * width <= PART and max(height, width) <= LONGEST:
+        return plane
+    high, wide = min(BLOCK, height), min(BLOCK, width)
+    count, longest = max(1, PART // (high * wide)), LONGEST // BLOCK
+    rows = min(height // high, longest, max(1, round((count * height / width) ** 0.5)))
+    columns = min(width // wide, longest, max(1, count // rows))
+    tops, lefts = (np.linspace(0, *ends).astype(int) for ends in ((height - high, rows), (width - wide, columns)))
+    parts = [[plane[top : top + high, left : left + wide] for left in lefts] for top in tops]
+    return np.concatenate([np.concatenate(line, 1) for line in parts])
+
+
+def of_samples(picture: Picture, q: int, threads: int, most: float = math.inf) -> File | None:
+    """The file of all samples of a picture. q: MAX_QUALITY if they are as they were, else the quality they have.
+
+    None if it has over `most` bytes; no more tiles are then coded than show it.
+    """
     for size in (TILE, SMALL_TILE):
-        file = _file(picture, size, q, threads)
+        file = _file(picture, size, q, threads, most)
+        if file is None or file.size > most:
+            return None
         header = file.header
         with suppress(LimitExceeded):
             container.check_expansion(header.width, header.height, file.size, lossless=header.depth)
@@ -114,17 +146,21 @@ def of_samples(picture: Picture, q: int, threads: int) -> File:
     return file
 
 
-def _file(picture: Picture, size: tuple[int, int], q: int, threads: int) -> File:
+def _file(picture: Picture, size: tuple[int, int], q: int, threads: int, most: float) -> File | None:
     height, width, channels = picture.pixels.shape
-    crc, chunks = 0, []
+    crc, chunks, taken = 0, list[Chunk](), 0
 
     def packed(part: Samples) -> tuple[Samples, bytes]:
         return part, _packed(part)
 
     parts = (picture.pixels[b.top : b.bottom, b.left : b.right] for b in _boxes(width, height, size))
-    for part, payload in in_order(packed, parts, threads):
-        crc = zlib.crc32(_little(part), crc)
-        chunks.append(Chunk(Kind.SAMPLES, payload))
+    with closing(in_order(packed, parts, threads)) as found:
+        for part, payload in found:
+            taken += len(payload)
+            if taken > most:
+                return None
+            crc = zlib.crc32(_little(part), crc)
+            chunks.append(Chunk(Kind.SAMPLES, payload))
     header = Header(width, height, channels, depth_of(picture.pixels), q, size, bytes(8), crc)
     return File(header, [*chunks, *beside.chunks(picture, None, None, [])])
 

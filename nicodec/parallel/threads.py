@@ -9,7 +9,7 @@ import math
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from functools import cache
@@ -73,7 +73,7 @@ def in_order(
     *,
     ahead: int | None = None,
     stop: Callable[[], None] | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """work(item) for each, in threads, in the order of the items; an error of `work` is raised in its place.
 
     At most `workers + ahead` items (None: twice the workers) are in work or wait to be yielded. When the caller

@@ -195,7 +195,7 @@ def test_threads_and_large_pictures_make_no_difference(monkeypatch: pytest.Monke
     assert one == two
     monkeypatch.setattr(module, "AT_ONCE", 100)
     assert Drawing(Lossless(picture, 1)).at(5000).file == one
-    monkeypatch.setattr(module, "PART", 2**15)
+    monkeypatch.setattr(module.lossless, "PART", 2**15)
     parts = Drawing(Lossless(picture, 1))
     assert parts.psnr(5000) > 30
     assert parts.at(5000).file.size < 1.2 * one.size
@@ -226,6 +226,6 @@ def test_a_palette_has_few_colours_and_labels_for_all_pixels(count: int) -> None
 
 @pytest.mark.parametrize("shape", [(40, 100_000), (100_000, 3), (1, 20_000), (2000, 3000), (600, 400), (127, 9000)])
 def test_the_part_that_the_number_of_colours_is_chosen_on_is_small(shape: tuple[int, int]) -> None:
-    part = module._part(np.zeros((*shape, 1), np.uint8))
-    assert shape[0] * shape[1] / 64 < part.size <= module.PART
-    assert max(part.shape) <= module.LONGEST
+    part = module.lossless.blocks(np.zeros((*shape, 1), np.uint8))
+    assert shape[0] * shape[1] / 64 < part.size <= module.lossless.PART
+    assert max(part.shape) <= module.lossless.LONGEST

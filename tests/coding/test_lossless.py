@@ -250,3 +250,37 @@ def test_a_lossless_file_loads_no_model(monkeypatch: pytest.MonkeyPatch) -> None
     assert np.array_equal(nicodec.decode(data, dtype=np.uint8, model="photo"), pixels)
     with pytest.raises(nicodec.ModelNotFound, match="no model is named 'nope'"):
         nicodec.decode(data, model="nope")
+
+
+def test_a_trial_without_loss_ends_at_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = default_rng(0).integers(0, 256, (64, 640, 3)).astype(np.uint8)
+    monkeypatch.setattr(lossless, "TILE", (1, 1))
+    coded: list[int] = []
+    real = vp8l.encode
+    monkeypatch.setattr(vp8l, "encode", lambda part: coded.append(1) or real(part))
+    whole = lossless.of_samples(Picture(pixels), 10000, 1)
+    assert whole is not None
+    assert len(coded) == 10
+    same = lossless.of_samples(Picture(pixels), 10000, 1, whole.size)
+    assert same == whole
+    coded.clear()
+    assert lossless.of_samples(Picture(pixels), 10000, 1, whole.size - 1) is None
+    assert len(coded) == 10
+    coded.clear()
+    assert lossless.of_samples(Picture(pixels), 10000, 1, whole.size / 5) is None
+    assert len(coded) < 10
+
+
+def test_a_large_photograph_is_tried_without_loss_on_few_of_its_blocks(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of it is black, which the first estimate takes for a drawing."""
+    pixels = np.zeros((320, 640, 3), np.uint8)
+    pixels[:, 240:] = default_rng(0).normal(128, 30, (320, 400, 3)).clip(0, 255)
+    monkeypatch.setattr(lossless, "DRAWN", 0.2)
+    monkeypatch.setattr(lossless, "PART", 2**15)
+    expected = codec.encode(pixels, quality=30, lossless=False)
+    tried: list[object] = []
+    monkeypatch.setattr(lossless, "of_samples", lambda *_: tried.append(1))
+    assert codec.encode(pixels, quality=30) == expected
+    assert not tried
