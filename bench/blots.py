@@ -176,7 +176,7 @@ def linear_only(codec: nicodec.Codec, data: bytes) -> Pixels:
         planes = planes.reshape(1, 3, 16 * rows, 16 * columns)
         seen = window.times(container.CELL)
         part = seen.cut(whole)
-        canvas[part.within(whole)] = quantize.samples(tiles.crop(planes, seen, part), header.channels)
+        quantize.samples(tiles.crop(planes, seen, part), canvas[part.within(whole)])
     return canvas
 
 

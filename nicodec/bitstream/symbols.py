@@ -55,7 +55,7 @@ class Symbols:
         self._crc: SymbolsCrc | None = SymbolsCrc()
 
     def residual(self, box: Box) -> Residual:
-        """r of a box of cells, int16 (1, L, 4h, 4w)."""
+        """r of a box of cells, int16 (1, L, 4h, 4w), to read only."""
         width, height = self._header.tile
         parts = []
         for i in _touched(box.top, box.bottom, height):
@@ -63,7 +63,7 @@ class Symbols:
                 self._read_tile(i, j)
             band = self._bands[i].times(Y_CELL)
             parts.append(tiles.crop(self._rows[i], band, box.times(Y_CELL).cut(band)))
-        return np.concatenate(parts, axis=2)
+        return tiles.joined(parts, axis=2)
 
     def _read_tile(self, i: int, j: int) -> None:
         number = i * self._across + j
@@ -75,9 +75,12 @@ class Symbols:
             index = self._tables_of(self.z, self._boxes[number])
             flat = entropy.decode(self._chunks[1 + number].payload, index.reshape(-1), self._tables)
             found = flat.reshape(index.shape)
-        if i not in self._rows:
-            self._rows[i] = np.empty((1, found.shape[1], band.rows, band.columns), np.int16)
-        tiles.crop(self._rows[i], band, tile)[...] = found
+        if tile == band:
+            self._rows[i] = found
+        else:
+            if i not in self._rows:
+                self._rows[i] = np.empty((1, found.shape[1], band.rows, band.columns), np.int16)
+            tiles.crop(self._rows[i], band, tile)[...] = found
         self._read.add(number)
 
     def forget(self, above: int) -> None:

@@ -112,6 +112,11 @@ def crop(planes: npt.NDArray[Any], outer: Box, box: Box) -> npt.NDArray[Any]:
     return planes[:, :, rows, columns]
 
 
+def joined(parts: list[npt.NDArray[Any]], axis: int) -> npt.NDArray[Any]:
+    """The parts one after another along an axis; a single one itself."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
+
+
 class Rows:
     """The rows of tall planes, float32 (1, C, rows, columns), that are still needed. box: their place."""
 

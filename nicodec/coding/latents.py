@@ -174,7 +174,7 @@ def painted(codec: Codec, latents: Latents) -> npt.NDArray[np.uint8]:
     crew = codec.crew.of(len(wanted))
     for window, planes in crew.beside(lambda window: (window, crew.pixels(latent, window, q)), wanted):
         box = window.times(CELL)
-        result[box.top : box.bottom, box.left : box.right] = quantize.samples(planes, 3, np.uint8)
+        quantize.samples(planes, result[box.top : box.bottom, box.left : box.right])
     return result
 
 

@@ -125,8 +125,10 @@ def paint(
         part = seen.cut(wanted.area)
         planes = tiles.crop(paint(), seen, part)
         half = part.rows // 2
-        lower = windows.aside(partial(quantize.samples, planes[:, :, half:], header.channels, dtype))
-        pixels = np.concatenate([quantize.samples(planes[:, :, :half], header.channels, dtype), lower()])
+        pixels: Samples = np.empty((part.rows, part.columns, header.channels), dtype)
+        lower = windows.aside(partial(quantize.samples, planes[:, :, half:], pixels[half:]))
+        quantize.samples(planes[:, :, :half], pixels[:half])
+        lower()
         for cells in laid:
             cells.lay(pixels, part, wanted.shrink)
         return part, pixels

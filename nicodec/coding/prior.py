@@ -37,8 +37,8 @@ def tables_of(networks: Networks, z: npt.NDArray[np.int8], tile: Box, q: int) ->
             seen = piece.grown(1, whole)
             index = tables(networks, tiles.crop(z, whole, seen), q)
             pieces.append(tiles.crop(index, seen.times(Y_CELL), piece.times(Y_CELL)))
-        rows.append(np.concatenate(pieces, axis=3))
-    return np.concatenate(rows, axis=2)
+        rows.append(tiles.joined(pieces, axis=3))
+    return tiles.joined(rows, axis=2)
 
 
 def mean(networks: Networks, start: tuple[Planes, Planes], q: int, decoded: Callable[[Planes], Planes]) -> Planes:

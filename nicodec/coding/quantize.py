@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from nicodec.bitstream.entropy import MAX_SYMBOL
 from nicodec.errors import BadImage, NicError
-from nicodec.picture import Depth, Samples
+from nicodec.picture import Samples
 
 # The share of a threshold's excess over one half that deep channels use. They have learnt to leave out nearly all
 # symbols that are not worth their bits (docs/LOG.md).
@@ -137,19 +137,18 @@ def smoothed(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return result
 
 
-def samples(x: npt.NDArray[np.float32], channels: int, dtype: Depth = np.uint8) -> Samples:
-    """Planes (1, 1 or 3, H, W), about [-1/2, 1/2] -> samples (H, W, channels).
+def samples(x: npt.NDArray[np.float32], result: Samples) -> Samples:
+    """Planes (1, 1 or 3, H, W), about [-1/2, 1/2] -> samples (H, W, channels), which are written to `result`.
 
     Gray is the mean of three planes. All channels of a picture are the one plane of a model of gray pictures.
     """
-    top = np.iinfo(dtype).max
+    top, channels = np.iinfo(result.dtype).max, result.shape[2]
     planes: npt.NDArray[np.float32] = x[0] if len(x[0]) <= channels else x[0].mean(0, keepdims=True)
-    result: Samples = np.empty((*planes.shape[1:], channels), dtype)
     planes = np.broadcast_to(planes, (channels, *planes.shape[1:]))
     for c, strip in np.ndindex(channels, -(-planes.shape[1] // IN_CACHE)):
         rows = slice(strip * IN_CACHE, (strip + 1) * IN_CACHE)
         scaled = planes[c, rows] * np.float32(top)
         scaled += top / 2
         np.clip(np.rint(scaled, out=scaled), 0, top, out=scaled)
-        result[rows, :, c] = scaled.astype(dtype)
+        result[rows, :, c] = scaled.astype(result.dtype)
     return result

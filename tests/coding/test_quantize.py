@@ -13,6 +13,11 @@ from nicodec.coding.quantize import hyper_symbols, planes, quality_index, residu
 from nicodec.errors import NicError
 
 
+def made(x: Any, channels: int) -> Any:
+    """The samples of planes."""
+    return samples(x, np.empty((*x.shape[2:], channels), np.uint8))
+
+
 def test_quality_in_hundredths() -> None:
     qualities: tuple[Any, ...] = (0, 50, 100, 12.34, 0.004, 99.999, np.float32(7.5), np.int64(3), True)
     assert [quality_index(q) for q in qualities] == [0, 5000, 10000, 1234, 0, 10000, 750, 300, 100]
@@ -79,7 +84,7 @@ def test_the_first_phase_is_a_chequerboard_that_alternates_with_the_channel() ->
 def test_samples_are_rounded_clipped_and_cropped() -> None:
     x = np.full((1, 3, 16, 16), 9, np.float32)
     x[0, :, :2, :3] = np.array([-0.5, -0.5 + 0.4 / 255, -0.5 + 0.6 / 255, 0, 0.5, -7]).reshape(2, 3)
-    pixels = samples(x[:, :, :2, :3], 3)
+    pixels = made(x[:, :, :2, :3], 3)
     assert pixels.dtype == np.uint8
     assert pixels.flags.c_contiguous
     assert pixels.tolist() == [[[0] * 3, [0] * 3, [1] * 3], [[128] * 3, [255] * 3, [0] * 3]]
@@ -95,9 +100,9 @@ def test_planes_are_what_samples_undoes(channels: int) -> None:
     assert x.flags.c_contiguous
     assert np.array_equal(x, (pixels.astype(np.float32) / 255 - 0.5).transpose(2, 0, 1)[None].repeat(3 // channels, 1))
     assert (x.min(), x.max()) == (-0.5, 0.5)
-    assert np.array_equal(samples(x[:, :, :16, :24], channels), pixels)
+    assert np.array_equal(made(x[:, :, :16, :24], channels), pixels)
 
 
 def test_gray_is_the_mean_of_the_planes() -> None:
     x = np.array([10, 20, 60], np.float32).reshape(1, 3, 1, 1) / 255 - 0.5
-    assert samples(x[:, :, :1, :1], 1).tolist() == [[[30]]]
+    assert made(x[:, :, :1, :1], 1).tolist() == [[[30]]]
