@@ -6,7 +6,6 @@ Between the networks and `windows`. An encoder and a decoder call the same two r
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -56,11 +55,10 @@ def mean(networks: Networks, start: tuple[Planes, Planes], q: int, decoded: Call
     return result
 
 
-@lru_cache(maxsize=8)
 def phase0(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Mask of the phase that is decoded first, bool (1, L, h, w): true where channel + row + column is even."""
-    _, channels, rows, columns = shape
-    c, i, j = np.ogrid[:channels, :rows, :columns]
-    mask: npt.NDArray[np.bool_] = ((i + j) % 2 == c % 2)[None]  # makes no large array of integers
-    mask.flags.writeable = False  # it is kept for the next window of this shape
+    i, j = np.ogrid[: shape[2], : shape[3]]
+    even = (i + j) % 2 == 0
+    mask = np.empty(shape, np.bool_)  # filled by planes: a tenth of the time of a sum for each place
+    mask[:, ::2], mask[:, 1::2] = even, ~even
     return mask
