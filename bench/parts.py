@@ -1,0 +1,411 @@
+"""Parts of the codec by name, trained for the same steps and measured on real files; for docs/AUTOENCODERS.md.
+
+    python bench/parts.py PICTURES -o OUT --test FOLDER                all of it
+    python bench/parts.py PICTURES -o OUT --test FOLDER --only linear  one of: linear, upsampling, transform, distortion
+
+PICTURES are learnt from, those of --test are measured on. OUT gets `parts.json`, `parts.md`, `linear.png` and
+`checkerboard.png`. What is there already is kept, so that a run that was stopped goes on. Times are processor time.
+Runs are short: a row compares with the others of its table, and no row says what its part can do at its best.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nicodec import extras, progress
+from nicodec.bench import photographs
+from nicodec.codec import Codec
+from nicodec.errors import NicError
+from nicodec.model import checkpoint
+from nicodec.model.config import LINEAR, SHUFFLE, UPSAMPLES, ModelConfig
+from nicodec.nn.layers import depth_to_space, hats, space_to_depth
+from nicodec.nn.linear import LinearAnalysis, LinearSynthesis
+from nicodec.nn.model import Model
+from nicodec.nn.thaw import model_of
+from nicodec.picture import metrics
+from nicodec.train import correction, distortion, export, limits, preview, tables
+from nicodec.train.data import Patches
+from nicodec.train.options import DISTORTIONS, Options
+from nicodec.train.reading import centre
+from nicodec.train.trainer import Trainer
+
+# A network for runs of half a minute, with all parts of the larger ones.
+SMALL = ModelConfig(
+    latent=128,
+    width=32,
+    blocks_a=1,
+    blocks_s=1,
+    hyper=16,
+    z=8,
+    context=32,
+    context_blocks=1,
+    latent_blocks_a=0,
+    latent_blocks_s=1,
+    linear=64,
+)
+# Steps from nothing, of 8 patches of 64; and from photo-fast, of 4 of 128, which have room for four scales of MS-SSIM.
+STEPS, STEPS_FROM = 200, 40
+# Qualities of the files, pictures that are measured, and the side of their central squares.
+QUALITIES, PICTURES, SIDE = (10, 30, 50, 70), 8, 256
+# Squares that tables, previews and corrections are measured on, and pictures that the tables of z are.
+SQUARES, WHOLE = 3, 2
+LEVELS = 9
+AXES, WIDTHS = 6, (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 768)
+
+Result = dict[str, Any]
+
+
+def learn(name: str, options: Options, data: Patches, out: Path, start: str | None = None) -> Result:
+    """Train one model, write it as `name`.nicmodel, and say how long it took."""
+    begun = time.process_time()
+    trainer = Trainer(options, data, fresh=start is None)
+    if start is not None:
+        trainer.start_from(checkpoint.load(checkpoint.find(start)))
+    losses: list[float] = []
+    while trainer.progress() < 1:
+        losses.append(float(trainer.train_step()[0]))
+    seconds = time.process_time() - begun
+    squares = data.squares(SQUARES)
+    with trainer.averaged() as model:
+        limits.measure_familiar(model, squares, amp=trainer.amp)
+        counts = tables.count(model, squares, data.pictures(WHOLE), amp=trainer.amp)
+        fitted = preview.fit(model, squares, amp=trainer.amp) | correction.fit(model, squares, amp=trainer.amp)
+        export.write_model(model, out / f"{name}.nicmodel", name, {"steps": trainer.step}, counts, fitted)
+    tail = max(1, len(losses) // 10)
+    return {"steps": trainer.step, "seconds": round(seconds, 1), "loss": round(statistics.mean(losses[-tail:]), 3)}
+
+
+def files(model: Path, pictures: list[np.ndarray[Any, Any]]) -> list[list[list[float]]]:
+    """[picture][quality] -> bits for each pixel, and each of DISTORTIONS, of real files."""
+    codec, found = Codec(checkpoint.load(model), threads=1), []
+    for pixels in pictures:
+        x, rows = _floats(pixels), []
+        for quality in QUALITIES:
+            data = codec.encode(pixels, quality=quality, lossless=False)
+            y = _floats(codec.decode(data, dtype=np.uint8))
+            errors = [float(distortion.RAW[kind](x, y)) for kind in DISTORTIONS]
+            rows.append([metrics.bpp(len(data), pixels.shape[1], pixels.shape[0]), *errors])
+        found.append(rows)
+    return found
+
+
+def bits(before: list[list[list[float]]], after: list[list[list[float]]], kind: str = "mse") -> float:
+    """Per cent of bits at equal distortion, against `before`: the mean of the BD-rates of all pictures."""
+    column, rates = 1 + DISTORTIONS.index(kind), []
+    for one, other in zip(before, after, strict=True):
+        curves = [[(row[0], -10 * math.log10(row[column])) for row in rows] for rows in (one, other)]
+        if (rate := metrics.bd_rate(*curves)) is not None:
+            rates.append(rate.percent)
+    return statistics.mean(rates) if rates else math.nan
+
+
+def decoding(models: dict[str, Path], pixels: np.ndarray[Any, Any], rounds: int = 5) -> dict[str, float]:
+    """Seconds of processor time to decode one file: medians of rounds in which all models take their turn."""
+    codecs = {name: Codec(checkpoint.load(path), threads=1) for name, path in models.items()}
+    data = {name: codec.encode(pixels, quality=60, lossless=False) for name, codec in codecs.items()}
+    times: dict[str, list[float]] = {name: [] for name in codecs}
+    for turn in range(rounds + 1):
+        for name, codec in codecs.items():
+            begun = time.process_time()
+            codec.decode(data[name], dtype=np.uint8)
+            if turn:  # the first one loads the graphs
+                times[name].append(time.process_time() - begun)
+    return {name: round(statistics.median(each), 4) for name, each in times.items()}
+
+
+@torch.no_grad()
+def checkerboard(model: Model) -> tuple[float, Tensor]:
+    """What the deep branch of g_s draws on flat fields: the root mean square in levels of 8 bits, and one field.
+
+    Far from the edges a flat field has a flat latent, so all that is not its mean lies at periods of 16 pixels and
+    their fractions: the frequencies of a checkerboard. A field is (64, 64, C).
+    """
+    if model.config.transform == LINEAR:
+        return 0.0, torch.zeros(64, 64, model.config.colours)
+    hat, worst = hats(torch.tensor([50.0])), []
+    for level in torch.linspace(-0.5, 0.5, LEVELS):
+        x = torch.full((1, 320, 320, model.config.colours), float(level))
+        y = model.g_a(x, hat, model.spread)
+        linear = depth_to_space(model.g_s.shortcut(y if model.config.transform == LINEAR else _corrected(model, y)), 16)
+        deep = (model.g_s(y, hat, model.spread) - linear)[0, 128:192, 128:192]
+        worst.append(255 * (deep - deep.mean((0, 1))))
+    power = torch.stack([field.square().mean() for field in worst])
+    return float(power.mean().sqrt()), worst[int(power.argmax())]
+
+
+def _corrected(model: Model, y: Tensor) -> Tensor:
+    """What the shortcut of g_s sees: the latent after the blocks at /16."""
+    v, rare = torch.split(y / model.spread, [model.config.deep, model.config.linear], dim=-1)
+    for block in model.g_s.latent_blocks:
+        v = block(v)
+    return torch.cat([v, rare], dim=-1) * model.spread
+
+
+@torch.no_grad()
+def untrained(way: str) -> tuple[float, Tensor]:
+    """The same of a network that starts at random, its last layers too: in per cent of what the deep branch paints."""
+    torch.manual_seed(0)
+    model = Model(replace(SMALL, upsample=way)).eval()
+    hat, shares, fields = hats(torch.tensor([50.0])), [], []
+    for _ in range(LEVELS):
+        y = torch.randn(1, 1, 1, SMALL.latent).expand(1, 20, 20, -1)
+        linear = depth_to_space(model.g_s.shortcut(_corrected(model, y)), 16)
+        deep = (model.g_s(y, hat, model.spread) - linear)[0, 128:192, 128:192]
+        field = deep - deep.mean((0, 1))
+        shares.append(float(field.square().mean() / deep.square().mean()))
+        fields.append(field)
+    return 100 * math.sqrt(statistics.mean(shares)), fields[0]
+
+
+def axes_of(patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Principal axes (n, n), a column each, strongest first, and the power along each. patches: (N, n)."""
+    x = patches.double()
+    powers, basis = torch.linalg.eigh(x.T @ x / len(x))
+    return basis.flip(1).float(), powers.flip(0).float()
+
+
+def learnt_axes(patches: Tensor, count: int, steps: int = 1500) -> Tensor:
+    """The columns of g_s (n, count) of the linear codec, learnt by gradient from a random start.
+
+    Squared error alone, without rate and without biases. patches: (N, 256 C), about [-1/2, 1/2], mean 0. All patches
+    at once, by Adam in float64, whose rate falls to zero.
+    """
+    torch.manual_seed(0)
+    colours = patches.shape[1] // 256
+    config = replace(SMALL, colours=colours, latent=count, linear=0).without_deep()
+    g_a, g_s = LinearAnalysis(config).double(), LinearSynthesis(config).double()
+    weights = [g_a.shortcut.weight, g_s.shortcut.weight]
+    for layer in (g_a.shortcut, g_s.shortcut):
+        torch.nn.init.zeros_(layer.bias)
+    x = depth_to_space(patches.double()[:, None, None, :], 16)
+    still = torch.zeros(1, 1)
+    optimiser = torch.optim.Adam(weights, lr=0.01)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss = (g_s(g_a(x, still, still), still, still) - x).square().mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+    return g_s.shortcut.weight.detach().float()
+
+
+def angle(a: Tensor, b: Tensor) -> float:
+    """The largest principal angle in degrees between the spans of two matrices (n, k) (Björck, Golub 1973)."""
+    a, b = (torch.linalg.qr(t.double()).Q for t in (a, b))
+    least = float(torch.linalg.svdvals(b - a @ (a.T @ b)).max())
+    return math.degrees(math.asin(min(1.0, least)))
+
+
+def linear(
+    pictures: list[np.ndarray[Any, Any]], steps: int, widths: tuple[int, ...] = WIDTHS, most: int = 2000
+) -> Result:
+    """Error against channels in closed form, and the angle of what a gradient finds."""
+    blocks = [space_to_depth(_floats(p[: len(p) // 16 * 16, : p.shape[1] // 16 * 16]), 16) for p in pictures]
+    patches = torch.cat([block.reshape(-1, block.shape[-1]) for block in blocks])
+    patches = patches[torch.randperm(len(patches), generator=torch.Generator().manual_seed(0))][:most]
+    patches = patches - patches.mean(0)
+    basis, powers = axes_of(patches)
+    total, n = float(powers.sum()), patches.shape[1]
+    errors = {str(width): (total - float(powers[:width].sum())) / n for width in widths}
+    found = learnt_axes(patches, AXES, steps)
+    return {"errors": errors, "angle": angle(found, basis[:, :AXES]), "axes": AXES, "patches": len(patches)}
+
+
+def drawn_elbow(found: Result) -> bytes:
+    """PNG of the error against the number of channels."""
+    figure = extras.load("matplotlib.figure", "train", "the elbow plot").Figure(figsize=(6, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    points = {int(width): max(error, 1e-9) for width, error in found["errors"].items()}
+    shown = {width: -10 * math.log10(error) for width, error in points.items() if width < 768}
+    axes.plot(list(shown), list(shown.values()), "o-", color="#d3123b")
+    axes.set(xscale="log", xlabel="channels of the latent, of 768", ylabel="PSNR in dB, without rounding")
+    axes.set_xticks(list(shown), [str(width) for width in shown], minor=False)
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    return _png(figure)
+
+
+def drawn_boards(fields: dict[str, Tensor]) -> bytes:
+    """PNG of what each way up paints on a flat field at a random start, each in its own contrast."""
+    figure = extras.load("matplotlib.figure", "train", "the boards").Figure(figsize=(9, 1.9), layout="constrained")
+    for axes, (name, field) in zip(figure.subplots(1, len(fields)), fields.items(), strict=True):
+        gray = field.mean(2).numpy()[:32, :32]
+        most = max(float(np.abs(gray).max()), 1e-6)
+        axes.imshow(gray if most > 1e-5 else 0 * gray, cmap="gray", vmin=-most, vmax=most, interpolation="nearest")
+        axes.set_title(name, fontsize=9)
+        axes.set_axis_off()
+    return _png(figure)
+
+
+def _png(figure: Any) -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _floats(pixels: np.ndarray[Any, Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(pixels))[None].float() / 255 - 0.5
+
+
+class Runs:
+    """All runs of a call, with the results that are there already."""
+
+    def __init__(
+        self, out: Path, data: Callable[[], Patches], pictures: list[np.ndarray[Any, Any]], quick: bool
+    ) -> None:
+        self.out, self.pictures, self.quick, self._load = out, pictures, quick, data
+        self._data: Patches | None = None
+        self._kept = out / "parts.json"
+        self.results: Result = json.loads(self._kept.read_text()) if self._kept.is_file() else {}
+
+    def keep(self, name: str, found: Any) -> None:
+        self.results[name] = found
+        self._kept.write_text(json.dumps(self.results, indent=1))
+        (self.out / "parts.md").write_text(table(self.results))
+
+    def model(self, name: str, options: Options, start: str | None = None) -> None:
+        """Train and measure one model, unless that was done."""
+        if name in self.results:
+            return
+        progress.say(name)
+        self._data = self._data or self._load()
+        found = learn(name, options, self._data, self.out, start)
+        found["files"] = files(self.out / f"{name}.nicmodel", self.pictures)
+        self.keep(name, found)
+
+    def small(self, **parts: str) -> Options:
+        config = SMALL.without_deep() if parts.get("transform") == LINEAR else replace(SMALL, **parts)  # type: ignore[arg-type]
+        return Options(
+            steps=4 if self.quick else STEPS, batch=1 if self.quick else 8, patch=64, model=config, threads=1
+        )
+
+    def linear(self) -> None:
+        if "linear" not in self.results:
+            shown = photographs.photographs()[:5] if not self.quick else []
+            pictures = [np.asarray(photographs.load(path)[0]) for path in shown] or self.pictures
+            self.keep("linear", linear(pictures, 20 if self.quick else 4000))
+        (self.out / "linear.png").write_bytes(drawn_elbow(self.results["linear"]))
+
+    def upsampling(self) -> None:
+        for way in UPSAMPLES:
+            self.model(f"up-{way}", self.small(upsample=way))
+        paths = {way: self.out / f"up-{way}.nicmodel" for way in UPSAMPLES}
+        boards = {way: untrained(way) for way in UPSAMPLES}
+        trained = {way: checkerboard(model_of(checkpoint.load(path)))[0] for way, path in paths.items()}
+        times = decoding(paths, self.pictures[0], 1 if self.quick else 7)
+        self.keep("upsampling", {way: {"at random": boards[way][0], "trained": trained[way], "decode": times[way]}
+                                 for way in UPSAMPLES})  # fmt: skip
+        (self.out / "checkerboard.png").write_bytes(drawn_boards({way: field for way, (_, field) in boards.items()}))
+
+    def transform(self) -> None:
+        self.model(f"up-{SHUFFLE}", self.small())
+        self.model("transform-linear", self.small(transform=LINEAR))
+
+    def distortion(self) -> None:
+        for kind in DISTORTIONS:
+            start = None if self.quick else "photo-fast"
+            config = SMALL if start is None else checkpoint.load(checkpoint.find(start)).config
+            options = replace(self.small(), model=config, distortion=kind)
+            if start is not None:
+                options = replace(options, steps=STEPS_FROM, batch=4, patch=128, rate=1e-3, origin=start)
+            self.model(f"distortion-{kind}", options, start)
+
+
+def table(results: Result) -> str:
+    """Markdown of what was measured so far."""
+    lines: list[str] = []
+    if "linear" in results:
+        found = results["linear"]
+        lines += ["| channels | " + " | ".join(found["errors"]) + " |", "|---" * (1 + len(found["errors"])) + "|"]
+        lines += ["| squared error | " + " | ".join(f"{error:.2g}" for error in found["errors"].values()) + " |", ""]
+        lines += [
+            f"Largest principal angle of {found['axes']} axes learnt by gradient: {found['angle']:.3f} degrees",
+            "",
+        ]
+    if "upsampling" in results:
+        lines += [
+            "| upsampling | bits | decode, s | at random, % | trained, levels | loss | seconds |",
+            "|---" * 7 + "|",
+        ]
+        for way, row in results["upsampling"].items():
+            run = results[f"up-{way}"]
+            rate = bits(results[f"up-{SHUFFLE}"]["files"], run["files"])
+            lines.append(
+                f"| {way} | {rate:+.1f} % | {row['decode']:.3f} | {row['at random']:.1f} | {row['trained']:.2f}"
+                f" | {run['loss']} | {run['seconds']} |"
+            )
+        lines.append("")
+    if "transform-linear" in results and f"up-{SHUFFLE}" in results:
+        pair = [results[name]["files"] for name in (f"up-{SHUFFLE}", "transform-linear")]
+        lines += [f"linear alone, against deep+linear: {bits(*pair):+.1f} % of bits", ""]
+    done = [kind for kind in DISTORTIONS if f"distortion-{kind}" in results]
+    if len(done) == len(DISTORTIONS):
+        lines += ["| trained for | " + " | ".join(done) + " | bpp |", "|---" * (2 + len(done)) + "|"]
+        before = results["distortion-mse"]["files"]
+        for kind in done:
+            after = results[f"distortion-{kind}"]["files"]
+            rates = " | ".join(f"{bits(before, after, by):+.1f} %" for by in done)
+            mean = ", ".join(f"{value:.3f}" for value in np.array(after)[:, :, 0].mean(0))
+            lines.append(f"| {kind} | {rates} | {mean} |")
+    return "\n".join(lines) + "\n"
+
+
+def quick_pictures() -> list[np.ndarray[Any, Any]]:
+    """Two drawn pictures, to look only that all of it runs."""
+    y, x = np.mgrid[:192, :208]
+    slopes = [np.stack([x * a + y * b for a, b in ((0.4, 0.5), (0.9, 0.1), (0.2, 0.8))], -1) for _ in range(2)]
+    slopes[1][50:120, 60:140] = 200
+    noise = np.random.default_rng(0).normal(0, 6, slopes[0].shape)
+    return [np.clip(slope + noise, 0, 255).astype(np.uint8) for slope in slopes]
+
+
+PARTS = ("linear", "upsampling", "transform", "distortion")
+
+
+def run(
+    only: list[str], out: Path, data: Callable[[], Patches], pictures: list[np.ndarray[Any, Any]], *, quick: bool
+) -> str:
+    """Measure these parts; the table. data: reads what is learnt from, if anything is left to learn."""
+    out.mkdir(parents=True, exist_ok=True)
+    runs = Runs(out, data, pictures, quick)
+    for part in only or PARTS:
+        getattr(runs, part)()
+    runs.keep("conditions", {"torch": torch.__version__, "threads": torch.get_num_threads(), "pictures": len(pictures)})
+    return table(runs.results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="+", type=Path)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=[])
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    paths = photographs.find_images([args.test])
+    step = max(1, len(paths) // PICTURES)
+    pictures = [centre(np.asarray(photographs.load(path)[0]), SIDE) for path in paths[::step][:PICTURES]]
+    print(run(args.only, args.out, lambda: Patches(args.data, torch.device("cpu"), seed=0), pictures, quick=False))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except NicError as error:
+        sys.exit(str(error))
