@@ -15,14 +15,16 @@ import json
 import math
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from nicodec import extras, progress
@@ -40,7 +42,7 @@ from nicodec.train import correction, distortion, export, limits, preview, table
 from nicodec.train.data import Patches
 from nicodec.train.options import DISTORTIONS, Options
 from nicodec.train.reading import centre
-from nicodec.train.trainer import Trainer
+from nicodec.train.trainer import GAINS, Trainer
 
 # A network for runs of half a minute, with all parts of the larger ones.
 SMALL = ModelConfig(
@@ -61,18 +63,24 @@ STEPS, STEPS_FROM = 200, 40
 # Qualities of the files, pictures that are measured, and the side of their central squares.
 QUALITIES, PICTURES, SIDE = (10, 30, 50, 70), 8, 256
 # Squares that tables, previews and corrections are measured on, and pictures that the tables of z are.
-SQUARES, WHOLE = 3, 2
+SQUARES, WHOLE = 2, 2
+# Patches that principal components are counted on.
+PATCHES = 6000
 LEVELS = 9
 AXES, WIDTHS = 6, (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 768)
 
 Result = dict[str, Any]
+CPU = torch.device("cpu")
 
 
 def learn(name: str, options: Options, data: Patches, out: Path, start: str | None = None) -> Result:
     """Train one model, write it as `name`.nicmodel, and say how long it took."""
     begun = time.process_time()
-    trainer = Trainer(options, data, fresh=start is None)
-    if start is not None:
+    trainer = Trainer(options, data, fresh=False)
+    if start is None:
+        trainer.model.init_from_patches(data.pca_patches(min(PATCHES, data.size // 768)), GAINS)
+        trainer._prepare()
+    else:
         trainer.start_from(checkpoint.load(checkpoint.find(start)))
     losses: list[float] = []
     while trainer.progress() < 1:
@@ -174,7 +182,7 @@ def axes_of(patches: Tensor) -> tuple[Tensor, Tensor]:
     """Principal axes (n, n), a column each, strongest first, and the power along each. patches: (N, n)."""
     x = patches.double()
     powers, basis = torch.linalg.eigh(x.T @ x / len(x))
-    return basis.flip(1).float(), powers.flip(0).float()
+    return basis.flip(1), powers.flip(0)
 
 
 def learnt_axes(patches: Tensor, count: int, steps: int = 1500) -> Tensor:
@@ -210,18 +218,17 @@ def angle(a: Tensor, b: Tensor) -> float:
     return math.degrees(math.asin(min(1.0, least)))
 
 
-def linear(
-    pictures: list[np.ndarray[Any, Any]], steps: int, widths: tuple[int, ...] = WIDTHS, most: int = 2000
-) -> Result:
-    """Error against channels in closed form, and the angle of what a gradient finds."""
+def linear(pictures: list[np.ndarray[Any, Any]], steps: int) -> Result:
+    """Error against channels in closed form, and the angle of what a gradient finds on the same patches in gray."""
     blocks = [space_to_depth(_floats(p[: len(p) // 16 * 16, : p.shape[1] // 16 * 16]), 16) for p in pictures]
     patches = torch.cat([block.reshape(-1, block.shape[-1]) for block in blocks])
-    patches = patches[torch.randperm(len(patches), generator=torch.Generator().manual_seed(0))][:most]
     patches = patches - patches.mean(0)
-    basis, powers = axes_of(patches)
-    total, n = float(powers.sum()), patches.shape[1]
-    errors = {str(width): (total - float(powers[:width].sum())) / n for width in widths}
-    found = learnt_axes(patches, AXES, steps)
+    powers = axes_of(patches)[1]
+    errors = {str(width): float(powers[width:].sum()) / len(powers) for width in WIDTHS}
+    gray = patches.reshape(len(patches), 256, -1).mean(2)
+    basis, powers = axes_of(gray)
+    # As many patches as pixels have the same second moments as all together, and so the same loss.
+    found = learnt_axes(basis.T * (256 * powers[:, None]).clamp(min=0).sqrt(), AXES, steps)
     return {"errors": errors, "angle": angle(found, basis[:, :AXES]), "axes": AXES, "patches": len(patches)}
 
 
@@ -260,7 +267,7 @@ def _png(figure: Any) -> bytes:
 
 
 def _floats(pixels: np.ndarray[Any, Any]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels))[None].float() / 255 - 0.5
+    return torch.tensor(pixels)[None].float() / 255 - 0.5
 
 
 class Runs:
@@ -299,7 +306,7 @@ class Runs:
         if "linear" not in self.results:
             shown = photographs.photographs()[:5] if not self.quick else []
             pictures = [np.asarray(photographs.load(path)[0]) for path in shown] or self.pictures
-            self.keep("linear", linear(pictures, 20 if self.quick else 4000))
+            self.keep("linear", linear(pictures, 20 if self.quick else 3000))
         (self.out / "linear.png").write_bytes(drawn_elbow(self.results["linear"]))
 
     def upsampling(self) -> None:
@@ -390,6 +397,21 @@ def run(
     return table(runs.results)
 
 
+def measure(folders: Sequence[Path] | None, out: Path, only: list[str]) -> str:
+    """As `run`, on photographs. folders: to learn from, and to measure on; None: a few steps on drawn pictures."""
+    if folders is None:
+        with tempfile.TemporaryDirectory() as made:
+            pictures = quick_pictures()
+            for i, pixels in enumerate(pictures):
+                Image.fromarray(pixels).save(Path(made, f"{i}.png"))
+            return run(only, out, lambda: Patches([Path(made)], CPU, seed=0), pictures, quick=True)
+    *learnt, test = folders
+    paths = photographs.find_images([test])
+    chosen = paths[:: max(1, len(paths) // PICTURES)][:PICTURES]
+    pictures = [centre(np.asarray(photographs.load(path)[0]), SIDE) for path in chosen]
+    return run(only, out, lambda: Patches(learnt, CPU, seed=0), pictures, quick=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", type=Path)
@@ -398,10 +420,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=[])
     args = parser.parse_args()
     torch.set_num_threads(1)
-    paths = photographs.find_images([args.test])
-    step = max(1, len(paths) // PICTURES)
-    pictures = [centre(np.asarray(photographs.load(path)[0]), SIDE) for path in paths[::step][:PICTURES]]
-    print(run(args.only, args.out, lambda: Patches(args.data, torch.device("cpu"), seed=0), pictures, quick=False))
+    print(measure([*args.data, args.test], args.out, args.only))
 
 
 if __name__ == "__main__":

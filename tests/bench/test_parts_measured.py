@@ -67,11 +67,7 @@ def test_bits_at_equal_distortion_are_told_in_per_cent() -> None:
 
 
 def test_a_quick_run_measures_every_part_and_goes_on_where_it_was(tmp_path: Path) -> None:
-    pictures = parts.quick_pictures()
-    (tmp_path / "pictures").mkdir()
-    for i, pixels in enumerate(pictures):
-        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{i}.png")
-    said = parts.run([], tmp_path / "out", lambda: tiny_training.patches(tmp_path / "pictures"), pictures, quick=True)
+    said = parts.measure(None, tmp_path, [])
     assert "Largest principal angle of 6 axes" in said
     for way in ("shuffle", "bilinear", "transposed-3"):
         assert f"\n| {way} |" in said
@@ -79,11 +75,11 @@ def test_a_quick_run_measures_every_part_and_goes_on_where_it_was(tmp_path: Path
     assert "\n| ms-ssim |" in said
     models = {f"up-{way}.nicmodel" for way in parts.UPSAMPLES} | {f"distortion-{kind}.nicmodel" for kind in DISTORTIONS}
     pngs = {"parts.json", "parts.md", "linear.png", "checkerboard.png", "transform-linear.nicmodel"}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == models | pngs
+    assert {path.name for path in tmp_path.iterdir()} == models | pngs
 
     def never() -> None:
         raise AssertionError("it learnt again")
 
-    again = parts.run(["transform"], tmp_path / "out", never, pictures, quick=True)  # type: ignore[arg-type]
+    again = parts.run(["transform"], tmp_path, never, parts.quick_pictures(), quick=True)  # type: ignore[arg-type]
     assert again == said
-    assert np.asarray(Image.open(tmp_path / "out" / "checkerboard.png")).std() > 0
+    assert np.asarray(Image.open(tmp_path / "checkerboard.png")).std() > 0
