@@ -1,11 +1,12 @@
-"""Parts of the codec by name, trained for the same steps and measured on real files; for docs/AUTOENCODERS.md.
+"""Parts of the codec by name, trained for the same steps and measured; for docs/AUTOENCODERS.md.
 
     python bench/parts.py PICTURES -o OUT --test FOLDER                all of it
-    python bench/parts.py PICTURES -o OUT --test FOLDER --only linear  one of: linear, upsampling, transform, distortion
+    python bench/parts.py PICTURES -o OUT --test FOLDER --only linear  of: linear, transform, upsampling, distortion
 
 PICTURES are learnt from, those of --test are measured on. OUT gets `parts.json`, `parts.md`, `linear.png` and
-`checkerboard.png`. What is there already is kept, so that a run that was stopped goes on. Times are processor time.
-Runs are short: a row compares with the others of its table, and no row says what its part can do at its best.
+`checkerboard.png`. What is there already is kept, so that a run that was stopped goes on. Rates are estimated from
+likelihoods, and times are processor time. Runs are short: a row compares with the others of its table, and no row says
+what its part can do at its best.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +31,20 @@ from torch import Tensor
 
 from nicodec import extras, progress
 from nicodec.bench import photographs
-from nicodec.codec import Codec
 from nicodec.errors import NicError
 from nicodec.model import checkpoint
-from nicodec.model.config import LINEAR, SHUFFLE, UPSAMPLES, ModelConfig
+from nicodec.model.config import LINEAR, NETWORKS, SHUFFLE, UPSAMPLES, ModelConfig
+from nicodec.model.runtime import Session
 from nicodec.nn.layers import depth_to_space, hats, space_to_depth
 from nicodec.nn.linear import LinearAnalysis, LinearSynthesis
 from nicodec.nn.model import Model
-from nicodec.nn.thaw import model_of
 from nicodec.picture import metrics
-from nicodec.train import correction, distortion, export, limits, preview, tables
+from nicodec.train import distortion
 from nicodec.train.data import Patches
+from nicodec.train.export import graphs
 from nicodec.train.options import DISTORTIONS, Options
 from nicodec.train.reading import centre
+from nicodec.train.store import Pixels
 from nicodec.train.trainer import GAINS, Trainer
 
 # A network for runs of half a minute, with all parts of the larger ones.
@@ -59,22 +62,23 @@ SMALL = ModelConfig(
     linear=64,
 )
 # Steps from nothing, of 8 patches of 64; and from photo-fast, of 4 of 128, which have room for four scales of MS-SSIM.
-STEPS, STEPS_FROM = 200, 40
-# Qualities of the files, pictures that are measured, and the side of their central squares.
+STEPS, STEPS_FROM = 150, 24
+# Qualities that are measured, the pictures, and the side of their central squares.
 QUALITIES, PICTURES, SIDE = (10, 30, 50, 70), 8, 256
-# Squares that tables, previews and corrections are measured on, and pictures that the tables of z are.
-SQUARES, WHOLE = 2, 2
 # Patches that principal components are counted on.
 PATCHES = 6000
 LEVELS = 9
 AXES, WIDTHS = 6, (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 768)
 
+# What a quick run looks at.
+QUICK_WAYS, QUICK_KINDS = (SHUFFLE, "transposed-3"), DISTORTIONS[:2]
+
 Result = dict[str, Any]
 CPU = torch.device("cpu")
 
 
-def learn(name: str, options: Options, data: Patches, out: Path, start: str | None = None) -> Result:
-    """Train one model, write it as `name`.nicmodel, and say how long it took."""
+def learn(options: Options, data: Patches, pictures: list[Pixels], start: str | None = None) -> Result:
+    """Train one model, and measure it."""
     begun = time.process_time()
     trainer = Trainer(options, data, fresh=False)
     if start is None:
@@ -86,28 +90,22 @@ def learn(name: str, options: Options, data: Patches, out: Path, start: str | No
     while trainer.progress() < 1:
         losses.append(float(trainer.train_step()[0]))
     seconds = time.process_time() - begun
-    squares = data.squares(SQUARES)
+    tail = statistics.mean(losses[-max(1, len(losses) // 10) :])
     with trainer.averaged() as model:
-        limits.measure_familiar(model, squares, amp=trainer.amp)
-        counts = tables.count(model, squares, data.pictures(WHOLE), amp=trainer.amp)
-        fitted = preview.fit(model, squares, amp=trainer.amp) | correction.fit(model, squares, amp=trainer.amp)
-        export.write_model(model, out / f"{name}.nicmodel", name, {"steps": trainer.step}, counts, fitted)
-    tail = max(1, len(losses) // 10)
-    return {"steps": trainer.step, "seconds": round(seconds, 1), "loss": round(statistics.mean(losses[-tail:]), 3)}
+        points = [[measured(model, pixels, quality) for quality in QUALITIES] for pixels in pictures]
+        board = checkerboard(model)[0] if start is None else None
+    return {"steps": trainer.step, "seconds": round(seconds, 1), "loss": round(tail, 3), "points": points,
+            "checkerboard": board}  # fmt: skip
 
 
-def files(model: Path, pictures: list[np.ndarray[Any, Any]]) -> list[list[list[float]]]:
-    """[picture][quality] -> bits for each pixel, and each of DISTORTIONS, of real files."""
-    codec, found = Codec(checkpoint.load(model), threads=1), []
-    for pixels in pictures:
-        x, rows = _floats(pixels), []
-        for quality in QUALITIES:
-            data = codec.encode(pixels, quality=quality, lossless=False)
-            y = _floats(codec.decode(data, dtype=np.uint8))
-            errors = [float(distortion.RAW[kind](x, y)) for kind in DISTORTIONS]
-            rows.append([metrics.bpp(len(data), pixels.shape[1], pixels.shape[0]), *errors])
-        found.append(rows)
-    return found
+@torch.no_grad()
+def measured(model: Model, pixels: Pixels, quality: int) -> list[float]:
+    """Bits for each pixel, as likelihoods say, and each of DISTORTIONS, of samples that are rounded."""
+    x = _floats(pixels)
+    out = model(x, torch.tensor([100 * quality]))
+    y = torch.round((out.pixels.clamp(-0.5, 0.5) + 0.5) * 255) / 255 - 0.5
+    rate = float(out.y_bits + out.z_bits) / (pixels.shape[0] * pixels.shape[1])
+    return [rate, *(float(raw(x, y)) for raw in distortion.RAW.values())]
 
 
 def bits(before: list[list[list[float]]], after: list[list[list[float]]], kind: str = "mse") -> float:
@@ -120,18 +118,30 @@ def bits(before: list[list[list[float]]], after: list[list[list[float]]], kind: 
     return statistics.mean(rates) if rates else math.nan
 
 
-def decoding(models: dict[str, Path], pixels: np.ndarray[Any, Any], rounds: int = 5) -> dict[str, float]:
-    """Seconds of processor time to decode one file: medians of rounds in which all models take their turn."""
-    codecs = {name: Codec(checkpoint.load(path), threads=1) for name, path in models.items()}
-    data = {name: codec.encode(pixels, quality=60, lossless=False) for name, codec in codecs.items()}
-    times: dict[str, list[float]] = {name: [] for name in codecs}
+def decoding(ways: Sequence[str], rounds: int) -> dict[str, float]:
+    """Milliseconds of processor time that g_s of `fast` takes for 256 x 256 pixels, by each way up.
+
+    The graphs are those that a codec runs. Medians of rounds in which all ways take their turn.
+    """
+    runs: dict[str, Callable[[], object]] = {}
+    for way in ways:
+        config = replace(NETWORKS["fast"], upsample=way)
+        state = {name: value.numpy() for name, value in Model(config).state_dict().items()}
+        weights = {
+            name: a[:, :, None, None] if a.ndim == 2 and name.endswith(".weight") else a for name, a in state.items()
+        }
+        graph, names = graphs.build("g_s", config, {name: array.shape for name, array in weights.items()})
+        session = Session(graph, {name: np.ascontiguousarray(weights[name]) for name in names}, 1)
+        given = {"y": np.zeros((1, config.latent, 16, 16), np.float32), "q": np.array([[50]], np.float32)}
+        runs[way] = partial(session.run, given)
+    times: dict[str, list[float]] = {way: [] for way in runs}
     for turn in range(rounds + 1):
-        for name, codec in codecs.items():
+        for way, each in runs.items():
             begun = time.process_time()
-            codec.decode(data[name], dtype=np.uint8)
-            if turn:  # the first one loads the graphs
-                times[name].append(time.process_time() - begun)
-    return {name: round(statistics.median(each), 4) for name, each in times.items()}
+            each()
+            if turn:  # the first one packs the weights
+                times[way].append(1000 * (time.process_time() - begun))
+    return {way: round(statistics.median(each), 1) for way, each in times.items()}
 
 
 @torch.no_grad()
@@ -218,7 +228,7 @@ def angle(a: Tensor, b: Tensor) -> float:
     return math.degrees(math.asin(min(1.0, least)))
 
 
-def linear(pictures: list[np.ndarray[Any, Any]], steps: int) -> Result:
+def linear(pictures: list[Pixels], steps: int) -> Result:
     """Error against channels in closed form, and the angle of what a gradient finds on the same patches in gray."""
     blocks = [space_to_depth(_floats(p[: len(p) // 16 * 16, : p.shape[1] // 16 * 16]), 16) for p in pictures]
     patches = torch.cat([block.reshape(-1, block.shape[-1]) for block in blocks])
@@ -273,9 +283,7 @@ def _floats(pixels: np.ndarray[Any, Any]) -> Tensor:
 class Runs:
     """All runs of a call, with the results that are there already."""
 
-    def __init__(
-        self, out: Path, data: Callable[[], Patches], pictures: list[np.ndarray[Any, Any]], quick: bool
-    ) -> None:
+    def __init__(self, out: Path, data: Callable[[], Patches], pictures: list[Pixels], quick: bool) -> None:
         self.out, self.pictures, self.quick, self._load = out, pictures, quick, data
         self._data: Patches | None = None
         self._kept = out / "parts.json"
@@ -286,15 +294,13 @@ class Runs:
         self._kept.write_text(json.dumps(self.results, indent=1))
         (self.out / "parts.md").write_text(table(self.results))
 
-    def model(self, name: str, options: Options, start: str | None = None) -> None:
+    def learn(self, name: str, options: Options, start: str | None = None) -> None:
         """Train and measure one model, unless that was done."""
         if name in self.results:
             return
         progress.say(name)
         self._data = self._data or self._load()
-        found = learn(name, options, self._data, self.out, start)
-        found["files"] = files(self.out / f"{name}.nicmodel", self.pictures)
-        self.keep(name, found)
+        self.keep(name, learn(options, self._data, self.pictures, start))
 
     def small(self, **parts: str) -> Options:
         config = SMALL.without_deep() if parts.get("transform") == LINEAR else replace(SMALL, **parts)  # type: ignore[arg-type]
@@ -310,28 +316,26 @@ class Runs:
         (self.out / "linear.png").write_bytes(drawn_elbow(self.results["linear"]))
 
     def upsampling(self) -> None:
-        for way in UPSAMPLES:
-            self.model(f"up-{way}", self.small(upsample=way))
-        paths = {way: self.out / f"up-{way}.nicmodel" for way in UPSAMPLES}
-        boards = {way: untrained(way) for way in UPSAMPLES}
-        trained = {way: checkerboard(model_of(checkpoint.load(path)))[0] for way, path in paths.items()}
-        times = decoding(paths, self.pictures[0], 1 if self.quick else 7)
-        self.keep("upsampling", {way: {"at random": boards[way][0], "trained": trained[way], "decode": times[way]}
-                                 for way in UPSAMPLES})  # fmt: skip
+        ways = QUICK_WAYS if self.quick else tuple(UPSAMPLES)
+        for way in ways:
+            self.learn(f"up-{way}", self.small(upsample=way))
+        boards, times = {way: untrained(way) for way in ways}, decoding(ways, 1 if self.quick else 15)
+        rows = {way: {"at random": boards[way][0], "decode": times[way]} for way in ways}
+        self.keep("upsampling", rows)
         (self.out / "checkerboard.png").write_bytes(drawn_boards({way: field for way, (_, field) in boards.items()}))
 
     def transform(self) -> None:
-        self.model(f"up-{SHUFFLE}", self.small())
-        self.model("transform-linear", self.small(transform=LINEAR))
+        self.learn(f"up-{SHUFFLE}", self.small())
+        self.learn("transform-linear", self.small(transform=LINEAR))
 
     def distortion(self) -> None:
-        for kind in DISTORTIONS:
+        for kind in QUICK_KINDS if self.quick else DISTORTIONS:
             start = None if self.quick else "photo-fast"
             config = SMALL if start is None else checkpoint.load(checkpoint.find(start)).config
             options = replace(self.small(), model=config, distortion=kind)
             if start is not None:
                 options = replace(options, steps=STEPS_FROM, batch=4, patch=128, rate=1e-3, origin=start)
-            self.model(f"distortion-{kind}", options, start)
+            self.learn(f"distortion-{kind}", options, start)
 
 
 def table(results: Result) -> str:
@@ -346,34 +350,31 @@ def table(results: Result) -> str:
             "",
         ]
     if "upsampling" in results:
-        lines += [
-            "| upsampling | bits | decode, s | at random, % | trained, levels | loss | seconds |",
-            "|---" * 7 + "|",
-        ]
+        lines += ["| upsampling | bits | g_s, ms | at random, % | trained, levels | loss | seconds |", "|---" * 7 + "|"]
         for way, row in results["upsampling"].items():
             run = results[f"up-{way}"]
-            rate = bits(results[f"up-{SHUFFLE}"]["files"], run["files"])
+            rate = bits(results[f"up-{SHUFFLE}"]["points"], run["points"])
             lines.append(
-                f"| {way} | {rate:+.1f} % | {row['decode']:.3f} | {row['at random']:.1f} | {row['trained']:.2f}"
+                f"| {way} | {rate:+.1f} % | {row['decode']:.1f} | {row['at random']:.1f} | {run['checkerboard']:.2f}"
                 f" | {run['loss']} | {run['seconds']} |"
             )
         lines.append("")
     if "transform-linear" in results and f"up-{SHUFFLE}" in results:
-        pair = [results[name]["files"] for name in (f"up-{SHUFFLE}", "transform-linear")]
+        pair = [results[name]["points"] for name in (f"up-{SHUFFLE}", "transform-linear")]
         lines += [f"linear alone, against deep+linear: {bits(*pair):+.1f} % of bits", ""]
     done = [kind for kind in DISTORTIONS if f"distortion-{kind}" in results]
-    if len(done) == len(DISTORTIONS):
+    if len(done) > 1 and DISTORTIONS[0] in done:
         lines += ["| trained for | " + " | ".join(done) + " | bpp |", "|---" * (2 + len(done)) + "|"]
-        before = results["distortion-mse"]["files"]
+        before = results["distortion-mse"]["points"]
         for kind in done:
-            after = results[f"distortion-{kind}"]["files"]
+            after = results[f"distortion-{kind}"]["points"]
             rates = " | ".join(f"{bits(before, after, by):+.1f} %" for by in done)
             mean = ", ".join(f"{value:.3f}" for value in np.array(after)[:, :, 0].mean(0))
             lines.append(f"| {kind} | {rates} | {mean} |")
     return "\n".join(lines) + "\n"
 
 
-def quick_pictures() -> list[np.ndarray[Any, Any]]:
+def quick_pictures() -> list[Pixels]:
     """Two drawn pictures, to look only that all of it runs."""
     y, x = np.mgrid[:192, :208]
     slopes = [np.stack([x * a + y * b for a, b in ((0.4, 0.5), (0.9, 0.1), (0.2, 0.8))], -1) for _ in range(2)]
@@ -382,12 +383,10 @@ def quick_pictures() -> list[np.ndarray[Any, Any]]:
     return [np.clip(slope + noise, 0, 255).astype(np.uint8) for slope in slopes]
 
 
-PARTS = ("linear", "upsampling", "transform", "distortion")
+PARTS = ("linear", "transform", "upsampling", "distortion")
 
 
-def run(
-    only: list[str], out: Path, data: Callable[[], Patches], pictures: list[np.ndarray[Any, Any]], *, quick: bool
-) -> str:
+def run(only: list[str], out: Path, data: Callable[[], Patches], pictures: list[Pixels], *, quick: bool) -> str:
     """Measure these parts; the table. data: reads what is learnt from, if anything is left to learn."""
     out.mkdir(parents=True, exist_ok=True)
     runs = Runs(out, data, pictures, quick)

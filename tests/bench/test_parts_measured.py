@@ -39,7 +39,7 @@ def test_a_linear_autoencoder_learns_the_principal_axes() -> None:
     assert parts.angle(learnt, basis[:, :5]) < 1
     assert parts.angle(learnt, basis[:, 1:6]) > 80
     # The subspace is the same, the axes in it are not: a gradient does not tell them apart.
-    cosine = (torch.nn.functional.normalize(learnt, dim=0).T @ basis[:, :5]).abs().max(0).values
+    cosine = (torch.nn.functional.normalize(learnt.double(), dim=0).T @ basis[:, :5]).abs().max(0).values
     assert cosine.min() < 0.9
 
 
@@ -55,8 +55,7 @@ def test_only_interpolation_leaves_no_checkerboard_at_a_random_start() -> None:
     shares = {way: parts.untrained(way)[0] for way in ("shuffle", "nearest", "bilinear", "transposed-3")}
     assert shares["nearest"] < 0.1
     assert shares["bilinear"] < 0.1
-    assert shares["transposed-3"] > 2
-    assert shares["shuffle"] > 2
+    assert shares["shuffle"] > shares["transposed-3"] > 1
 
 
 def test_bits_at_equal_distortion_are_told_in_per_cent() -> None:
@@ -69,13 +68,11 @@ def test_bits_at_equal_distortion_are_told_in_per_cent() -> None:
 def test_a_quick_run_measures_every_part_and_goes_on_where_it_was(tmp_path: Path) -> None:
     said = parts.measure(None, tmp_path, [])
     assert "Largest principal angle of 6 axes" in said
-    for way in ("shuffle", "bilinear", "transposed-3"):
+    for way in parts.QUICK_WAYS:
         assert f"\n| {way} |" in said
     assert "linear alone, against deep+linear: " in said
-    assert "\n| ms-ssim |" in said
-    models = {f"up-{way}.nicmodel" for way in parts.UPSAMPLES} | {f"distortion-{kind}.nicmodel" for kind in DISTORTIONS}
-    pngs = {"parts.json", "parts.md", "linear.png", "checkerboard.png", "transform-linear.nicmodel"}
-    assert {path.name for path in tmp_path.iterdir()} == models | pngs
+    assert "\n| l1 |" in said
+    assert {path.name for path in tmp_path.iterdir()} == {"parts.json", "parts.md", "linear.png", "checkerboard.png"}
 
     def never() -> None:
         raise AssertionError("it learnt again")
