@@ -171,7 +171,8 @@ def main() -> None:
             results[name] = run(next(r for r in recipes if r.name == name), data, args.out)
         kept.write_text(json.dumps(results, indent=1))
         (args.out / "table.md").write_text(table(recipes, results))
-    print((args.out / "table.md").read_text())
+    written = [args.out / name for name in ("table.md", "parts.md")]
+    print("\n".join(path.read_text() for path in written if path.is_file()))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ def test_a_quick_run_writes_a_table_and_sheets(
         "elbow.png", "fsq.vae", "fsq-reconstruct.png", "fsq-sample.png", "results.json", "table.md"
     }  # fmt: skip
     assert "| fsq |" in run("vq")  # a later run keeps what is there
+    assert "Largest principal angle" in run("linear")
+    assert (tmp_path / "linear.png").is_file()
 
 
 def test_a_recipe_of_another_name_is_an_error(
