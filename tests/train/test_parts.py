@@ -86,6 +86,16 @@ def test_effort_refines_it(made: checkpoint.Checkpoint) -> None:
     assert costs[1] <= costs[0]
 
 
+def test_openvino_paints_it_too(made: checkpoint.Checkpoint) -> None:
+    pytest.importorskip("openvino")
+    data = nicodec.Codec(made, threads=1).encode(picture(3, 64, 128), quality=50, lossless=False)
+    usual, other = (
+        nicodec.Codec(made, threads=1, backend=name).decode(data, dtype=np.uint8).astype(int)
+        for name in ("cpu", "openvino")
+    )
+    assert np.abs(usual - other).max() <= 2
+
+
 def test_a_page_is_refused_in_one_sentence(made: checkpoint.Checkpoint) -> None:
     with pytest.raises(BadModel, match=r"which browsers cannot compute: no page shows it$"):
         modelfile.for_decoders(made.path.read_bytes(), "my.nicmodel")
