@@ -3,6 +3,7 @@
     python bench/recipes.py FOLDER -o OUT                 all short runs, on the pictures of a folder
     python bench/recipes.py FOLDER -o OUT --long          the long run for the likelihood too
     python bench/recipes.py FOLDER -o OUT --only vq fsq   these alone; the table keeps what is there of the others
+    python bench/recipes.py FOLDER -o OUT --photographs TRAIN TEST     `parts.py` too, on these folders
     python bench/recipes.py -o OUT --quick                a few steps of each, on drawn shapes: only that they run
 
 `make recipes` calls it. OUT gets `results.json`, `table.md`, and a sheet for each recipe. Times are processor time.
@@ -19,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import parts
 import torch
 
 from nicodec import progress
@@ -130,13 +132,14 @@ def main() -> None:
     parser.add_argument("data", nargs="?")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--photographs", nargs=2, type=Path, metavar=("TRAIN", "TEST"))
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--long", action="store_true")
     args = parser.parse_args()
     if bool(args.data) == args.quick:
         parser.error("give a folder of pictures, or --quick")
     recipes, widths = [*_recipes(), *([LONG] if args.long else [])], [1, 2, 4, 8, 16, 32, 64]
-    names = [*(r.name for r in recipes), "elbow"]
+    names = [*(r.name for r in recipes), "elbow", *(parts.PARTS if args.photographs or args.quick else ())]
     if unknown := [name for name in args.only if name not in names]:
         parser.error(f"there is no recipe {', '.join(unknown)}; there are {', '.join(names)}")
     elbow = vae.Config(latent="plain", steps=1000, lr=3e-3)
@@ -161,11 +164,15 @@ def main() -> None:
         if name == "elbow":
             results[name] = {str(w): pair for w, pair in figures.elbow(elbow, data, widths).items()}
             (args.out / "elbow.png").write_bytes(small.plot({int(w): pair for w, pair in results[name].items()}))
+        elif name in parts.PARTS:
+            parts.measure(args.photographs, args.out, [name])
+            continue
         else:
             results[name] = run(next(r for r in recipes if r.name == name), data, args.out)
         kept.write_text(json.dumps(results, indent=1))
         (args.out / "table.md").write_text(table(recipes, results))
-    print((args.out / "table.md").read_text())
+    written = [args.out / name for name in ("table.md", "parts.md")]
+    print("\n".join(path.read_text() for path in written if path.is_file()))
 
 
 if __name__ == "__main__":

@@ -136,7 +136,8 @@ class Model:
         header = json.loads(data[8 : 8 + size])
         metadata = header.pop("__metadata__")
         require(metadata["format"] == "nicmodel-1", "not a model")
-        self.config: dict[str, int] = json.loads(metadata["config"])
+        self.config: dict[str, Any] = json.loads(metadata["config"])
+        self.way, self.transform = self.config.get("upsample", "shuffle"), self.config.get("transform", "deep+linear")
         self.colours = self.config.get("colours", 3)
         require(self.colours in (1, 3), "colours")
         self.tensors: dict[str, Array] = {}
@@ -153,7 +154,10 @@ class Model:
         """The first 8 bytes of the id: of what decides how a file decodes, and nothing else."""
         beginnings = ("context.", "correction.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
         names = sorted(name for name in self.tensors if name.startswith(beginnings))
-        left_out = {"blocks_a", "latent_blocks_a"} | ({"colours"} if self.colours == 3 else set())
+        usual = {"colours": 3, "upsample": "shuffle", "transform": "deep+linear"}
+        left_out = {"blocks_a", "latent_blocks_a"} | {
+            name for name, n in usual.items() if self.config.get(name, n) == n
+        }
         config = {name: n for name, n in self.config.items() if name not in left_out}
         listed = [[name, kinds[name], list(self.tensors[name].shape)] for name in names]
         text = json.dumps([config, listed], sort_keys=True, separators=(",", ":"))
@@ -353,16 +357,51 @@ class Networks:
             t = self.block(t, f"context.blocks.{n}")
         return np.concatenate([np.where(first, y0, r + self.linear(t, "context.mean1") * self.unit), rare])
 
+    def doubled(self, x: Array, name: str) -> Array:
+        """The ways up other than the shuffle."""
+        kernel = self.model.floats(name + ".depthwise.weight")[:, 0]
+        c, h, w = x.shape
+        t = np.zeros((c, 2 * h + 2, 2 * w + 2), np.float32)
+        if self.model.way in ("transposed", "transposed-3"):
+            for m, n in np.ndindex(kernel.shape[1:]):
+                t[:, m : m + 2 * h : 2, n : n + 2 * w : 2] += kernel[:, m, n, None, None] * x
+            t = t[:, 1:-1, 1:-1] + self.bias(name + ".depthwise")
+        else:
+            if self.model.way == "nearest":
+                t = x.repeat(2, 1).repeat(2, 2)
+            elif self.model.way == "bed-of-nails":
+                t = t[:, 2:, 2:]
+                t[:, ::2, ::2] = x
+            else:
+                require(self.model.way == "bilinear", "upsample")
+                for axis in (1, 2):
+                    first, last = x.take([0], axis), x.take([-1], axis)
+                    before = np.concatenate([first, x], axis).take(range(x.shape[axis]), axis)
+                    after = np.concatenate([x, last], axis).take(range(1, x.shape[axis] + 1), axis)
+                    pair = np.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1)
+                    x = pair.reshape(*x.shape[:axis], -1, *x.shape[axis + 1 :])
+                t = x
+            t = np.einsum("ck,kchw->chw", kernel.reshape(c, 9), shifted(t)) + self.bias(name + ".depthwise")
+        return self.linear(t, name + ".mix")
+
+    def painted(self, y: Array) -> Array:
+        """The deep branch of g_s."""
+        shuffle = self.model.way == "shuffle"
+        t = up(self.linear(y, "g_s.embed"), 2) if shuffle else self.doubled(y, "g_s.up.0")
+        t = self.modulation(t, "g_s.quality")
+        for n in range(self.model.config["blocks_s"]):
+            t = self.block(t, f"g_s.blocks.{n}")
+        if shuffle:
+            return up(self.linear(t, "g_s.head"), 8)
+        return self.doubled(leaky(self.doubled(leaky(self.doubled(t, "g_s.up.1")), "g_s.up.2")), "g_s.up.3")
+
     def pixels(self, y: Array, head: Header, correction: bytes | None) -> Array:
         y, rare = np.split(np.float32(y / self.gain), [self.deep])
         y = y / self.spread[: self.deep]
         for n in range(self.model.config["latent_blocks_s"]):
             y = self.block(y, f"g_s.latent_blocks.{n}")
-        t = self.modulation(up(self.linear(y, "g_s.embed"), 2), "g_s.quality")
-        for n in range(self.model.config["blocks_s"]):
-            t = self.block(t, f"g_s.blocks.{n}")
-        y = np.concatenate([y * self.spread[: self.deep], rare])
-        x = up(self.linear(y, "g_s.shortcut"), 16) + up(self.linear(t, "g_s.head"), 8)
+        x = up(self.linear(np.concatenate([y * self.spread[: self.deep], rare]), "g_s.shortcut"), 16)
+        x = x if self.model.transform == "linear" else x + self.painted(y)
         if correction is not None:
             x = corrected(x, decode_correction(correction, self.model))
         if head.depth == 16:

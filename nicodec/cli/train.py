@@ -101,6 +101,18 @@ def train(
             show_default=Options.freeze,
         ),
     ] = None,
+    upsample: Annotated[
+        Literal["shuffle", "nearest", "bilinear", "bed-of-nails", "transposed", "transposed-3"] | None,
+        typer.Option(help="With --from none: how the deep branch of g_s goes up to pixels.", show_default="shuffle"),
+    ] = None,
+    transform: Annotated[
+        Literal["deep+linear", "linear"] | None,
+        typer.Option(help="With --from none: linear leaves out the deep branch.", show_default="deep+linear"),
+    ] = None,
+    distortion: Annotated[
+        Literal["mse", "l1", "ms-ssim", "bce"] | None,
+        typer.Option(help="The error that training weighs against bits.", show_default=Options.distortion),
+    ] = None,
     fonts: Annotated[
         Path | None, typer.Option(help="Folder of fonts to draw letters with.", show_default="those of the system")
     ] = None,
@@ -148,6 +160,9 @@ def train(
         gray=gray,
         colour=colour,
         freeze=freeze,
+        upsample=upsample,
+        transform=transform,
+        distortion=distortion,
         fonts=fonts,
         seed=seed,
         threads=threads,

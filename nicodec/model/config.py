@@ -6,7 +6,7 @@ Under `checkpoint`; the runtime and the trainer read the same config.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from nicodec.errors import BadModel
 
@@ -14,6 +14,15 @@ from nicodec.errors import BadModel
 MAX_WIDTH, MAX_BLOCKS = 2**14, 64
 # The planes of a model whose file states no number of them.
 COLOURS = 3
+# How the deep branch of g_s goes up; and how far each way sees at most, in positions of the latent, from /16 to pixels.
+SHUFFLE = "shuffle"
+UPSAMPLES = {SHUFFLE: 0, "nearest": 1, "bilinear": 3, "bed-of-nails": 1, "transposed": 2, "transposed-3": 2}
+# The transforms: a deep and a linear branch side by side, or the linear one alone.
+BOTH, LINEAR = TRANSFORMS = ("deep+linear", "linear")
+# What is stated, and counted in the id, only if it is something else. So earlier files and ids stay as they are.
+USUAL = {"colours": COLOURS, "upsample": SHUFFLE, "transform": BOTH}
+# Of a network without a deep branch: it has no blocks and no channels at /8.
+_EMPTY = {"width": 1, "blocks_a": 0, "blocks_s": 0, "latent_blocks_a": 0, "latent_blocks_s": 0}
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,8 @@ class ModelConfig:
     channels of the hyper networks and of the context. blocks_a, blocks_s: blocks at /8 in g_a and g_s.
     latent_blocks_a, latent_blocks_s, context_blocks: blocks at /16. linear: the last channels of the latent, which
     only the linear shortcuts make and read, and which have no means. They carry rare content, such as thin lines.
-    colours: planes of the pictures that it knows, 3, or 1 for gray alone.
+    colours: planes of the pictures that it knows, 3, or 1 for gray alone. upsample: one of UPSAMPLES. transform: one of
+    TRANSFORMS; "linear" has no deep branch, and then `linear` counts the channels that have no means.
     """
 
     latent: int
@@ -39,27 +49,40 @@ class ModelConfig:
     latent_blocks_s: int
     linear: int
     colours: int = COLOURS
+    upsample: str = SHUFFLE
+    transform: str = BOTH
 
     @classmethod
     def of(cls, saved: object, where: str) -> ModelConfig:
         """The config in a file, checked. where: names the file in errors. Raises BadModel."""
         names = cls.__dataclass_fields__.keys()
-        if not isinstance(saved, Mapping) or {"colours", *saved} != set(names):
+        if not isinstance(saved, Mapping) or {*USUAL, *saved} != set(names):
             raise BadModel(f"{where}: the config of the model needs {', '.join(names)} and nothing else")
         if type(saved.get("colours", COLOURS)) is not int or saved.get("colours", COLOURS) not in (1, COLOURS):
             raise BadModel(f"{where}: the config of the model needs 1 or {COLOURS} colours")
-        least = {name: 0 if "blocks" in name or name == "linear" else 1 for name in names}
-        most = {name: MAX_BLOCKS if "blocks" in name else MAX_WIDTH for name in names}
+        for name, known in (("upsample", tuple(UPSAMPLES)), ("transform", TRANSFORMS)):
+            if name in saved and saved[name] not in known:
+                raise BadModel(f"{where}: the config of the model needs {name}, one of {', '.join(known)}")
+        numbers = {name: value for name, value in saved.items() if name not in ("upsample", "transform")}
+        least = {name: 0 if "blocks" in name or name == "linear" else 1 for name in numbers}
+        most = {name: MAX_BLOCKS if "blocks" in name else MAX_WIDTH for name in numbers}
         if type(saved["latent"]) is int:
             most["linear"] = saved["latent"] - 1
-        for name, value in saved.items():
+        for name, value in numbers.items():
             if type(value) is not int or not least[name] <= value <= most[name]:
                 raise BadModel(f"{where}: the config of the model needs {name}, from {least[name]} to {most[name]}")
-        return cls(**saved)
+        config = cls(**saved)
+        if config.transform == LINEAR and config != config.without_deep():
+            raise BadModel(f"{where}: the config of the model needs no deep branch beside the transform {LINEAR}")
+        return config
 
-    def stated(self) -> dict[str, int]:
-        """As a file states it, and as the id counts it: the colours only if they are not three."""
-        return {name: value for name, value in asdict(self).items() if (name, value) != ("colours", COLOURS)}
+    def without_deep(self) -> ModelConfig:
+        """The same latent and entropy model around the linear transform alone."""
+        return replace(self, transform=LINEAR, upsample=SHUFFLE, **_EMPTY)
+
+    def stated(self) -> dict[str, int | str]:
+        """As a file states it, and as the id counts it: what is as usual is left out."""
+        return {name: value for name, value in asdict(self).items() if USUAL.get(name) != value}
 
     @property
     def deep(self) -> int:
@@ -74,7 +97,7 @@ class ModelConfig:
     @property
     def reach_s(self) -> int:
         """The positions of the latent that g_s sees around each."""
-        return self.latent_blocks_s + -(-self.blocks_s // 2)
+        return self.latent_blocks_s + -(-self.blocks_s // 2) + UPSAMPLES[self.upsample]
 
     @property
     def reach_mean(self) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nicodec.errors import BadModel, one_line
-from nicodec.model.config import ModelConfig
+from nicodec.model.config import BOTH, SHUFFLE, ModelConfig
 from nicodec.storage.files import shown
 
 Tensors: TypeAlias = dict[str, npt.NDArray[Any]]
@@ -45,6 +45,8 @@ _KINDS = {np.dtype(dtype): kind for kind, dtype in DTYPES.items()}
 # config, those that only an encoder reads.
 DECODER = ("context.", "correction.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
 ENCODER_ONLY = ("blocks_a", "latent_blocks_a")
+# The parts of networks that the decoder of browsers computes.
+PARTS = {"upsample": SHUFFLE, "transform": BOTH}
 
 
 def identity(config: ModelConfig, tensors: Tensors) -> str:
@@ -163,9 +165,13 @@ def parse(data: bytes, where: str) -> tuple[dict[str, str], Tensors]:
 def for_decoders(data: bytes, where: str) -> bytes:
     """The same model without what only an encoder needs: g_a, h_a, graphs and others. Its id stays. Raises as `parse`.
 
-    What is left is what docs/FORMAT.md says that decoders need, with the preview. It is sealed anew.
+    What is left is what docs/FORMAT.md says that decoders need, with the preview. It is sealed anew. Raises BadModel
+    too for a network that the decoder of browsers, which this is for, does not compute.
     """
     metadata, tensors = parse(data, where)
+    for part, usual in PARTS.items():
+        if (kind := config_of(metadata, where).stated().get(part, usual)) != usual:
+            raise BadModel(f"{where}: the model has the {part} {kind}, which browsers cannot compute: no page shows it")
     kept = {name: value for name, value in tensors.items() if name.startswith((*DECODER, "preview.", "halos"))}
     texts = {name: value for name, value in metadata.items() if name in ("format", "name", "config", "id")}
     header: dict[str, Any] = {"__metadata__": texts | {"sha256": UNSEALED}}

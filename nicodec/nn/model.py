@@ -21,9 +21,10 @@ from torch import Tensor, nn
 from nicodec.bitstream.anchors import ANCHORS
 from nicodec.bitstream.hyper import MAX_HYPER as Z_MAX
 from nicodec.coding.quantize import LEFT
-from nicodec.model.config import ModelConfig
+from nicodec.model.config import LINEAR, ModelConfig
 from nicodec.nn.layers import bounded, full, hats, integer_hats, round_ste
 from nicodec.nn.likelihood import SCALE_MIN, SCALE_STEP, ZPrior, bits, gaussian_bits, thresholds
+from nicodec.nn.linear import LinearAnalysis, LinearSynthesis
 from nicodec.nn.transforms import Analysis, Context, HyperAnalysis, HyperMean, HyperScale, Synthesis
 
 # `familiar` before it is measured: about the value of photographs.
@@ -59,12 +60,13 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.g_a = Analysis(config)
+        linear = config.transform == LINEAR
+        self.g_a = LinearAnalysis(config) if linear else Analysis(config)
         self.h_a = HyperAnalysis(config)
         self.h_sigma = HyperScale(config)
         self.h_mu = HyperMean(config)
         self.context = Context(config)
-        self.g_s = Synthesis(config)
+        self.g_s = LinearSynthesis(config) if linear else Synthesis(config)
         self.z_prior = ZPrior(config)
         self.log_gain = nn.Parameter(torch.zeros(ANCHORS, config.latent))
         # Standard deviation of each latent channel at the start: it gives the deep branches, which work
@@ -87,17 +89,10 @@ class Model(nn.Module):
         with torch.no_grad():
             self.g_a.shortcut.weight.copy_(basis.T)
             self.g_s.shortcut.weight.copy_(basis)
-            for layer in (
-                self.g_a.shortcut,
-                self.g_s.shortcut,
-                self.g_a.head,
-                self.g_s.head,
-                self.context.mean0,
-                self.context.mean1,
-            ):
-                assert isinstance(layer, nn.Linear)
+            still = (*self.g_a.last, *self.g_s.last, self.context.mean0, self.context.mean1)
+            for layer in (self.g_a.shortcut, self.g_s.shortcut, *still):
                 layer.bias.zero_()
-            for layer in (self.g_a.head, self.g_s.head, self.context.mean0, self.context.mean1):
+            for layer in still:
                 layer.weight.zero_()
             low, high = math.log(gains[0]), math.log(gains[1])
             self.log_gain.copy_(torch.linspace(low, high, ANCHORS)[:, None].expand_as(self.log_gain))

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nicodec.model.config import ModelConfig
+from nicodec.model.config import SHUFFLE, ModelConfig
 from nicodec.nn.layers import (
     Block,
     Cap,
@@ -22,6 +22,7 @@ from nicodec.nn.layers import (
     still_blocks,
 )
 from nicodec.nn.likelihood import SCALES
+from nicodec.nn.upsampling import Doubling, doublings
 
 
 class Analysis(nn.Module):
@@ -35,6 +36,11 @@ class Analysis(nn.Module):
         self.head = nn.Linear(4 * c.width, c.deep)
         self.shortcut = nn.Linear(256 * c.colours, c.latent)
         self.latent_blocks = still_blocks(c.deep, c.latent_blocks_a)
+
+    @property
+    def last(self) -> tuple[nn.Linear, ...]:
+        """The last layer before the sum with the shortcut."""
+        return (self.head,)
 
     def forward(self, x: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
         linear = full(self.shortcut(space_to_depth(x, 16))) / spread
@@ -50,27 +56,51 @@ class Analysis(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """g_s: decoded latent (B, h, w, L) in the units of g_a -> pixels (B, 16h, 16w, colours)."""
+    """g_s: decoded latent (B, h, w, L) in the units of g_a -> pixels (B, 16h, 16w, colours).
+
+    The deep branch goes up by pixel shuffles, from /16 to /8 and from there to pixels, or by four doublings.
+    """
 
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
+        self.deep, self.shuffles = c.deep, c.upsample == SHUFFLE
         self.latent_blocks = still_blocks(c.deep, c.latent_blocks_s)
-        self.embed = nn.Linear(c.deep, 4 * c.width)
+        if self.shuffles:
+            self.embed = nn.Linear(c.deep, 4 * c.width)
         self.quality = Modulation(c.width)
         self.blocks = nn.ModuleList(Block(c.width) for _ in range(c.blocks_s))
-        self.head = nn.Linear(c.width, 64 * c.colours)
+        if self.shuffles:
+            self.head = nn.Linear(c.width, 64 * c.colours)
+        else:
+            self.up = doublings(c)
         self.shortcut = nn.Linear(c.latent, 256 * c.colours)
 
+    @property
+    def last(self) -> tuple[nn.Linear, ...]:
+        """The last layer before the sum with the shortcut."""
+        if self.shuffles:
+            return (self.head,)
+        doubling = self.up[-1]
+        assert isinstance(doubling, Doubling)
+        return (doubling.mix,)
+
     def forward(self, y: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
-        y, deep = y / spread, self.embed.in_features
-        y, rare = torch.split(y, [deep, y.shape[-1] - deep], dim=-1)
+        y, rare = torch.split(y / spread, [self.deep, y.shape[-1] - self.deep], dim=-1)
         for block in self.latent_blocks:
             y = block(y)
-        t = self.quality(depth_to_space(self.embed(y), 2), hat)
+        t = self.quality(depth_to_space(self.embed(y), 2) if self.shuffles else self.up[0](y), hat)
         for block in self.blocks:
             t = block(t)
         linear = depth_to_space(self.shortcut(torch.cat([y, rare], dim=-1) * spread), 16)
-        return full(linear) + full(depth_to_space(self.head(t), 8))
+        return full(linear) + full(self.painted(t))
+
+    def painted(self, t: Tensor) -> Tensor:
+        """Channels at /8 -> the part of the pixels that the deep branch paints."""
+        if self.shuffles:
+            return depth_to_space(self.head(t), 8)
+        first, second, third = self.up[1:]
+        result: Tensor = third(F.leaky_relu(second(F.leaky_relu(first(t), 0.01)), 0.01))
+        return result
 
 
 class HyperAnalysis(nn.Module):

@@ -37,6 +37,9 @@ def train(
     gray: float | None = None,
     colour: str | None = None,
     freeze: str | None = None,
+    upsample: str | None = None,
+    transform: str | None = None,
+    distortion: str | None = None,
     fonts: Name | None = None,
     seed: int | None = None,
     threads: int | None = None,
@@ -61,10 +64,12 @@ def train(
     """
     from nicodec import extras
     from nicodec.model.config import NETWORKS
+    from nicodec.train import parts
     from nicodec.train.options import BadOption, Options, check_call
 
     if network is not None and network not in NETWORKS:
         raise BadOption(f"--network is one of {', '.join(NETWORKS)}, not {network}")
+    parts.check(upsample=upsample, transform=transform, start=start, resume=resume)
     options = {
         "minutes": minutes,
         "steps": steps,
@@ -75,6 +80,7 @@ def train(
         "gray": gray,
         "colour": colour,
         "freeze": freeze,
+        "distortion": distortion,
         "fonts": None if fonts is None else os.fspath(fonts),
         "seed": seed,
         "threads": threads,
@@ -90,8 +96,9 @@ def train(
     check_call([*pictures, *held], target, chosen, resume=resume, again=again, start=start, force=force)
     run = extras.load("nicodec.train.run", "train", "training")
     others = {"validation": held, "resume": resume, "again": again, "start": start}
-    said = options | others | {"force": force, "network": network}
-    run.train(pictures, target, chosen, said=said, network=network, report=report, **others)
+    others |= {"network": network, "upsample": upsample, "transform": transform}
+    said = options | others | {"force": force}
+    run.train(pictures, target, chosen, said=said, report=report, **others)
     return target
 
 

@@ -36,9 +36,9 @@ def looked_at(pictures: list[Pixels]) -> int:
     return len(QUALITIES) * sum(min(most, *p.shape[:2]) ** 2 for p in pictures)
 
 
-def measured(model: Model, pictures: list[Pixels], *, amp: bool) -> Curves:
-    """Curves (P, QUALITIES, 2) of all pictures."""
-    return validate.curves(model, pictures, QUALITIES, side=side(len(pictures)), amp=amp)
+def measured(model: Model, pictures: list[Pixels], *, amp: bool, kind: str = "mse") -> Curves:
+    """Curves (P, QUALITIES, 2) of all pictures. kind: the distortion that training weighs against bits."""
+    return validate.curves(model, pictures, QUALITIES, side=side(len(pictures)), amp=amp, kind=kind)
 
 
 def lost(start: Curves, now: Curves) -> float:

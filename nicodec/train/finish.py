@@ -73,7 +73,8 @@ def verdict(trainer: Trainer) -> list[str]:
         said.append(f"No picture of them lost more than {loss:.2f} dB at the same bits.")
     if numbers := best.falling(state.curves):
         listed = ", ".join(f"{i:02}" for i in numbers)
-        said.append(f"PSNR does not rise with every step of quality on held-out pictures {listed}.")
+        what = "PSNR" if trainer.options.distortion == "mse" else f"Fidelity by {trainer.options.distortion}"
+        said.append(f"{what} does not rise with every step of quality on held-out pictures {listed}.")
     return said
 
 

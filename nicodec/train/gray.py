@@ -10,10 +10,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nicodec.errors import BadImage
+from nicodec.errors import BadImage, BadModel
 from nicodec.model.checkpoint import Checkpoint
-from nicodec.model.config import ModelConfig
+from nicodec.model.config import BOTH, SHUFFLE, ModelConfig
 from nicodec.nn.model import Model
+from nicodec.storage.files import shown
 from nicodec.train import thin
 from nicodec.train.data import Patches
 from nicodec.train.options import BadOption, Options
@@ -46,7 +47,8 @@ def word(options: Options, begin: Checkpoint | None, resume: bool) -> str:
 def network(config: ModelConfig, begin: Checkpoint | None, data: Patches) -> ModelConfig:
     """The network for these pictures, from the one that was asked for. begin: the model that training starts from.
 
-    Raises BadImage for pictures in colour where the network knows gray ones alone.
+    Raises BadImage for pictures in colour where the network knows gray ones alone, and BadModel for a start whose parts
+    cannot be made gray.
     """
     if data.colours > config.colours:
         raise BadImage(
@@ -55,6 +57,11 @@ def network(config: ModelConfig, begin: Checkpoint | None, data: Patches) -> Mod
         )
     if data.colours == config.colours:
         return config
+    if begin is not None and (config.upsample, config.transform) != (SHUFFLE, BOTH):
+        raise BadModel(
+            f"{shown(begin.path)}: a gray model starts from the transform {BOTH} and the upsample {SHUFFLE} alone;"
+            " say --colour rgb, or --from none"
+        )
     return _from_nothing(config) if begin is None else config_of(begin)
 
 

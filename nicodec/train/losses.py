@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nicodec.coding.quantize import LAMBDA_MAX, LAMBDA_MIN
 from nicodec.nn.model import Output
+from nicodec.train import distortion
 
 # Weighs all rates alike: near its optimum the loss bpp + lambda * MSE grows about as lambda^0.45.
 BALANCE = 0.45
@@ -36,17 +37,19 @@ class Loss:
     mse: Tensor
 
 
-def rate_distortion(x: Tensor, q: Tensor, output: Output) -> Loss:
+def rate_distortion(x: Tensor, q: Tensor, output: Output, kind: str = "mse") -> Loss:
     """(bpp + lambda 255² MSE) / lambda^0.45, mean over the batch. x: pixels (B, H, W, C) in [-1/2, 1/2].
 
-    A term above `RUNAWAY` grows as a logarithm; the slope is continuous.
+    kind: one of `options.DISTORTIONS`, which stands in place of the squared error. A term above `RUNAWAY` grows as a
+    logarithm; the slope is continuous.
     """
     area = x.shape[1] * x.shape[2]
-    mse = (output.pixels - x).square().mean((1, 2, 3)) * 255**2
+    mse = distortion.squared(x, output.pixels)
     bpp_z = output.z_bits / area
     bpp = output.y_bits / area + bpp_z
     weight = lambda_of(q)
-    each = (bpp + weight * mse) / weight.pow(BALANCE)
+    error = mse if kind == "mse" else distortion.error(kind, x, output.pixels, weight)
+    each = (bpp + weight * error) / weight.pow(BALANCE)
     over = RUNAWAY * (1 + torch.log(each.clamp(min=RUNAWAY) / RUNAWAY))
     total = torch.where(each < RUNAWAY, each, over).mean()
     return Loss(total, bpp.detach(), bpp_z.detach(), mse.detach())

@@ -35,6 +35,8 @@ NOTHING, REPORTS = "none", ("quick", "full", "none")
 COLOUR = ("auto", "gray", "rgb")
 # The words of --freeze, and the beginnings of the names of weights that stay as they are.
 FREEZE: dict[str, tuple[str, ...]] = {"none": (), "g_a": ("g_a.", "log_gain")}
+# The words of --distortion.
+DISTORTIONS = ("mse", "l1", "ms-ssim", "bce")
 # The name of the state of a run, in the folder beside the model.
 STATE = "state.safetensors"
 # Patches in a step: for each thread of a CPU up to a most, and for a GPU. These keep them busy.
@@ -64,6 +66,7 @@ class Options:
     gray: float = GRAY
     colour: str = "auto"
     freeze: str = "none"
+    distortion: str = "mse"
     fonts: str | None = None
     seed: int = 0
     threads: int | None = None
@@ -78,8 +81,8 @@ class Options:
 
 
 # The options of the command line; where a run goes on, those not given come from the state.
-SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "freeze", "fonts", "seed", "threads",
-        "device", "measure", "name", "licence", "note")  # fmt: skip
+SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "freeze", "distortion", "fonts",
+        "seed", "threads", "device", "measure", "name", "licence", "note")  # fmt: skip
 # Those that the card of the model says.
 ON_CARD = ("name", "licence", "note", "origin")
 # Its history has none of these, which are on the card, or a path of the user's.
@@ -119,6 +122,8 @@ def check(options: Options) -> None:
         raise BadOption(f"--colour is one of {', '.join(COLOUR)}, not {options.colour}")
     if options.freeze not in tuple(FREEZE):
         raise BadOption(f"--freeze is one of {', '.join(FREEZE)}, not {options.freeze}")
+    if options.distortion not in DISTORTIONS:
+        raise BadOption(f"--distortion is one of {', '.join(DISTORTIONS)}, not {options.distortion}")
     for name, most in {"licence": card.MAX_LICENCE, "note": card.MAX_NOTE, "origin": card.MAX_NAME + 9}.items():
         if why := card.fault(getattr(options, name), most):
             raise BadOption(f"--{name}: {why}")

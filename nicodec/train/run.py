@@ -23,7 +23,7 @@ from nicodec.model.config import NETWORKS, ModelConfig
 from nicodec.model.modelfile import SUFFIX
 from nicodec.nn.model import Model
 from nicodec.storage.files import shown
-from nicodec.train import finish, gray, loop, plan
+from nicodec.train import finish, gray, loop, parts, plan
 from nicodec.train.abreast import torch_threads
 from nicodec.train.data import Patches
 from nicodec.train.endings import explained
@@ -63,6 +63,8 @@ def train(
     again: bool,
     start: str | None,
     network: str | None = None,
+    upsample: str | None = None,
+    transform: str | None = None,
     validation: list[Path] | None = None,
     said: Mapping[str, Any] | None = None,
     report: Callable[[Step], None] | None = None,
@@ -71,7 +73,8 @@ def train(
 
     resume: go on from the state there. again: with a new schedule. start: a model to start from; None: the released
     one of the network; `NOTHING`: none.
-    network: one of `model.config.NETWORKS`; None: that of the state or the model, else that of the options.
+    network: one of `model.config.NETWORKS`; None: that of the state or the model, else that of the options. upsample,
+    transform: parts of a network that starts from nothing; None: its own.
     validation: pictures to hold out. said: the arguments that were given, by the names of `nicodec.train.train`; a
     resumed run takes all others from its state. report: called with every report of the loop.
     The arguments have passed `options.check_call`. Raises NicError for unusable pictures, states and models.
@@ -103,6 +106,7 @@ def train(
             options = replace(options, rate=RATE_FROM.get(_word(begin.config), RATE_FROM_OTHERS))
     if network is not None:
         options = replace(options, model=NETWORKS[network])
+    options = replace(options, model=parts.network(options.model, upsample, transform))
     check_fonts(options.fonts)
     device = pick_device(options.device)
     if "batch" not in said and not resume:
@@ -204,7 +208,7 @@ def _start(origin: str, begin: checkpoint.Checkpoint | None) -> str:
 
 def _word(config: ModelConfig) -> str:
     """The word of --network for these widths, in colour or gray; empty for others."""
-    return next((word for word, known in NETWORKS.items() if replace(config, colours=known.colours) == known), "")
+    return next((word for word, known in NETWORKS.items() if config == replace(known, colours=config.colours)), "")
 
 
 def _widths(path: Path, config: ModelConfig) -> ModelConfig:

@@ -109,7 +109,7 @@ class Trainer:
         x = patches.float() / 255 - 0.5
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             output = model(x, q)
-        loss = rate_distortion(x, q, output)
+        loss = rate_distortion(x, q, output, self.options.distortion)
         return loss.total, loss.bpp, loss.mse
 
     def _gradients(self, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -188,7 +188,7 @@ class Trainer:
             if not self.looks:  # the first call of a kernel takes longer, and the time of looks is a measure
                 best.measured(model, self.data.validation[:1], amp=self.amp)
             begun = time.monotonic()
-            found = best.measured(model, self.data.validation, amp=self.amp)
+            found = best.measured(model, self.data.validation, amp=self.amp, kind=self.options.distortion)
             verdict = self.best.offer(model, found, self.step)
         self.looks, self.looking = self.looks + 1, self.looking + time.monotonic() - begun
         return verdict

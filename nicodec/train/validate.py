@@ -14,23 +14,31 @@ import torch
 
 from nicodec.coding import quantize
 from nicodec.nn.model import Model
+from nicodec.train import distortion
 from nicodec.train.abreast import abreast
 from nicodec.train.reading import centre
 from nicodec.train.store import Pixels
 
 VALIDATION_QUALITIES = (0, 1250, 2500, 3750, 5000, 6250, 7500, 8750, 10000)
 
-# Bits per pixel, and mean squared error of samples 0..255, of each picture at each quality: (P, Q, 2).
+# Bits per pixel, and mean squared error of samples 0..255, of each picture at each quality: (P, Q, 2). For another
+# distortion the squared error that is worth as many bits.
 Curves: TypeAlias = npt.NDArray[np.float64]
 
 
 def curves(
-    model: Model, pictures: list[Pixels], qualities: Sequence[int] = VALIDATION_QUALITIES, *, side: int = 256, amp: bool
+    model: Model,
+    pictures: list[Pixels],
+    qualities: Sequence[int] = VALIDATION_QUALITIES,
+    *,
+    side: int = 256,
+    amp: bool,
+    kind: str = "mse",
 ) -> Curves:
     """Rate (estimated from likelihoods) and error of each picture at each quality.
 
     pictures: uint8 (H, W, C), sides of 64 at least; the central squares count, of at most `side` pixels. qualities:
-    in hundredths, 0..10000. amp: in bf16.
+    in hundredths, 0..10000. amp: in bf16. kind: one of `options.DISTORTIONS`.
     """
     device = model.spread.device
 
@@ -41,8 +49,11 @@ def curves(
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=amp):
                 output = model(x, torch.tensor([quality], device=device))
             pixels = torch.round((output.pixels.float().clamp(-0.5, 0.5) + 0.5) * 255)
-            mse = (pixels - (x + 0.5) * 255).square().mean()
-            found[i] = float(output.y_bits + output.z_bits) / (x.shape[1] * x.shape[2]), max(float(mse), 1e-3)
+            error = (pixels - (x + 0.5) * 255).square().mean()
+            if kind != "mse":
+                weight = torch.tensor([quantize.lambda_of(quality)], device=device)
+                error = distortion.error(kind, x, pixels / 255 - 0.5, weight)
+            found[i] = float(output.y_bits + output.z_bits) / (x.shape[1] * x.shape[2]), max(float(error), 1e-3)
         return found
 
     return np.stack(list(abreast(one, pictures, device)))

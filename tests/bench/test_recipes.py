@@ -9,8 +9,12 @@ import pytest
 
 pytest.importorskip("torch")
 
+import parts
 import recipes
+from typer.main import get_command
 
+from nicodec.cli.app import app
+from nicodec.train import parts as parts_by_name
 from nicodec.train import vae
 
 PAGE = Path(__file__).parents[2] / "docs" / "AUTOENCODERS.md"
@@ -31,6 +35,8 @@ def test_a_quick_run_writes_a_table_and_sheets(
         "elbow.png", "fsq.vae", "fsq-reconstruct.png", "fsq-sample.png", "results.json", "table.md"
     }  # fmt: skip
     assert "| fsq |" in run("vq")  # a later run keeps what is there
+    assert "Largest principal angle" in run("linear")
+    assert (tmp_path / "linear.png").is_file()
 
 
 def test_a_recipe_of_another_name_is_an_error(
@@ -57,6 +63,21 @@ def test_every_command_of_the_page_is_one_of_the_program() -> None:
     assert len(commands) > 15
     for command in commands:
         vae.parser().parse_args(shlex.split(command))
+
+
+def test_every_command_of_the_codec_on_the_page_can_be_said(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = PAGE.read_text(encoding="utf-8").replace("\\\n", " ")
+    training = get_command(app).commands["train"]  # type: ignore[attr-defined]
+    commands = re.findall(r"^    nicodec train (.*?)(?:   .*)?$", lines, re.MULTILINE)
+    assert len(commands) >= 3
+    for command in commands:
+        said = training.make_context("train", shlex.split(command)).params
+        chosen = {name: said[name] for name in ("upsample", "transform") if said[name]}
+        parts_by_name.check(**({"upsample": None, "transform": None} | chosen), start=said["start"], resume=False)
+    for command in re.findall(r"^    python bench/parts\.py (.*?)(?:   .*)?$", lines, re.MULTILINE):
+        only = command.partition("--only ")[2].split()
+        assert only
+        assert set(only) <= set(parts.PARTS)
 
 
 def test_every_picture_of_the_page_is_there_and_no_other() -> None:

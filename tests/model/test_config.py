@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nicodec.errors import BadModel
-from nicodec.model.config import NETWORKS, ModelConfig
+from nicodec.model.config import NETWORKS, UPSAMPLES, USUAL, ModelConfig
 
 SAVED = asdict(NETWORKS["full"])
 
@@ -37,7 +37,7 @@ def test_an_impossible_width_is_refused(change: dict[str, Any]) -> None:
         ModelConfig.of(SAVED | change, "x.nicmodel")
 
 
-@pytest.mark.parametrize("name", [name for name in SAVED if name != "colours"])
+@pytest.mark.parametrize("name", [name for name in SAVED if name not in USUAL])
 def test_a_config_that_lacks_a_name_is_refused(name: str) -> None:
     with pytest.raises(BadModel, match="the config of the model needs latent, width,"):
         ModelConfig.of({key: value for key, value in SAVED.items() if key != name}, "x.nicmodel")
@@ -68,3 +68,28 @@ def test_a_model_has_three_colours_unless_its_file_says_one() -> None:
 def test_other_numbers_of_colours_are_refused(colours: object) -> None:
     with pytest.raises(BadModel, match=r"^x.nicmodel: the config of the model needs 1 or 3 colours"):
         ModelConfig.of(SAVED | {"colours": colours}, "x.nicmodel")
+
+
+@pytest.mark.parametrize("part", [{"upsample": way} for way in UPSAMPLES] + [{"transform": "linear"}], ids=str)
+def test_parts_are_stated_unless_they_are_the_usual_ones(part: dict[str, str]) -> None:
+    usual = NETWORKS["fast"]
+    config = usual.without_deep() if "transform" in part else replace(usual, **part)  # type: ignore[arg-type]
+    assert {name for name in part if name in config.stated()} == {n for n, v in part.items() if USUAL[n] != v}
+    assert ModelConfig.of(config.stated(), "a file") == config
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"upsample": "cubic"}, {"upsample": None}, {"upsample": ["nearest"]}, {"transform": 1}, {"transform": "linear"}],
+    ids=str,
+)
+def test_impossible_parts_are_refused(change: dict[str, Any]) -> None:
+    """A linear transform beside blocks is one too."""
+    with pytest.raises(BadModel, match=r"^x.nicmodel: the config of the model needs (upsample|transform|no deep)"):
+        ModelConfig.of(SAVED | change, "x.nicmodel")
+
+
+def test_a_way_up_adds_to_the_reach() -> None:
+    fast = NETWORKS["fast"]
+    assert [replace(fast, upsample=way).reach_s for way in UPSAMPLES] == [2, 3, 5, 3, 4, 4]
+    assert (fast.without_deep().reach_a, fast.without_deep().reach_s) == (0, 0)

@@ -26,6 +26,7 @@ BAD = [
     "--minutes 0", "--minutes nan", "--minutes inf", "--minutes -3", "--steps 0", "--batch 0", "--patch 100",
     "--patch 0", "--rate nan", "--rate -1", "--rate 0", "--drawn nan", "--drawn 1.5", "--gray -1", "--fonts gone",
     "--seed -1", "--threads 0", "--device gpu", "--device cuda:99", "--again", "--resume --from photo",
+    "--upsample nearest", "--transform linear --from photo",
     "--name photo", "--name a/b", "--name deadbeef", f"--name {41 * 'a'}", f"--licence {101 * 'a'}",
     f"--note {1001 * 'a'}", "--note a\x1b[2Jb", "--licence a\x07b",
 ]  # fmt: skip

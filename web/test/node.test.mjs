@@ -151,6 +151,25 @@ test('a damaged model is refused', () => {
   assert.throws(() => nic.addModel(model.subarray(0, 1000)), nic.BadModel);
 });
 
+test('a model with parts that are not known here is refused in one sentence', () => {
+  const place = new URL('models/', dist), [name] = readdirSync(place);
+  const model = readFileSync(new URL(name, place)), length = Number(model.readBigUInt64LE(0));
+  const zeros = '0'.repeat(64);
+  for (const [part, kind, fine] of [['upsample', 'nearest'], ['transform', 'linear'], ['upsample', 'shuffle', true]]) {
+    const head = JSON.parse(model.toString('utf8', 8, 8 + length)), about = head.__metadata__;
+    about.config = JSON.stringify({ ...JSON.parse(about.config), [part]: kind });
+    about.sha256 = zeros;
+    if (!fine) delete about.id;
+    const text = Buffer.from(JSON.stringify(head)), size = Buffer.alloc(8);
+    size.writeBigUInt64LE(BigInt(text.length));
+    const made = Buffer.concat([size, text, model.subarray(8 + length)]);
+    made.write(createHash('sha256').update(made).digest('hex'), made.indexOf(zeros));
+    const says = { message: `the model has the ${part} "${kind}", which this decoder cannot compute; nicodec for Python can` };
+    if (fine) assert.equal(nic.addModel(new Uint8Array(made)), name.slice(0, 16));
+    else assert.throws(() => nic.addModel(new Uint8Array(made)), says);
+  }
+});
+
 let copies = 0;
 
 /** A copy of the package with doors that it hides: how workers are made, and what they run. */

@@ -53,6 +53,12 @@ class Tape(Graph):
         self._channels = self.shapes[f"{name}.mix_in.weight"][0]
         return super().block(x, name)
 
+    def doubled(self, x: str, name: str, way: str) -> str:
+        self._channels = self.shapes[f"{name}.depthwise.weight"][0]
+        result = super().doubled(x, name, way)
+        self._channels = self.shapes[f"{name}.mix.weight"][0]
+        return result
+
     def capped(self, x: str, name: str, cap: str) -> str:
         """To a gradient one product: what divides its weights multiplies its result."""
         steps, result = self._steps.copy(), super().capped(x, name, cap)
@@ -111,6 +117,29 @@ def _asinh(g: Tape, gradient: str, step: Step) -> str:
     return g.op("Div", gradient, g.op("Sqrt", g.op("Add", g.op("Mul", x, x), g.constant(1.0))))
 
 
+def _transposed(g: Tape, gradient: str, step: Step) -> str:
+    """The convolution that this one is the transpose of: the same weights, with the same stride."""
+    kept = {name: value for name, value in step.attributes.items() if name != "output_padding"}
+    return g.op("Conv", gradient, step.inputs[1], **kept)
+
+
+def _resize(g: Tape, gradient: str, step: Step) -> str:
+    """Sums with the weights that each sample had: of four for nearest, of sixteen for bilinear.
+
+    Beyond an edge bilinear repeats the last sample, so there that sample gets what is repeated beyond the edge.
+    """
+    row = [1.0, 1.0] if step.attributes["mode"] == "nearest" else [0.25, 0.75, 0.75, 0.25]
+    if len(row) == 4:
+        gradient = g.op("Pad", gradient, g.shape(0, 0, 1, 1, 0, 0, 1, 1), mode="edge")
+    kernel = g.constant(np.broadcast_to(np.outer(row, row), (step.channels, 1, len(row), len(row))))
+    return g.op("Conv", gradient, kernel, kernel_shape=[len(row)] * 2, strides=[2, 2], group=step.channels)
+
+
+def _pad(g: Tape, gradient: str, step: Step) -> str:
+    """Of the channels that zeros were put behind."""
+    return g.op("Slice", gradient, g.shape(0), g.shape(step.channels), g.shape(1))
+
+
 def _same(g: Tape, gradient: str, step: Step) -> str:
     return gradient
 
@@ -121,6 +150,9 @@ BACK: dict[str, Callable[[Tape, str, Step], str]] = {
     "LeakyRelu": _leaky,
     "Asinh": _asinh,
     "Concat": _concat,
+    "ConvTranspose": _transposed,
+    "Resize": _resize,
+    "Pad": _pad,
     "Add": _same,
     "MaxPool": _same,
     "Mul": lambda g, gradient, step: g.op("Mul", gradient, step.inputs[1]),

@@ -15,9 +15,10 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from nicodec.bitstream.anchors import ANCHORS, HAT_ONE
-from nicodec.model.config import ModelConfig
+from nicodec.model.config import LINEAR, SHUFFLE, ModelConfig
 from nicodec.nn.layers import ACT_MAX
 from nicodec.nn.likelihood import SCALES
+from nicodec.nn.upsampling import KERNELS
 
 # Old enough for every onnxruntime from 1.14 on and for onnxruntime-web.
 OPSET, IR_VERSION = 17, 8
@@ -103,6 +104,28 @@ class Graph:
 
     def up(self, x: str, r: int) -> str:
         return self.op("DepthToSpace", x, blocksize=r, mode="DCR")
+
+    def doubled(self, x: str, name: str, way: str) -> str:
+        """The twin of `upsampling.Doubling`."""
+        weights = [self.weight(f"{name}.depthwise.{part}") for part in ("weight", "bias")]
+        channels = self.shapes[weights[0]][0]
+        kernel = KERNELS.get(way)
+        if kernel is not None:
+            sides: dict[str, Any] = {"kernel_shape": [kernel] * 2, "strides": [2, 2], "pads": [1] * 4}
+            if kernel % 2:
+                sides["output_padding"] = [1, 1]
+            t = self.op("ConvTranspose", x, *weights, group=channels, **sides)
+            return self.linear(t, f"{name}.mix")
+        if way == "bed-of-nails":
+            # Three channels of zeros behind each become the places between the samples.
+            t = self.up(self.op("Pad", x, self.shape(0, 0, 0, 0, 0, 3 * channels, 0, 0)), 2)
+        else:
+            how: dict[str, Any] = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+            if way == "nearest":
+                how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+            t = self.op("Resize", x, "", self.constant([1.0, 1.0, 2.0, 2.0]), **how)
+        t = self.conv3(t, f"{name}.depthwise", groups=channels)
+        return self.linear(t, f"{name}.mix")
 
     def quartered(self, rows: str, *sides: int) -> str:
         """Weights whose rows are patches of 16 -> of four patches of 8 each, for `up` by 2 and then by 8.
@@ -196,6 +219,10 @@ class Graph:
 
 def g_a(g: Graph, c: ModelConfig) -> None:
     x, hat = g.input("x", 1, c.colours, "16h", "16w"), g.hats()
+    if c.transform == LINEAR:
+        y = g.op("Mul", g.linear(g.down(x, 16), "g_a.shortcut"), g.gain(hat))
+        g.output("y", y, 1, c.latent, "h", "w")
+        return
     # Factors of channels go into the weights where possible: then no position needs a multiplication.
     spread, gain_rare = g.deep(g.weight("spread"), c)[0], g.deep(g.gain(hat), c, axis=1)[1]
     weights, biases = (g.deep(g.weight(f"g_a.shortcut.{part}"), c) for part in ("weight", "bias"))
@@ -283,9 +310,12 @@ def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str) -> str:
     weight, weight_rare = g.deep(g.weight("g_s.shortcut.weight"), c, axis=1)
     y = g.stay(g.op("Div", y, g.unit(hat, c)))
     y = g.blocks(y, "g_s.latent_blocks", c.latent_blocks_s)
-    t = g.modulation(g.up(g.linear(y, "g_s.embed"), 2), hat, "g_s.quality")
-    t = g.blocks(g.stay(t), "g_s.blocks", c.blocks_s)
-    deep = g.linear(t, "g_s.head")
+    shuffles = c.upsample == SHUFFLE
+    t = deep = ""
+    if c.transform != LINEAR:
+        t = g.up(g.linear(y, "g_s.embed"), 2) if shuffles else g.doubled(y, "g_s.up.0", c.upsample)
+        t = g.blocks(g.stay(g.modulation(t, hat, "g_s.quality")), "g_s.blocks", c.blocks_s)
+        deep = g.linear(t, "g_s.head") if shuffles else ""
     # The two meet at /8, where a convolution takes the sum in. At the full size each takes as long as a convolution.
     sides = 256 * c.colours, -1, 1, 1
     weight = g.quartered(g.op("Mul", weight, g.per_channel(spread)), *sides)
@@ -293,7 +323,14 @@ def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str) -> str:
     if c.linear:
         rare = g.op("Conv", g.op("Div", rare, gain_rare), g.quartered(weight_rare, *sides), kernel_shape=[1, 1])
         linear = g.op("Add", linear, rare)
-    return g.up(g.op("Add", g.up(linear, 2), deep), 8)
+    linear = g.up(linear, 2)
+    if deep:
+        return g.up(g.op("Add", linear, deep), 8)
+    if c.transform == LINEAR:
+        return g.up(linear, 8)
+    t = g.leaky(g.doubled(t, "g_s.up.1", c.upsample))
+    t = g.leaky(g.doubled(t, "g_s.up.2", c.upsample))
+    return g.op("Add", g.up(linear, 8), g.doubled(t, "g_s.up.3", c.upsample))
 
 
 def preview(g: Graph, c: ModelConfig) -> None:

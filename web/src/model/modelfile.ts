@@ -19,6 +19,11 @@ const MAX_WIDTH = 2 ** 14, MAX_BLOCKS = 64;
 const WIDTHS = ['latent', 'width', 'hyper', 'z', 'context', 'linear'] as const;
 const BLOCKS = ['blocks_s', 'latent_blocks_s', 'context_blocks', 'blocks_a', 'latent_blocks_a'] as const;
 
+// The parts of networks that this decoder computes; and that a config need not state.
+const PARTS: Record<string, unknown> = { upsample: 'shuffle', transform: 'deep+linear' };
+const USUAL: Record<string, unknown> = { ...PARTS, colours: 3 };
+const isUsual = (name: string, stated: Record<string, unknown>): boolean => (stated[name] ?? USUAL[name]) === USUAL[name];
+
 /** The integers of a config. deep: channels of the latent that have means. */
 export type Config = Record<(typeof WIDTHS)[number] | (typeof BLOCKS)[number] | 'colours' | 'deep', number>;
 
@@ -128,7 +133,7 @@ function identity(stated: Record<string, number>, tensors: Map<string, Tensor>):
   const names = [...tensors.keys()].filter((name) => DECODER.some((start) => name.startsWith(start))).sort();
   const kept: Record<string, number> = {};
   for (const name of Object.keys(stated).sort()) {
-    if (!ENCODER_ONLY.includes(name) && !(name === 'colours' && stated[name] === 3)) kept[name] = stated[name]!;
+    if (!ENCODER_ONLY.includes(name) && !(name in USUAL && isUsual(name, stated))) kept[name] = stated[name]!;
   }
   const listed = names.map((name) => [name, tensors.get(name)!.dtype, tensors.get(name)!.shape]);
   const text = new TextEncoder().encode(JSON.stringify([kept, listed]));
@@ -136,8 +141,13 @@ function identity(stated: Record<string, number>, tensors: Map<string, Tensor>):
 }
 
 function config(stated: Record<string, number>): Config {
+  const part = Object.keys(PARTS).find((name) => !isUsual(name, stated));
+  if (part !== undefined) {
+    const kind = JSON.stringify(stated[part]).slice(0, 40);
+    throw new BadModel(`the model has the ${part} ${kind}, which this decoder cannot compute; nicodec for Python can`);
+  }
   const colours = stated['colours'] ?? 3;
-  const names = [...WIDTHS, ...BLOCKS, 'colours'];
+  const names = [...WIDTHS, ...BLOCKS, ...Object.keys(USUAL)];
   let fine = (colours === 1 || colours === 3) && Object.keys(stated).every((name) => (names as string[]).includes(name));
   for (const name of [...WIDTHS, ...BLOCKS]) {
     const blocks = (BLOCKS as readonly string[]).includes(name), value = stated[name]!;
