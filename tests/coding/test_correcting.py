@@ -216,13 +216,15 @@ def test_no_picture_costs_more_with_its_correction(codec: Codec, quality: float)
         assert cost(codec, data, whole) <= cost(codec, without(data), whole)
 
 
-def test_what_nobody_sees_and_flat_cells_do_not_count(codec: Codec, picture: Array) -> None:
+def test_what_nobody_sees_and_flat_cells_do_not_count(
+    codec: Codec, picture: Array, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pixels = picture[:128, :150].copy()
     pixels[8:48, 16:64] = 9
     alpha = np.full((128, 150), 255, np.uint8)
     alpha[100:, :50] = 0
     look = Look(Picture(pixels, alpha), 9000, codec.familiar)
-    look.flats = flat_cells(pixels)
+    monkeypatch.setattr(Look, "flats", flat_cells(pixels))
     expected = np.ones((128, 150), np.bool_)
     expected[8:48, 16:64] = expected[100:, :50] = False
     assert np.array_equal(look.counted(Box(10, 20, 126, 150)), expected[10:126, 20:150])
