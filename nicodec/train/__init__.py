@@ -37,6 +37,8 @@ def train(
     gray: float | None = None,
     colour: str | None = None,
     freeze: str | None = None,
+    clean_from: str | None = None,
+    decoder_only: bool = False,
     fonts: Name | None = None,
     seed: int | None = None,
     threads: int | None = None,
@@ -75,6 +77,7 @@ def train(
         "gray": gray,
         "colour": colour,
         "freeze": freeze,
+        "clean_from": clean_from,
         "fonts": None if fonts is None else os.fspath(fonts),
         "seed": seed,
         "threads": threads,
@@ -84,6 +87,10 @@ def train(
         "licence": licence,
         "note": note,
     }
+    if decoder_only:
+        if freeze not in (None, "encoder"):
+            raise BadOption(f"--decoder-only freezes the encoder; it does not go with --freeze {freeze}")
+        options["freeze"] = "encoder"
     options = {key: value for key, value in options.items() if value is not None}
     pictures, held, target = _paths(images), _paths(validation), Path(out)
     chosen = Options(**options)  # type: ignore[arg-type]

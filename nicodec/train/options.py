@@ -244,7 +244,9 @@ def command(out: str, said: Mapping[str, Any], origin: str) -> list[str]:
         if name in ON_CARD:
             continue
         value = plainly.get(name, given) if given else given
-        flag = "--from" if name == "start" else f"--{name}"
+        if (name, value) == ("freeze", "encoder"):
+            name, value = "decoder-only", True
+        flag = "--from" if name == "start" else f"--{name.replace('_', '-')}"
         words += [flag] if value is True else [] if value in (None, False, []) else [flag, str(value)]
     return words
 

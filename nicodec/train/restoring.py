@@ -5,16 +5,33 @@ Between `corrupt` and `trainer`. Two pictures travel as one, (..., 2 C): what th
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from nicodec.model import checkpoint, modelfile
+from nicodec.model.card import Card
+from nicodec.model.checkpoint import Checkpoint
+from nicodec.model.modelfile import DECODER, Tensors
 from nicodec.nn.layers import space_to_depth
 from nicodec.nn.model import Model
+from nicodec.storage.files import atomic_write
 from nicodec.train.corrupt import corrupted
 from nicodec.train.damage import Damage
 from nicodec.train.data import Patches
+from nicodec.train.options import BadOption, Options
 from nicodec.train.store import Pixels
 
+# The learning rate, unless told otherwise: what the encoder has to learn is new to it.
+RATE = 1e-3
+# The words of --freeze with which a part of the start stays as it is in the file of the model.
+FROZEN = ("decoder", "encoder")
+# The name of the start, in the folder of a run: what stays is taken from it.
+START = "start.nicmodel"
 # The seed of damage to pictures that are held out, counted or fitted on: the same in every run.
 FIXED = 1
 # Patches that the linear start is fitted to, and the first step of those that no run learns from.
@@ -65,3 +82,70 @@ def start(model: Model, data: Patches, damage: Damage) -> None:
     solved = torch.linalg.solve(gram + ridge, moment).T.float()
     layer.weight.copy_(solved[:, :-1])
     layer.bias.copy_(solved[:, -1])
+
+
+def kept(start: Checkpoint, freeze: str) -> Tensors:
+    """The tensors of the start that stay as they are, beside graphs, where the symbols or their decoder do.
+
+    freeze: "decoder", then the id of the model stays too; or "encoder". Of weights float16 is the whole truth; of
+    tables nothing is counted anew.
+    """
+    whole = (*DECODER, "preview.") if freeze == "decoder" else ("",)
+    other = ("graph.", "halos") if freeze == "decoder" else ("graph.", "halos", "g_s.")
+    return {n: t for n, t in start.tensors.items() if n.startswith(whole) and not n.startswith(other)}
+
+
+def chosen(options: Options, said: Collection[str]) -> Options:
+    """The options of a run, with the defaults of one that cleans. said: names that were given, or come from a state.
+
+    Raises BadOption for options that do not go together.
+    """
+    if options.clean_from:
+        usual = {"freeze": "decoder", "rate": RATE, "measure": "none"}
+        options = replace(options, **{name: value for name, value in usual.items() if name not in said})
+    if options.freeze == "encoder" and not options.clean_from:
+        raise BadOption("--decoder-only goes with --clean-from")
+    if options.clean_from and options.measure != "none":
+        raise BadOption("--clean-from makes no page; leave out --measure")
+    if options.freeze in FROZEN:
+        own = "rgb" if options.model.colours > 1 else "gray"
+        if options.colour not in ("auto", own):
+            raise BadOption(f"--colour {options.colour} would change the decoder, which --freeze keeps")
+        options = replace(options, colour=own)
+    return options
+
+
+def begun(folder: Path, begin: Checkpoint | None, options: Options, *, resume: bool) -> Checkpoint | None:
+    """The start of a run, where a part of it stays as it is; else None. begin: the start of a new run.
+
+    Raises BadOption without a start, BadModel if a resumed run has lost it.
+    """
+    if options.freeze not in FROZEN:
+        return None
+    if resume:
+        return checkpoint.load(folder / START)
+    if begin is None:
+        raise BadOption("--freeze decoder, --clean-from and --decoder-only need a model to start from")
+    return begin
+
+
+def keep(folder: Path, begin: Checkpoint | None) -> None:
+    """Copy the start into the folder of a run, so that the run can go on without it."""
+    if begin is not None and not (folder / START).exists():
+        atomic_write(folder / START, modelfile.read(begin.path), overwrite=True)
+
+
+def told(card: Card, options: Options, begin: Checkpoint | None) -> Card:
+    """The card, with what the model restores, and of which model it decodes the files."""
+    decodes = begin.identity if begin is not None and options.freeze == "encoder" else ""
+    return replace(card, restores=options.clean_from, decodes=decodes)
+
+
+def lines(damage: Damage | None, pictures: list[Pixels], card: Card) -> list[str]:
+    """What the held-out pictures, as of `held`, say of a model that cleans. card: with its curve."""
+    if damage is None or not card.curve:
+        return []
+    errors = [np.square(np.subtract(*np.split(p.astype(np.float64), 2, axis=-1))).mean() for p in pictures]
+    before = np.mean([10 * np.log10(255**2 / max(e, 1e-3)) for e in errors])
+    points = ", ".join(f"{p.psnr:.2f} dB at quality {p.quality:g} ({p.bpp:.2f} bpp)" for p in card.curve[::4])
+    return [f"Held-out pictures have {before:.2f} dB with their damage. Restored, as estimated: {points}."]
