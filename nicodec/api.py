@@ -70,6 +70,7 @@ def codec_for(
 ) -> Codec:
     """The codec to decode a file with: that of `model` if the file was made with it, else of the model that is found.
 
+    A model that restores files of another one decodes these, and its own.
     A lossless file names no model, and any codec decodes it. model, threads, backend: as for `Codec`. near: the path of
     the file, if it has one: a model may lie beside it (`shelf.shelves`). The codec is kept for the next call. Raises as
     `Codec`.
@@ -77,7 +78,9 @@ def codec_for(
     backend = backends.chosen(backend)
     if model is not None or file.of_samples:
         given = checkpoint.load(checkpoint.find(model or "photo"))
-        if file.of_samples or given.id == file.header.model:
+        if given.decodes and not file.of_samples:
+            given.expect(file.header.model)  # who asks for a restored picture gets no other one
+        if file.of_samples or given.id == file.header.model or given.decodes:
             return _shared(given, threads=threads, backend=backend)
     found = checkpoint.load(checkpoint.find_id(file.header.model, near))
     return _shared(found, threads=threads, backend=backend)

@@ -25,6 +25,7 @@ from nicodec.cli import (
     info,
     models,
     page,
+    restore,
     similar,
     train,
     verify,
@@ -99,7 +100,7 @@ class Command(typer.core.TyperCommand):
 
 
 for command in (
-    encode.encode, decode.decode, page.page, page.open_, compare.compare, info.info, verify.verify, cost.cost,
+    encode.encode, decode.decode, page.page, page.open_, restore.restore, compare.compare, info.info, verify.verify, cost.cost,
     index.index, similar.similar, duplicates.duplicates, mapping.map, interpolating.interpolate, models.models,
     bench.bench, train.train,
 ):  # fmt: skip
