@@ -55,7 +55,9 @@ def restore(
     ] = None,
     format: Annotated[
         str | None,
-        typer.Option("--format", metavar="FORMAT", help="png, jpg, webp, avif, tiff, ppm or npy.", show_default="OUT's"),
+        typer.Option(
+            "--format", metavar="FORMAT", help="png, jpg, webp, avif, tiff, ppm or npy.", show_default="OUT's"
+        ),
     ] = None,
     strip: Annotated[
         bool, typer.Option("--strip", help="Leave out colour profile, EXIF, XMP, IPTC, texts and print resolution.")

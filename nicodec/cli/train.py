@@ -119,6 +119,15 @@ def train(
             help="With --clean-from: only g_s learns. The model restores files that the start has made.",
         ),
     ] = False,
+    skips: Annotated[
+        bool | None,
+        typer.Option(
+            "--skips",
+            help="A way around the latent, as in a U-Net. No file can hold it, so no model is written: it tells what"
+            " the latent costs.",
+            show_default=False,
+        ),
+    ] = None,
     fonts: Annotated[
         Path | None, typer.Option(help="Folder of fonts to draw letters with.", show_default="those of the system")
     ] = None,
@@ -168,6 +177,7 @@ def train(
         freeze=freeze,
         clean_from=clean_from,
         decoder_only=decoder_only,
+        skips=skips,
         fonts=fonts,
         seed=seed,
         threads=threads,

@@ -36,11 +36,14 @@ class Analysis(nn.Module):
         self.shortcut = nn.Linear(256 * c.colours, c.latent)
         self.latent_blocks = still_blocks(c.deep, c.latent_blocks_a)
 
-    def forward(self, x: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
+    def forward(self, x: Tensor, hat: Tensor, spread: Tensor, left: list[Tensor] | None = None) -> Tensor:
+        """left: gets the features at /8 (B, H/8, W/8, width), for skips."""
         linear = full(self.shortcut(space_to_depth(x, 16))) / spread
         t = self.quality(self.embed(space_to_depth(x, 8)), hat)
         for block in self.blocks:
             t = block(t)
+        if left is not None:
+            left.append(t)
         deep = self.head.out_features
         linear, rare = torch.split(linear, [deep, linear.shape[-1] - deep], dim=-1)
         y = linear + full(self.head(space_to_depth(t, 2)))
@@ -61,12 +64,14 @@ class Synthesis(nn.Module):
         self.head = nn.Linear(c.width, 64 * c.colours)
         self.shortcut = nn.Linear(c.latent, 256 * c.colours)
 
-    def forward(self, y: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
+    def forward(self, y: Tensor, hat: Tensor, spread: Tensor, beside: Tensor | None = None) -> Tensor:
+        """beside: features at /8 (B, 2h, 2w, width) that no file holds, from skips."""
         y, deep = y / spread, self.embed.in_features
         y, rare = torch.split(y, [deep, y.shape[-1] - deep], dim=-1)
         for block in self.latent_blocks:
             y = block(y)
         t = self.quality(depth_to_space(self.embed(y), 2), hat)
+        t = t if beside is None else t + beside
         for block in self.blocks:
             t = block(t)
         linear = depth_to_space(self.shortcut(torch.cat([y, rare], dim=-1) * spread), 16)

@@ -73,6 +73,7 @@ class Options:
     colour: str = "auto"
     freeze: str = "none"
     clean_from: str = ""
+    skips: bool = False
     fonts: str | None = None
     seed: int = 0
     threads: int | None = None
@@ -87,8 +88,8 @@ class Options:
 
 
 # The options of the command line; where a run goes on, those not given come from the state.
-SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "freeze", "clean_from", "fonts", "seed",
-        "threads", "device", "measure", "name", "licence", "note")  # fmt: skip
+SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "freeze", "clean_from", "skips",
+        "fonts", "seed", "threads", "device", "measure", "name", "licence", "note")  # fmt: skip
 # Those that the card of the model says.
 ON_CARD = ("name", "licence", "note", "origin")
 # Its history has none of these, which are on the card, or a path of the user's.

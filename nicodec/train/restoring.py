@@ -5,26 +5,31 @@ Between `corrupt` and `trainer`. Two pictures travel as one, (..., 2 C): what th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nicodec.model import checkpoint, modelfile
-from nicodec.model.card import Card
+from nicodec.model.card import Card, Point
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.modelfile import DECODER, Tensors
 from nicodec.nn.layers import space_to_depth
 from nicodec.nn.model import Model
 from nicodec.storage.files import atomic_write
+from nicodec.train import validate
 from nicodec.train.corrupt import corrupted
 from nicodec.train.damage import Damage
 from nicodec.train.data import Patches
 from nicodec.train.options import BadOption, Options
 from nicodec.train.store import Pixels
+
+if TYPE_CHECKING:
+    from nicodec.train.trainer import Trainer
 
 # The learning rate, unless told otherwise: what the encoder has to learn is new to it.
 RATE = 1e-3
@@ -101,12 +106,14 @@ def chosen(options: Options, said: Collection[str]) -> Options:
     Raises BadOption for options that do not go together.
     """
     if options.clean_from:
-        usual = {"freeze": "decoder", "rate": RATE, "measure": "none"}
+        usual = {"freeze": "none" if options.skips else "decoder", "rate": RATE, "measure": "none"}
         options = replace(options, **{name: value for name, value in usual.items() if name not in said})
     if options.freeze == "encoder" and not options.clean_from:
         raise BadOption("--decoder-only goes with --clean-from")
     if options.clean_from and options.measure != "none":
         raise BadOption("--clean-from makes no page; leave out --measure")
+    if options.skips and options.freeze != "none":
+        raise BadOption("--skips pass by the latent, so encoder and decoder learn together; leave out --freeze")
     if options.freeze in FROZEN:
         own = "rgb" if options.model.colours > 1 else "gray"
         if options.colour not in ("auto", own):
@@ -141,11 +148,23 @@ def told(card: Card, options: Options, begin: Checkpoint | None) -> Card:
     return replace(card, restores=options.clean_from, decodes=decodes)
 
 
-def lines(damage: Damage | None, pictures: list[Pixels], card: Card) -> list[str]:
-    """What the held-out pictures, as of `held`, say of a model that cleans. card: with its curve."""
-    if damage is None or not card.curve:
+def lines(damage: Damage | None, pictures: list[Pixels], curve: Sequence[Point]) -> list[str]:
+    """What the held-out pictures, as of `held`, say of a model that cleans: PSNR with the damage, and its curve."""
+    if damage is None or not curve:
         return []
     errors = [np.square(np.subtract(*np.split(p.astype(np.float64), 2, axis=-1))).mean() for p in pictures]
     before = np.mean([10 * np.log10(255**2 / max(e, 1e-3)) for e in errors])
-    points = ", ".join(f"{p.psnr:.2f} dB at quality {p.quality:g} ({p.bpp:.2f} bpp)" for p in card.curve[::4])
+    points = ", ".join(f"{p.psnr:.2f} dB at quality {p.quality:g} ({p.bpp:.2f} bpp)" for p in curve[::4])
     return [f"Held-out pictures have {before:.2f} dB with their damage. Restored, as estimated: {points}."]
+
+
+def without_file(trainer: Trainer) -> list[str]:
+    """What is said of a network with skips, in place of a model file."""
+    trainer.take_best()
+    with trainer.averaged() as model:
+        found = validate.points(validate.curves(model, trainer.held, amp=trainer.amp))
+    curve = [Point(p["quality"], p["bpp"], p["psnr"]) for p in found]
+    return [
+        "No model is written: a decoder would need what passes by the latent, and a file does not hold it.",
+        *lines(trainer.damage, trainer.held, curve),
+    ]

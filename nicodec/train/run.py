@@ -174,12 +174,16 @@ def train(
         verdict = finish.verdict(trainer)
         for line in verdict:
             say(line)
+        if options.skips:
+            for line in restoring.without_file(trainer):
+                say(line)
+            return
         made = finish.write(trainer, out, name, history, said_of_it, times.effort(), frozen)
         known = finish.facts(trainer, made, name, tuple(verdict))
         say(f"{shown(out)}: {known.n_bytes / 1e6:.1f} MB, {made.identity[:16]}")
         effort = times.effort()
         found = finish.measure(trainer, known, out, origin, folder, effort, lambda: earlier + times.passed())
-        restored = restoring.lines(trainer.damage, trainer.held, Card.of(modelfile.head(out)))
+        restored = restoring.lines(trainer.damage, trainer.held, Card.of(modelfile.head(out)).curve)
         for line in finish.lines(found) if found else restored:
             say(line)
         loop.note(trainer, folder / loop.LOG, reserve=reserve, finished=times.passed() - learnt)

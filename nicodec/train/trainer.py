@@ -55,7 +55,7 @@ class Trainer:
         self.damage = Damage.of(options.clean_from) if options.clean_from else None
         self.held = restoring.held(self.damage, data.validation)
         torch.manual_seed(options.seed)
-        self.model = Model(options.model)
+        self.model = Model(options.model, skips=options.skips)
         if self.device.type == "cuda":
             self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             # Compiled blocks pay on a GPU; on a CPU the eager kernels of oneDNN are faster. Compiled as a
@@ -284,7 +284,7 @@ class Trainer:
         start = gray.gray(start, self.data) if self.options.model.colours < start.config.colours else start
         if start.config != self.options.model:
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")
-        self.model.load_state_dict(start.state_dict())
+        self.model.load_state_dict(start.state_dict(), strict=not self.options.skips)
         if self.damage is not None and self.options.freeze != "encoder":
             restoring.start(self.model.to(self.device), self.data, self.damage)
         self._prepare()

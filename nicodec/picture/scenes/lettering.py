@@ -47,7 +47,9 @@ def overlay(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixel
 def caption(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
     """One text over the photograph, which stays as it is around the letters."""
     paper = Image.fromarray(photograph)
-    return np.array(_write(rng, paper, fonts, vivid(rng) if rng.random() < 0.35 else contrast(rng, _mean(paper)), plate=False))
+    return np.array(
+        _write(rng, paper, fonts, vivid(rng) if rng.random() < 0.35 else contrast(rng, _mean(paper)), plate=False)
+    )
 
 
 def _mean(paper: Image.Image) -> Ink:
