@@ -116,9 +116,11 @@ class Model(nn.Module):
         """(B, ANCHORS) -> quantiser gain for each sample and channel (B, 1, 1, L)."""
         return torch.exp(hat @ self.log_gain)[:, None, None, :]
 
-    def latents(self, x: Tensor, hat: Tensor, gain: Tensor, left: list[Tensor] | None = None) -> tuple[Tensor, Tensor]:
-        """Pixels (B, H, W, C) -> y in quantiser steps, and z in -Z_MAX..Z_MAX; neither is rounded. left: for skips."""
-        y = self.g_a(x, hat, self.spread, left) * gain
+    def latents(
+        self, x: Tensor, hat: Tensor, gain: Tensor, passing: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Pixels (B, H, W, C) -> y in quantiser steps, and z in -Z_MAX..Z_MAX; neither is rounded. passing: for skips."""
+        y = self.g_a(x, hat, self.spread, passing) * gain
         return y, bounded(self.h_a(y, hat), -Z_MAX, Z_MAX)
 
     def forward(self, x: Tensor, q: Tensor) -> Output:
@@ -129,8 +131,8 @@ class Model(nn.Module):
         """
         hat, ihat = hats(q.float() / 100), integer_hats(q)
         gain = self.gain(hat)
-        left: list[Tensor] = []
-        y, z = self.latents(x, hat, gain, left)
+        passing: list[Tensor] = []
+        y, z = self.latents(x, hat, gain, passing)
         z_round = round_ste(z)
         z_bits = bits(self.z_prior.likelihood(self.perturb(z, z_round), hat))
 
@@ -156,7 +158,7 @@ class Model(nn.Module):
             noisy = gaussian_bits(self.perturb(r, r_round), index.detach())
             y_bits = y_bits + noisy - noisy.detach()
 
-        beside = None if self.skip is None else self.skip(left[0])
+        beside = None if self.skip is None else self.skip(passing[0])
         pixels = self.g_s(y_hat / gain, hat, self.spread, beside)
         return Output(
             pixels=pixels,

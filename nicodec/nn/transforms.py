@@ -36,14 +36,14 @@ class Analysis(nn.Module):
         self.shortcut = nn.Linear(256 * c.colours, c.latent)
         self.latent_blocks = still_blocks(c.deep, c.latent_blocks_a)
 
-    def forward(self, x: Tensor, hat: Tensor, spread: Tensor, left: list[Tensor] | None = None) -> Tensor:
-        """left: gets the features at /8 (B, H/8, W/8, width), for skips."""
+    def forward(self, x: Tensor, hat: Tensor, spread: Tensor, passing: list[Tensor] | None = None) -> Tensor:
+        """passing: gets the features at /8 (B, H/8, W/8, width), for skips."""
         linear = full(self.shortcut(space_to_depth(x, 16))) / spread
         t = self.quality(self.embed(space_to_depth(x, 8)), hat)
         for block in self.blocks:
             t = block(t)
-        if left is not None:
-            left.append(t)
+        if passing is not None:
+            passing.append(t)
         deep = self.head.out_features
         linear, rare = torch.split(linear, [deep, linear.shape[-1] - deep], dim=-1)
         y = linear + full(self.head(space_to_depth(t, 2)))
