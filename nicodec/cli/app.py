@@ -101,8 +101,8 @@ class Command(typer.core.TyperCommand):
 
 for command in (
     encode.encode, decode.decode, restore.restore, page.page, page.open_, compare.compare, info.info, verify.verify,
-    cost.cost, index.index, similar.similar, duplicates.duplicates, mapping.map, interpolating.interpolate, models.models,
-    bench.bench, train.train,
+    cost.cost, index.index, similar.similar, duplicates.duplicates, mapping.map, interpolating.interpolate,
+    models.models, bench.bench, train.train,
 ):  # fmt: skip
     app.command(command.__name__.rstrip("_"), cls=Command)(command)
 

@@ -119,7 +119,7 @@ class Model(nn.Module):
     def latents(
         self, x: Tensor, hat: Tensor, gain: Tensor, passing: list[Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Pixels (B, H, W, C) -> y in quantiser steps, and z in -Z_MAX..Z_MAX; neither is rounded. passing: for skips."""
+        """Pixels (B, H, W, C) -> y in quantiser steps, and z in -Z_MAX..Z_MAX; neither is rounded. passing: of g_a."""
         y = self.g_a(x, hat, self.spread, passing) * gain
         return y, bounded(self.h_a(y, hat), -Z_MAX, Z_MAX)
 
