@@ -34,7 +34,7 @@ def restore(
             metavar="IN... [OUT]",
             help="IN: pictures in any format that Pillow reads, folders, patterns, URLs; - is stdin. OUT: the picture,"
             " in the format of its suffix, the folder or URL for many, or - for stdout, as PNG. Default: beside IN,"
-            " with the suffix .png. The last of several names is OUT, unless it is a file that exists.",
+            " with the suffix .png. The last of several names is OUT.",
         ),
     ],
     model: Annotated[
@@ -93,6 +93,10 @@ def restore(
         suffixes = writer.suffixes(format)
     except NicError as error:
         raise typer.BadParameter(f"--format: {error}") from None
+
+    # IN and OUT are pictures alike, so an existing file says nothing: as with cp, the last of several names is OUT.
+    if out is None and len(sources) > 1:
+        *sources, out = sources
 
     def reads(name: str) -> bool:
         return not is_nic(name)
