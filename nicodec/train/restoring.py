@@ -56,7 +56,7 @@ def held(damage: Damage | None, pictures: list[Pixels]) -> list[Pixels]:
     """The pictures (H, W, C) as `pairs`, each with damage of its own that is the same in every look."""
     if damage is None:
         return pictures
-    return [pairs(damage, torch.from_numpy(p)[None], FIXED, i)[0].numpy() for i, p in enumerate(pictures)]
+    return [pairs(damage, torch.tensor(p)[None], FIXED, i)[0].numpy() for i, p in enumerate(pictures)]
 
 
 def seen(damage: Damage | None, pictures: Tensor) -> Tensor:
