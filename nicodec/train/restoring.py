@@ -77,9 +77,8 @@ def start(model: Model, data: Patches, damage: Damage) -> None:
     for step in range(FITTED // 16):
         patches, _ = data.batch(FIRST + step, 16, side)
         both = pairs(damage, patches, FIXED, FIRST + step).float() / 255 - 0.5
-        damaged, clean = (
-            space_to_depth(part, 16).reshape(-1, size - 1) for part in both.split(patches.shape[-1], dim=-1)
-        )
+        parts = torch.split(both, patches.shape[-1], dim=-1)
+        damaged, clean = (space_to_depth(part, 16).reshape(-1, size - 1) for part in parts)
         x = torch.cat([damaged, torch.ones(len(damaged), 1, device=damaged.device)], dim=1).cpu().double()
         gram += x.T @ x
         moment += x.T @ layer(clean).cpu().double()
@@ -106,8 +105,10 @@ def chosen(options: Options, said: Collection[str]) -> Options:
     Raises BadOption for options that do not go together.
     """
     if options.clean_from:
-        usual = {"freeze": "none" if options.skips else "decoder", "rate": RATE, "measure": "none"}
-        options = replace(options, **{name: value for name, value in usual.items() if name not in said})
+        freeze = options.freeze if "freeze" in said else "none" if options.skips else "decoder"
+        rate = options.rate if "rate" in said else RATE
+        measure = options.measure if "measure" in said else "none"
+        options = replace(options, freeze=freeze, rate=rate, measure=measure)
     if options.freeze == "encoder" and not options.clean_from:
         raise BadOption("--decoder-only goes with --clean-from")
     if options.clean_from and options.measure != "none":

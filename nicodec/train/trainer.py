@@ -69,7 +69,7 @@ class Trainer:
         self.length = 60 * options.minutes
         # Steps since the optimiser began anew, how often it did so; looks at the held-out, and seconds they took.
         self.since, self.returns, self.looks, self.looking = 0, 0, 0, 0.0
-        self.best = Best(guarded=bool(options.origin))
+        self.best = Best(guarded=bool(options.origin) and self.damage is None)
         if fresh:
             self.model.init_from_patches(data.pca_patches(min(PCA_PATCHES, data.size // 768)).cpu(), GAINS)
         self._prepare()

@@ -65,9 +65,7 @@ def cleaner(folder: Path, start: Checkpoint) -> Path:
 def restorer(folder: Path, start: Checkpoint) -> Path:
     """A model whose decoder has learnt to clean for two steps."""
     out = start.path.with_name("restorer.nicmodel")
-    return nicodec.train.train(
-        folder, out, start=str(start.path), clean_from="noise:25", decoder_only=True, **QUICK
-    )
+    return nicodec.train.train(folder, out, start=str(start.path), clean_from="noise:25", decoder_only=True, **QUICK)
 
 
 @pytest.fixture(autouse=True)
