@@ -57,7 +57,7 @@ def test_restoring_is_encoding_and_decoding(codec: nicodec.Codec, recwarn: pytes
     picture = noise()
     made = codec.restore(picture, dtype=np.uint8)
     assert not recwarn.list  # who calls it knows
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="restored"):
         data = codec.encode(picture, quality=cleaning.QUALITY)
     assert np.array_equal(made, codec.decode(data, dtype=np.uint8))
     assert not np.array_equal(made, codec.restore(picture, dtype=np.uint8, quality=20))
@@ -108,9 +108,9 @@ def test_a_file_of_the_other_model_comes_out_restored_without_its_correction(res
     assert cleaning.opened(restorer.checkpoint, file) is file  # its own
     with pytest.warns(UserWarning, match="the picture is restored: later"):
         restorer.decode(other)
+    strange = file._replace(header=replace(file.header, model=bytes(range(8))))
     with pytest.raises(ModelNotFound, match="not with later"):
-        strange = replace(file.header, model=bytes(range(8)))
-        restorer.decode(file._replace(header=strange))
+        restorer.decode(strange)
 
 
 def test_a_file_of_samples_is_not_restored_and_that_is_said(restorer: nicodec.Codec) -> None:

@@ -91,6 +91,13 @@ def test_the_loss_compares_with_the_clean_picture(patches: Patches) -> None:
     assert found[0, 1] == pytest.approx(float(expected), rel=0.02)  # of whole levels
 
 
+def test_a_cleaner_is_judged_by_its_cost_alone(patches: Patches, start: Checkpoint) -> None:
+    """What the start made of noise costs many bits for little, so a loss against it at equal bits says nothing."""
+    options = replace(OPTIONS, origin="first 01234567")
+    assert Trainer(options, patches, fresh=False).best.guarded
+    assert not Trainer(replace(options, clean_from="noise:25"), patches, fresh=False).best.guarded
+
+
 def test_the_linear_start_keeps_less_noise(patches: Patches, start: Checkpoint) -> None:
     """And it is the best linear map: of the damaged picture it makes more nearly what it made of the clean one."""
     trainer = Trainer(replace(OPTIONS, clean_from="noise:25"), patches, fresh=False)
