@@ -106,6 +106,9 @@ def pick(place: shelf.Shelf, text: str) -> shelf.Found:
     ids = sorted({entry["id"][:16] for entry, _ in hits})
     if len(ids) > 1 and not place.ranked:
         raise ModelNotFound(f"several models are named {text!r}; give the id of one: {', '.join(ids)}")
+    if len(names := sorted({found[0]["name"] for found in hits})) > 1 and not place.ranked:
+        # One of them restores: its encoder is another one, its decoder the same.
+        raise ModelNotFound(f"several models have the id {text}; give the name of one: {', '.join(map(shown, names))}")
     return hits[-1]
 
 
