@@ -2,8 +2,9 @@
 
     python bench/restore.py noise:25 MODEL.nicmodel PICTURES... -o OUT
     python bench/restore.py holes:32 MODEL.nicmodel PICTURES... -o OUT --first 12
+    python bench/restore.py noise:25 MODEL.nicmodel chelsea.png@150,60 -o OUT --sheet SHEET.png
 
-OUT gets `DAMAGE.json` and `DAMAGE.txt`. Damage has a fixed seed for each picture, and is rounded and clipped to 8 bits.
+OUT gets `DAMAGE.json` and `DAMAGE.txt`. A sheet shows crops: clean, damaged, filtered and restored; NAME@X,Y says where. Damage has a fixed seed for each picture, and is rounded and clipped to 8 bits.
 Rates are of real files. PSNR is of RGB in 8 bits, for each picture, then the mean. Inside of holes and lines is their
 own PSNR. Filters that need to know where the damage is are told; models are not. Needs scikit-image.
 """
@@ -29,6 +30,7 @@ from skimage import restoration
 from nicodec import progress
 from nicodec.codec import Codec
 from nicodec.errors import NicError
+from nicodec.picture.sheet import side_by_side
 from nicodec.train.damage import Damage
 
 Pixels = npt.NDArray[np.uint8]
@@ -37,6 +39,8 @@ Mask = npt.NDArray[np.bool_]
 QUALITIES = (25, 50, 75, 90, 100)
 # Holes are squares, about one in each block of this side; lines are stripes of up to so many rows.
 BLOCK, THICK, GRAY = 112, 4, 128
+# The side of a crop of a sheet.
+CROP = 208
 
 
 def damaged(damage: Damage, clean: Pixels, seed: int) -> tuple[Pixels, Mask]:
@@ -153,11 +157,39 @@ def lines(word: str, found: dict[str, Any], names: list[str]) -> list[str]:
     return rows
 
 
+def sheet(damage: Damage, model: Codec, paths: list[Path], corners: list[tuple[int, int]]) -> bytes:
+    """PNG: a row of crops for each picture, with the PSNR of the crop."""
+    rows = []
+    for number, (path, (x, y)) in enumerate(zip(paths, corners, strict=True)):
+        clean = np.asarray(Image.open(path).convert("RGB"))
+        bad, where = damaged(damage, clean, number)
+        named = {"clean": clean, "damaged": bad}
+        named |= {name: apply(bad, where) for name, apply in filters(damage).items()}
+        named["restored"] = model.restore(bad, dtype=np.uint8)
+        crop = (slice(y, y + CROP), slice(x, x + CROP))
+        everywhere = np.ones((CROP, CROP), np.bool_)
+        row = []
+        for name, pixels in named.items():
+            part = np.ascontiguousarray(pixels[crop])
+            said = "" if name == "clean" else f"  {psnr(clean[crop], part, everywhere):.1f} dB"
+            row.append((name + said, Image.fromarray(part)))
+        rows.append(row)
+    return side_by_side(rows, panel_width=CROP)
+
+
+def corner(name: str) -> tuple[Path, tuple[int, int]]:
+    """A picture, and the left top corner of its crop: NAME or NAME@X,Y."""
+    path, _, place = name.partition("@")
+    x, y = map(int, place.split(",")) if place else (0, 0)
+    return Path(path), (x, y)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("damage")
     parser.add_argument("model")
-    parser.add_argument("pictures", type=Path, nargs="+")
+    parser.add_argument("pictures", nargs="+")
+    parser.add_argument("--sheet", type=Path, help="draw crops, and measure nothing")
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--first", type=int)
     parser.add_argument("--faithful", metavar="MODEL", help="a model that does not restore, for comparison")
@@ -165,7 +197,11 @@ def main() -> None:
     damage, begun = Damage.of(args.damage), time.process_time()
     model = Codec(args.model, threads=1)
     faithful = Codec(args.faithful, threads=1) if args.faithful else None
-    paths = [p for each in args.pictures for p in (sorted(each.iterdir()) if each.is_dir() else [each])]
+    given = [corner(name) for name in args.pictures]
+    if args.sheet:
+        args.sheet.write_bytes(sheet(damage, model, *map(list, zip(*given, strict=True))))
+        return
+    paths = [p for each, _ in given for p in (sorted(each.iterdir()) if each.is_dir() else [each])]
     paths = paths[: args.first]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that pictures are restored
