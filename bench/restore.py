@@ -4,9 +4,10 @@
     python bench/restore.py holes:32 MODEL.nicmodel PICTURES... -o OUT --first 12
     python bench/restore.py noise:25 MODEL.nicmodel chelsea.png@150,60 -o OUT --sheet SHEET.png
 
-OUT gets `DAMAGE.json` and `DAMAGE.txt`. A sheet shows crops: clean, damaged, filtered and restored; NAME@X,Y says where. Damage has a fixed seed for each picture, and is rounded and clipped to 8 bits.
-Rates are of real files. PSNR is of RGB in 8 bits, for each picture, then the mean. Inside of holes and lines is their
-own PSNR. Filters that need to know where the damage is are told; models are not. Needs scikit-image.
+OUT gets `DAMAGE.json` and `DAMAGE.txt`. A sheet shows crops: clean, damaged, filtered, restored; NAME@X,Y says where.
+Damage has a fixed seed for each picture, and is rounded and clipped to 8 bits. Rates are of real files. PSNR is of RGB
+in 8 bits, for each picture, then the mean. Inside of holes and lines is their own PSNR. Filters that need to know where
+the damage is are told; models are not. Needs scikit-image.
 """
 
 from __future__ import annotations
