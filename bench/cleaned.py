@@ -27,6 +27,7 @@ NOISE, HOLES = {"clean_from": "noise:25"}, {"clean_from": "holes:32"}
 RECIPES: dict[str, dict[str, Any]] = {
     "denoise": NOISE | {"freeze": "decoder"},
     "denoise-both": NOISE | {"freeze": "none"},
+    "denoise-decoder": NOISE | {"freeze": "encoder"},
     "denoise-skips": NOISE | {"freeze": "none", "skips": True},
     "inpaint": HOLES | {"freeze": "decoder"},
 }
@@ -57,8 +58,10 @@ def run(name: str, out: Path, *, quick: bool) -> dict[str, Any]:
     sheet = side_by_side([[(label, Image.fromarray(np.ascontiguousarray(each))) for label, each in shown]])
     (out / f"{name}.png").write_bytes(sheet)
     (_, half), (bpp, error) = curve
+    said = {k: v for k, v in options.items() if (k, v) != ("freeze", "encoder")}
+    said |= {"decoder_only": True} if len(said) < len(options) else {}
     return {
-        "options": options | few,
+        "options": said | few,
         "seconds": round(time.process_time() - begun, 1),
         "figures": {
             "PSNR damaged": before,
