@@ -37,7 +37,9 @@ from nicodec.train.damage import Damage
 Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
-QUALITIES = (25, 50, 75, 90, 100)
+QUALITIES = (50, 75, 90, 100)
+# A model that does not restore is at its best where it can afford no noise.
+FAITHFUL = (10, 20, 30)
 # Holes are squares, about one in each block of this side; lines are stripes of up to so many rows.
 BLOCK, THICK, GRAY = 112, 4, 128
 # The side of a crop of a sheet.
@@ -141,7 +143,7 @@ def measure(damage: Damage, model: Codec, faithful: Codec | None, paths: list[Pa
             note(f"restored, quality {quality}", clean, back(model, data), where, 8 * len(data) / pixels)
         data = model.encode(bad, target_bpp=1)
         note("restored, at most 1 bpp", clean, back(model, data), where, 8 * len(data) / pixels)
-        for quality in () if faithful is None else QUALITIES:
+        for quality in () if faithful is None else FAITHFUL:
             data = faithful.encode(bad, quality=quality, lossless=False)
             note(f"{faithful.checkpoint.name}, quality {quality}", clean, back(faithful, data), where,
                  8 * len(data) / pixels)  # fmt: skip

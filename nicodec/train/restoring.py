@@ -123,6 +123,17 @@ def chosen(options: Options, said: Collection[str]) -> Options:
     return options
 
 
+def words(options: Options) -> list[str]:
+    """What a run will do that others do not, in lines."""
+    said = []
+    if options.clean_from:
+        half = "decoder" if options.freeze == "encoder" else "encoder" if options.freeze == "decoder" else "whole codec"
+        said.append(f"Its {half} learns to restore pictures with {options.clean_from}, beside the clean ones.")
+    if options.skips:
+        said.append("What passes by the latent has no place in a file, so no model will be written.")
+    return said
+
+
 def begun(folder: Path, begin: Checkpoint | None, options: Options, *, resume: bool) -> Checkpoint | None:
     """The start of a run, where a part of it stays as it is; else None. begin: the start of a new run.
 

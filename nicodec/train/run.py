@@ -114,7 +114,9 @@ def train(
     frozen = restoring.begun(folder, begin, options, resume=resume)
     times.minutes, times.measure = options.minutes if options.steps is None else None, options.measure
     there, word = plan.look(images), _word(options.model)
-    for line in plan.lines(there, times, options.origin, word, device.type, options.steps) + changed:
+    for line in (
+        plan.lines(there, times, options.origin, word, device.type, options.steps) + restoring.words(options) + changed
+    ):
         console.print(line, markup=False)
 
     def say(line: str) -> None:

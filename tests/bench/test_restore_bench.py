@@ -57,6 +57,7 @@ def test_lines_across_a_slope_are_interpolated() -> None:
 def test_all_that_is_compared_has_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(slope()).save(tmp_path / "a.png")
     monkeypatch.setattr(restore, "QUALITIES", (50,))
+    monkeypatch.setattr(restore, "FAITHFUL", (50,))
     fast = checkpoint.load(checkpoint.find("photo-fast"))
     codec = Codec(replace(fast, restores="salt:5%"), threads=1)
     with pytest.warns(UserWarning):  # noqa: PT030
