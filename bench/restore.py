@@ -2,7 +2,7 @@
 
     python bench/restore.py noise:25 MODEL.nicmodel PICTURES... -o OUT
     python bench/restore.py holes:32 MODEL.nicmodel PICTURES... -o OUT --first 12
-    python bench/restore.py noise:25 MODEL.nicmodel chelsea.png@150,60 -o OUT --sheet SHEET.png
+    python bench/restore.py noise:25 MODEL.nicmodel chelsea.png@150,60 -o OUT --sheet SHEET.jpg
 
 OUT gets `DAMAGE.json` and `DAMAGE.txt`. A sheet shows crops: clean, damaged, filtered, restored; NAME@X,Y says where.
 Damage has a fixed seed for each picture, and is rounded and clipped to 8 bits. Rates are of real files. PSNR is of RGB
@@ -13,6 +13,7 @@ the damage is are told; models are not. Needs scikit-image.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import platform
 import sys
@@ -202,7 +203,8 @@ def main() -> None:
     faithful = Codec(args.faithful, threads=1) if args.faithful else None
     given = [corner(name) for name in args.pictures]
     if args.sheet:
-        args.sheet.write_bytes(sheet(damage, model, *map(list, zip(*given, strict=True))))
+        drawn = sheet(damage, model, *map(list, zip(*given, strict=True)))
+        Image.open(io.BytesIO(drawn)).save(args.sheet, quality=90)  # in the format of its suffix
         return
     paths = [p for each, _ in given for p in (sorted(each.iterdir()) if each.is_dir() else [each])]
     paths = paths[: args.first]

@@ -114,6 +114,12 @@ def test_the_linear_start_keeps_less_noise(patches: Patches, start: Checkpoint) 
     assert float(is_now) < 0.7 * float(was)
 
 
+def test_a_start_that_restores_already_keeps_its_shortcut(patches: Patches, start: Checkpoint) -> None:
+    trainer = Trainer(replace(OPTIONS, clean_from="noise:25"), patches, fresh=False)
+    trainer.start_from(replace(start, restores="noise:25"))
+    assert torch.equal(trainer.model.g_a.shortcut.weight, model_of(start).g_a.shortcut.weight)
+
+
 def test_the_encoder_alone_learns_and_the_id_stays(start: Checkpoint, cleaner: Path) -> None:
     made = checkpoint.load(cleaner)
     assert made.identity == start.identity
