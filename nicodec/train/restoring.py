@@ -41,6 +41,8 @@ START = "start.nicmodel"
 FIXED = 1
 # Patches that the linear start is fitted to, and the first step of those that no run learns from.
 FITTED, FIRST = 512, 2**32
+# Damage that leaves most cells whole: a linear map would blur them, and the network finds the damaged ones.
+WHOLE_BESIDE = ("holes",)
 # A share of the mean power of a pixel, so that the fit has one solution.
 RIDGE = 1e-4
 
@@ -71,6 +73,8 @@ def start(model: Model, data: Patches, damage: Damage) -> None:
     The shortcut passes by the network, and would carry damage into the file. Least squares shrinks each channel by the
     share of it that is no damage (Wiener 1949): most of the channels for rare content nearly vanish.
     """
+    if damage.kind in WHOLE_BESIDE:
+        return
     layer, side = model.g_a.shortcut, 64
     size = layer.in_features + 1
     gram, moment = (torch.zeros(size, n, dtype=torch.float64) for n in (size, layer.out_features))
