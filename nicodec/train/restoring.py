@@ -18,7 +18,6 @@ from nicodec.model import checkpoint, modelfile
 from nicodec.model.card import Card, Point
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.modelfile import DECODER, Tensors
-from nicodec.nn.layers import space_to_depth
 from nicodec.nn.model import Model
 from nicodec.storage.files import atomic_write
 from nicodec.train import validate
@@ -67,22 +66,27 @@ def seen(damage: Damage | None, pictures: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def start(model: Model, data: Patches, damage: Damage) -> None:
-    """Change the shortcut of g_a to the best linear map from damaged patches to what it made of clean ones.
+def start(model: Model, data: Patches, damage: Damage, freeze: str) -> None:
+    """Change a shortcut to the best linear map from what damaged patches bring to it to what it made of clean ones.
 
-    The shortcut passes by the network, and would carry damage into the file. Least squares shrinks each channel by the
-    share of it that is no damage (Wiener 1949): most of the channels for rare content nearly vanish.
+    It is that of g_a, or of g_s if the encoder is frozen. It passes by the network, and would carry damage along. Least
+    squares shrinks each channel by the share of it that is no damage (Wiener 1949): most of the channels for rare
+    content nearly vanish.
     """
     if damage.kind in WHOLE_BESIDE:
         return
-    layer, side = model.g_a.shortcut, 64
+    layer, caught = (model.g_s if freeze == "encoder" else model.g_a).shortcut, list[Tensor]()
     size = layer.in_features + 1
     gram, moment = (torch.zeros(size, n, dtype=torch.float64) for n in (size, layer.out_features))
+    model.eval()
+    hook = layer.register_forward_pre_hook(lambda _, given: caught.append(given[0].float().flatten(0, -2)))
     for step in range(FITTED // 16):
-        patches, _ = data.batch(FIRST + step, 16, side)
+        patches, q = data.batch(FIRST + step, 16, 64)
         both = pairs(damage, patches, FIXED, FIRST + step).float() / 255 - 0.5
-        parts = torch.split(both, patches.shape[-1], dim=-1)
-        damaged, clean = (space_to_depth(part, 16).reshape(-1, size - 1) for part in parts)
+        for part in torch.split(both, patches.shape[-1], dim=-1):
+            model(part, q)
+    hook.remove()
+    for damaged, clean in zip(caught[::2], caught[1::2], strict=True):
         x = torch.cat([damaged, torch.ones(len(damaged), 1, device=damaged.device)], dim=1).cpu().double()
         gram += x.T @ x
         moment += x.T @ layer(clean).cpu().double()

@@ -285,6 +285,6 @@ class Trainer:
         if start.config != self.options.model:
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")
         self.model.load_state_dict(start.state_dict(), strict=not self.options.skips)
-        if self.damage is not None and self.options.freeze != "encoder" and not released.restores:
-            restoring.start(self.model.to(self.device), self.data, self.damage)
+        if self.damage is not None and not released.restores:
+            restoring.start(self.model.to(self.device), self.data, self.damage, self.options.freeze)
         self._prepare()

@@ -27,6 +27,7 @@ from nicodec.errors import BadModel, ModelNotFound, NicError
 from nicodec.model import checkpoint
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.modelfile import DECODER
+from nicodec.nn.layers import space_to_depth
 from nicodec.nn.model import Model
 from nicodec.nn.thaw import model_of
 from nicodec.train import restoring, validate
@@ -106,12 +107,25 @@ def test_the_linear_start_keeps_less_noise(patches: Patches, start: Checkpoint) 
     noisy, clean = restoring.pairs(trainer.damage, patches.squares(2), 5, 5).float().div(255).sub(0.5).split(3, -1)
 
     def blocks(x: Any) -> Any:
-        return restoring.space_to_depth(x, 16)
+        return space_to_depth(x, 16)
 
     with torch.no_grad():
         wanted = before(blocks(clean))
         was, is_now = ((layer(blocks(noisy)) - wanted).square().mean() for layer in (before, now))
     assert float(is_now) < 0.7 * float(was)
+
+
+def test_with_a_frozen_encoder_the_linear_start_is_that_of_the_decoder(patches: Patches, start: Checkpoint) -> None:
+    options = replace(OPTIONS, clean_from="noise:25", freeze="encoder")
+    trainer = Trainer(options, patches, fresh=False)
+    trainer.start_from(start)
+    before, now = model_of(start), trainer.model
+    assert torch.equal(now.g_a.shortcut.weight, before.g_a.shortcut.weight)
+    after, first = (model.g_s.shortcut.weight.detach().norm() for model in (now, before))
+    assert float(after) < float(first)
+    whole = Trainer(replace(options, clean_from="holes"), patches, fresh=False)
+    whole.start_from(start)
+    assert torch.equal(whole.model.g_s.shortcut.weight, before.g_s.shortcut.weight)
 
 
 def test_a_start_that_restores_already_keeps_its_shortcut(patches: Patches, start: Checkpoint) -> None:
