@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cleaned
 import parts
 import torch
 
@@ -122,6 +123,13 @@ def table(recipes: list[Recipe], results: dict[str, Any]) -> str:
                 "--" + k.replace("_", "-") + ("" if v is True else f" {v}") for k, v in result["options"].items()
             ]
             lines.append(f"| {recipe.name} | `{' '.join(options)}` | {values} | {result['seconds']:g} |")
+    for name in cleaned.RECIPES:
+        if (result := results.get(name)) is not None:
+            options = " ".join(
+                f"--{k.replace('_', '-')}{'' if v is True else f' {v}'}" for k, v in result["options"].items()
+            )
+            values = "; ".join(f"{figure} {value:.4g}" for figure, value in result["figures"].items())
+            lines.append(f"| {name} | `{options}` | {values} | {result['seconds']:g} |")
     for width, (ours, axes) in results.get("elbow", {}).items():
         lines.append(f"| elbow | `--width {width}` | squared error {ours:.5f}; principal axes {axes:.5f} | |")
     return "\n".join(lines) + "\n"
@@ -139,7 +147,8 @@ def main() -> None:
     if bool(args.data) == args.quick:
         parser.error("give a folder of pictures, or --quick")
     recipes, widths = [*_recipes(), *([LONG] if args.long else [])], [1, 2, 4, 8, 16, 32, 64]
-    names = [*(r.name for r in recipes), "elbow", *(parts.PARTS if args.photographs or args.quick else ())]
+    photographs = parts.PARTS if args.photographs or args.quick else ()
+    names = [*(r.name for r in recipes), "elbow", *photographs, *cleaned.RECIPES]
     if unknown := [name for name in args.only if name not in names]:
         parser.error(f"there is no recipe {', '.join(unknown)}; there are {', '.join(names)}")
     elbow = vae.Config(latent="plain", steps=1000, lr=3e-3)
@@ -167,6 +176,8 @@ def main() -> None:
         elif name in parts.PARTS:
             parts.measure(args.photographs, args.out, [name])
             continue
+        elif name in cleaned.RECIPES:
+            results[name] = cleaned.run(name, args.out, quick=args.quick)
         else:
             results[name] = run(next(r for r in recipes if r.name == name), data, args.out)
         kept.write_text(json.dumps(results, indent=1))

@@ -71,14 +71,16 @@ def codec_for(
 ) -> Codec:
     """The codec to decode a file with: that of `model` if the file was made with it, else of the model that is found.
 
-    A lossless file names no model, and any codec decodes it. model, threads, backend: as for `Codec`. near: the path of
-    the file, if it has one: a model may lie beside it (`shelf.shelves`). The codec is kept for the next call. Raises as
-    `Codec`.
+    A model that restores files of another one decodes these, and its own. A lossless file names no model, and any codec
+    decodes it. model, threads, backend: as for `Codec`. near: the path of the file, if it has one: a model may lie
+    beside it (`shelf.shelves`). The codec is kept for the next call. Raises as `Codec`.
     """
     backend = backends.chosen(backend)
     if model is not None or file.of_samples:
         given = checkpoint.load(checkpoint.find(model or "photo"))
-        if file.of_samples or given.id == file.header.model:
+        if given.decodes and not file.of_samples:
+            given.expect(file.header.model)  # who asks for a restored picture gets no other one
+        if file.of_samples or given.id == file.header.model or given.decodes:
             return _shared(given, threads=threads, backend=backend)
     found = checkpoint.load(checkpoint.find_id(file.header.model, near))
     return _shared(found, threads=threads, backend=backend)
@@ -93,13 +95,11 @@ def decoder_for(
 ) -> Callable[..., Any]:
     """The function that decodes a file, `Codec.decode` of its codec. Arguments and errors as for `codec_for`.
 
-    A file of samples names no model, and none is loaded for it; one that is given must be there.
+    A file of samples names no model, and none is loaded for it unless one is given.
     """
-    if not file.of_samples:
+    if model is not None or not file.of_samples:
         return codec_for(file, model, threads, near, backend).decode
     backends.chosen(backend)
-    if model is not None:
-        checkpoint.find(model)
     return partial(decoding.decode, None)
 
 

@@ -15,6 +15,7 @@ from nicodec.coding import quantize
 from nicodec.coding.encoded import Encoded
 from nicodec.errors import BadImage, NicError, TargetMissed, Told, holding, warn
 from nicodec.picture import Picture, Source, reader
+from nicodec.storage.files import shown
 
 # What a model may say of a picture that another one takes.
 REFUSALS = (BadImage, TargetMissed)
@@ -30,6 +31,8 @@ class Choice:
     def __init__(self, *codecs: Codec) -> None:
         if not codecs:
             raise NicError("there is no model to choose from")
+        if len(codecs) > 1 and (restoring := [c.checkpoint.name for c in codecs if c.checkpoint.restores]):
+            raise NicError(f"{shown(restoring[0])} restores pictures, and cannot be compared with other models")
         self.codecs = codecs
 
     def encode(

@@ -17,12 +17,12 @@ from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.symbols import Known, Symbols
 from nicodec.bitstream.tiles import Y_CELL, Box
-from nicodec.coding import beside, decoding, latents, layout, painting, prior, targets
+from nicodec.coding import beside, cleaning, decoding, latents, layout, painting, prior, targets
 from nicodec.coding.bands import Bands
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.encoded import Coded, Encoded
 from nicodec.coding.fitting import Fit
-from nicodec.coding.look import Familiar, Look
+from nicodec.coding.look import Familiar
 from nicodec.coding.lossless import Lossless
 from nicodec.coding.painting import Nic
 from nicodec.coding.targets import Wish
@@ -90,6 +90,7 @@ class Codec:
         height, width, _ = picture.pixels.shape
         container.check_size(width, height, max_pixels)
         wish = Wish.of(height * width, quality, target_bytes, target_bpp, target_psnr, lossless)
+        wish = cleaning.asked(self.checkpoint, wish, effort, check)
         refining.check(effort, self.checkpoint)
         without_loss = Lossless(picture, self.threads or cores())
         if wish.lossless:
@@ -106,7 +107,7 @@ class Codec:
         whole = tiles.cells(width, height)
         size, windows = layout.tile_size(whole), self.crew.of(len(layout.windows(whole)))
         threads = self.threads or cores()
-        look = Look(picture, q, self.familiar, everywhere=check, threads=threads)
+        look = cleaning.look_of(self.checkpoint)(picture, q, self.familiar, everywhere=check, threads=threads)
         bands = Bands(windows, self.y_tables, size, q, fit := Fit(windows.filters, picture, q, look, idle=not slow))
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
         coded: list[Chunk] = []
@@ -141,7 +142,7 @@ class Codec:
         back = self.decode(data, dtype=picture.pixels.dtype, max_pixels=height * width)
         return metrics.psnr(picture.pixels, back.reshape(height, width, -1)[:, :, :channels], picture.alpha)
 
-    decode = decoding.decode
+    decode, restore = decoding.decode, cleaning.restore
     encode_many, decode_many = many.encode_many, many.decode_many
     latents, latent_windows, from_latents = latents.whole, latents.windows, latents.painted
 

@@ -21,6 +21,7 @@ from nicodec.progress import say
 COMMANDS = {
     "encode": ("encode", "encode"),
     "decode": ("decode", "decode"),
+    "restore": ("restore", "restore"),
     "page": ("page", "page"),
     "open": ("page", "open_"),
     "compare": ("compare", "compare"),

@@ -6,7 +6,7 @@ Between `run` and `codec`. Jobs can be pickled, so that they work in any process
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nicodec import progress
@@ -15,7 +15,9 @@ from nicodec.cli.report import Done, finite
 from nicodec.storage import files, store_of
 
 if TYPE_CHECKING:
+    from nicodec.bitstream.container import File
     from nicodec.choice import Choice
+    from nicodec.codec import Codec
 
 # A picture with at least this number of pixels has a progress bar of its own.
 LARGE = 2_000_000
@@ -132,16 +134,21 @@ class Decode:
     backend: str | None = None
 
     def __call__(self, job: Job) -> Done:
-        import numpy as np
-
         from nicodec.api import decoder_for
         from nicodec.bitstream import container
-        from nicodec.coding import beside, painting
-        from nicodec.picture import writer
 
         data = store_of(job.source).read(job.source)
         file = container.unpack(data)
         decode = decoder_for(file, self.model, self.threads, job.source, self.backend)
+        return self.written(job, decode, file, len(data))
+
+    def written(self, job: Job, decode: Callable[..., Any], file: File, taken: int) -> Done:
+        """Decodes a file, and writes the picture. decode: as `Codec.decode`. taken: bytes of the source."""
+        import numpy as np
+
+        from nicodec.coding import beside, painting
+        from nicodec.picture import writer
+
         path = None if job.target == "-" else job.target
         deep = (self.depth or file.header.depth) == 16 and self.background is None and self.options["scale"] == 1
         if deep and writer.holds_deep(self.format, path):
@@ -153,4 +160,28 @@ class Decode:
             width, height = picture.size
             made = writer.encoded(picture, self.format, path, quality=self.quality, background=self.background)
         self.write(job, made)
-        return Done(width, height, len(data), len(made), f"{width}x{height} {file.mode}", {"mode": file.mode})
+        return Done(width, height, taken, len(made), f"{width}x{height} {file.mode}", {"mode": file.mode})
+
+
+@dataclass(frozen=True)
+class Restore:
+    """Restores pictures. codec: of a model that has learnt to. options: of `Codec.restore`. decode: writes the result.
+
+    Raises what `Codec.restore` raises, and NicError of files.
+    """
+
+    codec: Codec
+    options: dict[str, Any]
+    decode: Decode
+
+    def __call__(self, job: Job) -> Done:
+        from nicodec.bitstream import container
+        from nicodec.coding import cleaning
+
+        store = store_of(job.source)
+        source = store.source(job.source)
+        data = cleaning.coded(self.codec, source, **self.options)
+        taken = store.size(job.source) if isinstance(source, str) else len(source)
+        file = container.unpack(data, data.width * data.height)
+        done = self.decode.written(job, self.codec.decode, file, taken)
+        return replace(done, facts=done.facts | {"restores": self.codec.checkpoint.restores, "quality": data.quality})

@@ -148,6 +148,8 @@ def _facts(path: Path) -> dict[str, Any]:
         "network": vars(made.config),
         "made": card.made,
         "from": card.start,
+        "restores": card.restores,
+        "decodes": card.decodes,
         "trained": trained,
         "licence": card.licence,
         "note": card.note,
@@ -163,7 +165,7 @@ def _rows(about: dict[str, Any]) -> Iterator[tuple[str, str]]:
     words += [f"on {trained['device'][:COLUMN]}"] if "device" in trained else []
     rows = {"name": about["name"], "id": about["id"], "file": about["path"], "size": f"{about['bytes']:,} bytes"}
     rows["pictures"] = "gray alone" if about["network"]["colours"] == 1 else ""
-    rows |= {key: about[key] for key in ("made", "from")}
+    rows |= {key: about[key] for key in ("made", "from", "restores", "decodes")}
     rows |= {"trained": ", ".join(words), "licence": about["licence"], "note": about["note"]}
     yield from ((key, shown(value)) for key, value in rows.items() if value)
     for n, point in enumerate(about["curve"]):

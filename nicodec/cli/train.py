@@ -12,6 +12,7 @@ import typer
 
 from nicodec.cli.options import Force
 from nicodec.train import train as training
+from nicodec.train.damage import MEANING
 from nicodec.train.options import BATCH_GPU, BATCH_MOST, BATCH_PER_THREAD, RATE_FROM, Options
 
 
@@ -95,10 +96,36 @@ def train(
         ),
     ] = None,
     freeze: Annotated[
-        Literal["none", "g_a"] | None,
+        Literal["none", "g_a", "decoder"] | None,
         typer.Option(
-            help="g_a: the encoder stays, so that latents can be compared with those of the start.",
-            show_default=Options.freeze,
+            help="g_a: the encoder stays, so that latents can be compared with those of the start. decoder: only the"
+            " encoder learns; its files decode with the start, and the id stays.",
+            show_default=f"{Options.freeze}; with --clean-from decoder",
+        ),
+    ] = None,
+    clean_from: Annotated[
+        str | None,
+        typer.Option(
+            "--clean-from",
+            metavar="DAMAGE",
+            help=f"Learn to restore: the encoder sees damaged pictures, the loss compares with clean ones. {MEANING}.",
+            show_default=False,
+        ),
+    ] = None,
+    decoder_only: Annotated[
+        bool,
+        typer.Option(
+            "--decoder-only",
+            help="With --clean-from: only g_s learns. The model restores files that the start has made.",
+        ),
+    ] = False,
+    skips: Annotated[
+        bool | None,
+        typer.Option(
+            "--skips",
+            help="A way around the latent, as in a U-Net. No file can hold it, so no model is written: it tells what"
+            " the latent costs.",
+            show_default=False,
         ),
     ] = None,
     upsample: Annotated[
@@ -163,6 +190,9 @@ def train(
         upsample=upsample,
         transform=transform,
         distortion=distortion,
+        clean_from=clean_from,
+        decoder_only=decoder_only,
+        skips=skips,
         fonts=fonts,
         seed=seed,
         threads=threads,

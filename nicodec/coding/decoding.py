@@ -14,9 +14,10 @@ from numpy.typing import DTypeLike
 from nicodec.bitstream import container
 from nicodec.bitstream.container import File
 from nicodec.bitstream.symbols import Symbols
-from nicodec.coding import beside, lossless, painting
+from nicodec.coding import beside, cleaning, lossless, painting
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.painting import Limit, Nic, Region, View
+from nicodec.model.checkpoint import Checkpoint
 from nicodec.picture import Depth, PilImage, Samples, writer
 from nicodec.storage.files import data_of
 
@@ -24,6 +25,8 @@ from nicodec.storage.files import data_of
 class Codec(Protocol):
     """What of a codec decodes a file."""
 
+    @property
+    def checkpoint(self) -> Checkpoint: ...
     @property
     def crew(self) -> Crew: ...
     @property
@@ -78,6 +81,8 @@ def decode(
     of another model, or NicError for an impossible region, scale, natural, seed or dtype.
     """
     file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)  # 1. bytes -> chunks
+    if codec is not None:
+        file = cleaning.opened(codec.checkpoint, file)
     deep = None if dtype is None else painting.depth(dtype)
     return _decoded(codec, file, painting.view(file.header, region, scale, natural, seed), deep, check=region is None)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 # The most characters of each text, and the most points of a curve.
-MAX_NAME, MAX_LICENCE, MAX_NOTE, MAX_POINTS = 40, 100, 1000, 64
+MAX_NAME, MAX_LICENCE, MAX_NOTE, MAX_POINTS, MAX_RESTORES = 40, 100, 1000, 64, 40
 
 
 class Point(NamedTuple):
@@ -30,6 +30,8 @@ class Card:
 
     licence, note: one printable line each. made: the date, as 2026-11-29. start: name and first digits of the id of
     the model that training started from. curve: rate and PSNR on pictures that were held out, by rising quality.
+    restores: the damage that the model takes away, as the word of --clean-from; empty for a faithful model. decodes:
+    the id of another model, whose files it decodes to restored pictures.
     """
 
     licence: str = ""
@@ -37,12 +39,15 @@ class Card:
     made: str = ""
     start: str = ""
     curve: tuple[Point, ...] = ()
+    restores: str = ""
+    decodes: str = ""
 
     def texts(self) -> dict[str, str]:
         """The fields of the head, those that are known. A curve with a number that is not finite is not."""
         known = self.curve and all(math.isfinite(x) for point in self.curve for x in point)
         curve = json.dumps([[round(x, 4) for x in point] for point in self.curve]) if known else ""
         fields = {"licence": self.licence, "note": self.note, "made": self.made, "from": self.start, "curve": curve}
+        fields |= {"restores": self.restores, "decodes": self.decodes}
         return {name: text for name, text in fields.items() if text}
 
     @classmethod
@@ -58,6 +63,8 @@ class Card:
             made=made if re.fullmatch(r"\d{4}-\d\d-\d\d", made, re.ASCII) else "",
             start=metadata.get("from", "")[: MAX_NAME + 9],
             curve=_curve(metadata.get("curve", "")),
+            restores=restores[:MAX_RESTORES] if (restores := metadata.get("restores", "")).isprintable() else "",
+            decodes=decodes if re.fullmatch("[0-9a-f]{64}", decodes := metadata.get("decodes", "")) else "",
         )
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from nicodec.errors import BadModel, ModelNotFound
 from nicodec.model import modelfile, shelf
-from nicodec.model.card import MAX_NAME
+from nicodec.model.card import MAX_NAME, Card
 from nicodec.model.config import ModelConfig
 from nicodec.model.modelfile import SUFFIX
 from nicodec.storage.files import shown
@@ -30,6 +30,8 @@ class Checkpoint:
     """A verified model.
 
     sha256: the seal of its file, in hexadecimal. config: the widths of its networks. tensors: read-only arrays by name.
+    restores: the damage that it takes away from pictures; empty for a faithful model. decodes: the id of another model,
+    64 hexadecimal digits, whose files it decodes to restored pictures; or empty.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Checkpoint:
     sha256: str
     config: ModelConfig
     tensors: modelfile.Tensors
+    restores: str = ""
+    decodes: str = ""
 
     @cached_property
     def identity(self) -> str:
@@ -53,10 +57,14 @@ class Checkpoint:
 
     def expect(self, identity: bytes) -> None:
         """Raise ModelNotFound if a file names another model. identity: the first 8 bytes of its id."""
-        if identity != self.id:
+        if identity != self.id and not self.restores_files_of(identity):
             raise ModelNotFound(
                 f"the file was made with the model {identity.hex()}, not with {shown(self.name)} ({self.id.hex()})"
             )
+
+    def restores_files_of(self, identity: bytes) -> bool:
+        """Whether it decodes files of another model, to restored pictures. identity: the first 8 bytes of an id."""
+        return bool(self.decodes) and identity == bytes.fromhex(self.decodes)[:ID_BYTES]
 
     def array(self, name: str) -> npt.NDArray[Any]:
         """One tensor. Raises BadModel if the model has none of that name."""
@@ -98,6 +106,9 @@ def pick(place: shelf.Shelf, text: str) -> shelf.Found:
     ids = sorted({entry["id"][:16] for entry, _ in hits})
     if len(ids) > 1 and not place.ranked:
         raise ModelNotFound(f"several models are named {text!r}; give the id of one: {', '.join(ids)}")
+    if len(names := sorted({found[0]["name"] for found in hits})) > 1 and not place.ranked:
+        # One of them restores: its encoder is another one, its decoder the same.
+        raise ModelNotFound(f"several models have the id {text}; give the name of one: {', '.join(map(shown, names))}")
     return hits[-1]
 
 
@@ -140,7 +151,9 @@ def of(data: bytes, path: Path) -> Checkpoint:
     """
     metadata, tensors = modelfile.parse(data, shown(path))
     config = modelfile.config_of(metadata, shown(path))
-    made = Checkpoint(metadata["name"][:MAX_NAME], path, metadata["sha256"], config, tensors)
+    card = Card.of(metadata)
+    name, seal = metadata["name"][:MAX_NAME], metadata["sha256"]
+    made = Checkpoint(name, path, seal, config, tensors, card.restores, card.decodes)
     if "id" in metadata and metadata["id"] != made.identity:
         raise BadModel(f"{shown(path)}: the model states another id than its own")
     return made

@@ -11,6 +11,7 @@ from typing import Any
 
 from nicodec.errors import ModelNotFound, NicError
 from nicodec.model import card, checkpoint, modelfile, shelf, tables
+from nicodec.model.card import Card
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.storage import store_of
 from nicodec.storage.files import atomic_write, shown
@@ -23,7 +24,7 @@ def file_name(name: str, identity: str) -> str:
 
 def add(source: str | os.PathLike[str], name: str | None = None) -> tuple[dict[str, Any], Path, bool]:
     """Install a model file, as `name` or by the name that it carries; returns what `shelf` knows of it, and whether
-    it is new. A model that is installed or released already stays as it is.
+    it is new. A model that is installed or released already stays as it is; one that restores may have its id.
 
     Raises BadModel for a file that is none, and NicError for a name that cannot be, for another file of an installed
     model, and where there is no folder to install to.
@@ -36,7 +37,7 @@ def add(source: str | os.PathLike[str], name: str | None = None) -> tuple[dict[s
     tables.y_tables(made)
     tables.z_tables(made)
     for entry, there in [*shelf.stock(shelf.package()).models, *shelf.stock(home).models]:
-        if entry["id"] == made.identity:
+        if entry["id"] == made.identity and Card.of(modelfile.head(there)).restores == made.restores:
             if there.parent == home and there.read_bytes() != data:
                 raise NicError(f"{shown(there)} is another file of this model; remove it first")
             return entry, there, False
@@ -44,6 +45,8 @@ def add(source: str | os.PathLike[str], name: str | None = None) -> tuple[dict[s
     if why := shelf.taken(chosen):
         raise NicError(f"{shown(chosen)} cannot name it: {why}" + (name is None) * "; --name gives it another name")
     target = home / file_name(chosen, made.identity)
+    if target.exists():
+        raise NicError(f"{shown(target)} is another model of this name and id; --name gives this one another name")
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -24,7 +24,7 @@ class LinearAnalysis(nn.Module):
         super().__init__()
         self.shortcut = nn.Linear(256 * c.colours, c.latent)
 
-    def forward(self, x: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
+    def forward(self, x: Tensor, hat: Tensor, spread: Tensor, passing: list[Tensor] | None = None) -> Tensor:
         return full(self.shortcut(space_to_depth(x, 16)))
 
 
@@ -37,5 +37,5 @@ class LinearSynthesis(nn.Module):
         super().__init__()
         self.shortcut = nn.Linear(c.latent, 256 * c.colours)
 
-    def forward(self, y: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
+    def forward(self, y: Tensor, hat: Tensor, spread: Tensor, beside: Tensor | None = None) -> Tensor:
         return full(depth_to_space(self.shortcut(y), 16))

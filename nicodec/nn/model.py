@@ -57,10 +57,15 @@ class Model(nn.Module):
     # The generator of the noise of training; None: that of torch.
     noise: torch.Generator | None = None
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, skips: bool = False) -> None:
+        """skips: a way from g_a to g_s beside the latent (U-Net, arXiv 1505.04597), which no file can hold."""
         super().__init__()
         self.config = config
         linear = config.transform == LINEAR
+        self.skip = nn.Linear(config.width, config.width) if skips else None
+        if self.skip is not None:  # it changes nothing until it is trained
+            nn.init.zeros_(self.skip.weight)
+            nn.init.zeros_(self.skip.bias)
         self.g_a = LinearAnalysis(config) if linear else Analysis(config)
         self.h_a = HyperAnalysis(config)
         self.h_sigma = HyperScale(config)
@@ -106,9 +111,11 @@ class Model(nn.Module):
         """(B, ANCHORS) -> quantiser gain for each sample and channel (B, 1, 1, L)."""
         return torch.exp(hat @ self.log_gain)[:, None, None, :]
 
-    def latents(self, x: Tensor, hat: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels (B, H, W, C) -> y in quantiser steps, and z in -Z_MAX..Z_MAX; neither is rounded."""
-        y = self.g_a(x, hat, self.spread) * gain
+    def latents(
+        self, x: Tensor, hat: Tensor, gain: Tensor, passing: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Pixels (B, H, W, C) -> y in quantiser steps, and z in -Z_MAX..Z_MAX; neither is rounded. passing: of g_a."""
+        y = self.g_a(x, hat, self.spread, passing) * gain
         return y, bounded(self.h_a(y, hat), -Z_MAX, Z_MAX)
 
     def forward(self, x: Tensor, q: Tensor) -> Output:
@@ -119,7 +126,8 @@ class Model(nn.Module):
         """
         hat, ihat = hats(q.float() / 100), integer_hats(q)
         gain = self.gain(hat)
-        y, z = self.latents(x, hat, gain)
+        passing: list[Tensor] = []
+        y, z = self.latents(x, hat, gain, passing)
         z_round = round_ste(z)
         z_bits = bits(self.z_prior.likelihood(self.perturb(z, z_round), hat))
 
@@ -145,7 +153,8 @@ class Model(nn.Module):
             noisy = gaussian_bits(self.perturb(r, r_round), index.detach())
             y_bits = y_bits + noisy - noisy.detach()
 
-        pixels = self.g_s(y_hat / gain, hat, self.spread)
+        beside = None if self.skip is None else self.skip(passing[0])
+        pixels = self.g_s(y_hat / gain, hat, self.spread, beside)
         return Output(
             pixels=pixels,
             y_bits=y_bits,

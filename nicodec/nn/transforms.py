@@ -42,11 +42,14 @@ class Analysis(nn.Module):
         """The last layer before the sum with the shortcut."""
         return (self.head,)
 
-    def forward(self, x: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
+    def forward(self, x: Tensor, hat: Tensor, spread: Tensor, passing: list[Tensor] | None = None) -> Tensor:
+        """passing: gets the features at /8 (B, H/8, W/8, width), for skips."""
         linear = full(self.shortcut(space_to_depth(x, 16))) / spread
         t = self.quality(self.embed(space_to_depth(x, 8)), hat)
         for block in self.blocks:
             t = block(t)
+        if passing is not None:
+            passing.append(t)
         deep = self.head.out_features
         linear, rare = torch.split(linear, [deep, linear.shape[-1] - deep], dim=-1)
         y = linear + full(self.head(space_to_depth(t, 2)))
@@ -84,11 +87,13 @@ class Synthesis(nn.Module):
         assert isinstance(doubling, Doubling)
         return (doubling.mix,)
 
-    def forward(self, y: Tensor, hat: Tensor, spread: Tensor) -> Tensor:
+    def forward(self, y: Tensor, hat: Tensor, spread: Tensor, beside: Tensor | None = None) -> Tensor:
+        """beside: features at /8 (B, 2h, 2w, width) that no file holds, from skips."""
         y, rare = torch.split(y / spread, [self.deep, y.shape[-1] - self.deep], dim=-1)
         for block in self.latent_blocks:
             y = block(y)
         t = self.quality(depth_to_space(self.embed(y), 2) if self.shuffles else self.up[0](y), hat)
+        t = t if beside is None else t + beside
         for block in self.blocks:
             t = block(t)
         linear = depth_to_space(self.shortcut(torch.cat([y, rare], dim=-1) * spread), 16)

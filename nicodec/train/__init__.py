@@ -40,6 +40,9 @@ def train(
     upsample: str | None = None,
     transform: str | None = None,
     distortion: str | None = None,
+    clean_from: str | None = None,
+    decoder_only: bool = False,
+    skips: bool | None = None,
     fonts: Name | None = None,
     seed: int | None = None,
     threads: int | None = None,
@@ -81,6 +84,8 @@ def train(
         "colour": colour,
         "freeze": freeze,
         "distortion": distortion,
+        "clean_from": clean_from,
+        "skips": skips,
         "fonts": None if fonts is None else os.fspath(fonts),
         "seed": seed,
         "threads": threads,
@@ -90,6 +95,10 @@ def train(
         "licence": licence,
         "note": note,
     }
+    if decoder_only:
+        if freeze not in (None, "encoder"):
+            raise BadOption(f"--decoder-only freezes the encoder; it does not go with --freeze {freeze}")
+        options["freeze"] = "encoder"
     options = {key: value for key, value in options.items() if value is not None}
     pictures, held, target = _paths(images), _paths(validation), Path(out)
     chosen = Options(**options)  # type: ignore[arg-type]

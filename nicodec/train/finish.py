@@ -20,7 +20,7 @@ from nicodec.model.card import Card, Point
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import NETWORKS
 from nicodec.picture import Picture, writer
-from nicodec.train import best, correction, export, limits, preview, tables, validate
+from nicodec.train import best, correction, export, limits, preview, restoring, tables, validate
 from nicodec.train.data import HELD_SIDE
 from nicodec.train.options import page_of
 from nicodec.train.plan import Effort
@@ -31,10 +31,19 @@ from nicodec.train.trainer import LIMITED, Trainer
 PHOTO = 3.2
 
 
-def write(trainer: Trainer, out: Path, name: str, history: dict[str, Any], card: Card, effort: Effort) -> Checkpoint:
+def write(
+    trainer: Trainer,
+    out: Path,
+    name: str,
+    history: dict[str, Any],
+    card: Card,
+    effort: Effort,
+    begin: Checkpoint | None = None,
+) -> Checkpoint:
     """Write the best state of a run as a model, with tables, a preview and corrections of its own pictures.
 
-    card: all but the curve, which is measured here.
+    card: all but the curve, which is measured here. begin: the start, where its symbols or its decoder stay: then its
+    tables, preview and corrections stay too.
     Raises BadModel if what is written would not compute what was trained.
     """
     data, amp = trainer.data, trainer.amp
@@ -42,14 +51,20 @@ def write(trainer: Trainer, out: Path, name: str, history: dict[str, Any], card:
     if not limits.measured(trainer.model):
         trainer.measure_limits()
     with trainer.averaged() as model, progress.working("counting symbols, writing and checking the model"):
-        limits.measure_familiar(model, data.squares(LIMITED), amp=amp)
+        if begin is None or trainer.options.freeze == "decoder":
+            limits.measure_familiar(model, restoring.seen(trainer.damage, data.squares(LIMITED)), amp=amp)
         # A card says what a model does to pictures that it has not seen, or nothing.
-        curve = [] if data.held.borrowed else validate.points(validate.curves(model, data.validation, amp=amp))
-        counts = tables.count(model, data.squares(effort.counted), data.pictures(effort.counted_z), amp=amp)
+        curve = [] if data.held.borrowed else validate.points(validate.curves(model, trainer.held, amp=amp))
+        card = replace(card, curve=tuple(Point(p["quality"], p["bpp"], p["psnr"]) for p in curve))
+        if begin is not None:
+            stays = restoring.kept(begin, trainer.options.freeze)
+            return export.write_model(model, out, name, history, None, stays, card)
+        many = (restoring.seen(trainer.damage, p[None])[0] for p in data.pictures(effort.counted_z))
+        counted = restoring.seen(trainer.damage, data.squares(effort.counted))
+        counts = tables.count(model, counted, many, amp=amp)
         fitted = preview.fit(model, data.squares(effort.fitted), amp=amp)
         fitted |= correction.fit(model, data.squares(effort.fitted), amp=amp)
-        points = tuple(Point(p["quality"], p["bpp"], p["psnr"]) for p in curve)
-        return export.write_model(model, out, name, history, counts, fitted, replace(card, curve=points))
+        return export.write_model(model, out, name, history, counts, fitted, card)
 
 
 def verdict(trainer: Trainer) -> list[str]:

@@ -19,6 +19,7 @@ from nicodec.errors import BadFile, BadImage, NicError, one_line
 from nicodec.model import card
 from nicodec.model.config import NETWORKS, ModelConfig
 from nicodec.storage.files import shown
+from nicodec.train.damage import Damage
 
 # The share of patches that are drawn, unless told otherwise.
 DRAWN = 1 / 32
@@ -33,8 +34,15 @@ RELEASED, NETWORK = {"full": "photo", "fast": "photo-fast"}, "fast"
 NOTHING, REPORTS = "none", ("quick", "full", "none")
 # The words of --colour: a model of gray pictures if all are gray, such a model, one of colour pictures.
 COLOUR = ("auto", "gray", "rgb")
-# The words of --freeze, and the beginnings of the names of weights that stay as they are.
-FREEZE: dict[str, tuple[str, ...]] = {"none": (), "g_a": ("g_a.", "log_gain")}
+# The words of --freeze, and the beginnings of the names of weights that stay as they are. With "decoder" what learns
+# is what makes symbols, so the id of the model stays; with "encoder" it is g_s alone, so its symbols stay.
+_ENTROPY = ("context.", "h_mu.", "h_sigma.", "log_gain", "z_prior.")
+FREEZE: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "g_a": ("g_a.", "log_gain"),
+    "decoder": ("g_s.", *_ENTROPY),
+    "encoder": ("g_a.", "h_a.", *_ENTROPY),
+}
 # The words of --distortion.
 DISTORTIONS = ("mse", "l1", "ms-ssim", "bce")
 # The name of the state of a run, in the folder beside the model.
@@ -67,6 +75,8 @@ class Options:
     colour: str = "auto"
     freeze: str = "none"
     distortion: str = "mse"
+    clean_from: str = ""
+    skips: bool = False
     fonts: str | None = None
     seed: int = 0
     threads: int | None = None
@@ -81,8 +91,8 @@ class Options:
 
 
 # The options of the command line; where a run goes on, those not given come from the state.
-SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "freeze", "distortion", "fonts",
-        "seed", "threads", "device", "measure", "name", "licence", "note")  # fmt: skip
+SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "freeze", "distortion", "clean_from",
+        "skips", "fonts", "seed", "threads", "device", "measure", "name", "licence", "note")  # fmt: skip
 # Those that the card of the model says.
 ON_CARD = ("name", "licence", "note", "origin")
 # Its history has none of these, which are on the card, or a path of the user's.
@@ -124,6 +134,8 @@ def check(options: Options) -> None:
         raise BadOption(f"--freeze is one of {', '.join(FREEZE)}, not {options.freeze}")
     if options.distortion not in DISTORTIONS:
         raise BadOption(f"--distortion is one of {', '.join(DISTORTIONS)}, not {options.distortion}")
+    if options.clean_from:
+        Damage.of(options.clean_from)
     for name, most in {"licence": card.MAX_LICENCE, "note": card.MAX_NOTE, "origin": card.MAX_NAME + 9}.items():
         if why := card.fault(getattr(options, name), most):
             raise BadOption(f"--{name}: {why}")
@@ -238,7 +250,9 @@ def command(out: str, said: Mapping[str, Any], origin: str) -> list[str]:
         if name in ON_CARD:
             continue
         value = plainly.get(name, given) if given else given
-        flag = "--from" if name == "start" else f"--{name}"
+        if (name, value) == ("freeze", "encoder"):
+            name, value = "decoder-only", True
+        flag = "--from" if name == "start" else f"--{name.replace('_', '-')}"
         words += [flag] if value is True else [] if value in (None, False, []) else [flag, str(value)]
     return words
 

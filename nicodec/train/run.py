@@ -17,13 +17,13 @@ from rich.console import Console
 
 from nicodec import progress
 from nicodec.errors import BadImage, BadModel, ModelNotFound, NicError
-from nicodec.model import card, checkpoint, shelf
+from nicodec.model import card, checkpoint, modelfile, shelf
 from nicodec.model.card import Card
 from nicodec.model.config import NETWORKS, ModelConfig
 from nicodec.model.modelfile import SUFFIX
 from nicodec.nn.model import Model
 from nicodec.storage.files import shown
-from nicodec.train import finish, gray, loop, parts, plan
+from nicodec.train import finish, gray, loop, parts, plan, restoring
 from nicodec.train.abreast import torch_threads
 from nicodec.train.data import Patches
 from nicodec.train.endings import explained
@@ -39,6 +39,7 @@ from nicodec.train.options import (
     RATE_FROM,
     RATE_FROM_OTHERS,
     RELEASED,
+    SAID,
     STATE,
     BadOption,
     Options,
@@ -113,9 +114,13 @@ def train(
         threads = options.threads or torch.get_num_threads()
         busy = BATCH_GPU if device.type == "cuda" else min(BATCH_MOST, BATCH_PER_THREAD * threads)
         options = replace(options, batch=busy)
+    options = restoring.chosen(options, SAID if resume else said)
+    frozen = restoring.begun(folder, begin, options, resume=resume)
     times.minutes, times.measure = options.minutes if options.steps is None else None, options.measure
     there, word = plan.look(images), _word(options.model)
-    for line in plan.lines(there, times, options.origin, word, device.type, options.steps) + changed:
+    for line in (
+        plan.lines(there, times, options.origin, word, device.type, options.steps) + restoring.words(options) + changed
+    ):
         console.print(line, markup=False)
 
     def say(line: str) -> None:
@@ -141,6 +146,7 @@ def train(
         )
         earlier = trainer.seconds  # of the calls before this one
         loop.begin(trainer, folder)
+        restoring.keep(folder, frozen)
         origin = _start(options.origin, begin)
         reserve = times.reserve(trainer.speed, data, finish.models(trainer, origin))
         if times.minutes is not None:
@@ -170,15 +176,21 @@ def train(
         }
         today = datetime.now(timezone.utc).date().isoformat()
         said_of_it = Card(licence=options.licence, note=options.note, made=today, start=options.origin)
+        said_of_it = restoring.told(said_of_it, options, frozen)
         verdict = finish.verdict(trainer)
         for line in verdict:
             say(line)
-        made = finish.write(trainer, out, name, history, said_of_it, times.effort())
+        if options.skips:
+            for line in restoring.without_file(trainer):
+                say(line)
+            return
+        made = finish.write(trainer, out, name, history, said_of_it, times.effort(), frozen)
         known = finish.facts(trainer, made, name, tuple(verdict))
         say(f"{shown(out)}: {known.n_bytes / 1e6:.1f} MB, {made.identity[:16]}")
         effort = times.effort()
         found = finish.measure(trainer, known, out, origin, folder, effort, lambda: earlier + times.passed())
-        for line in finish.lines(found) if found else ():
+        restored = restoring.lines(trainer.damage, trainer.held, Card.of(modelfile.head(out)).curve)
+        for line in finish.lines(found) if found else restored:
             say(line)
         loop.note(trainer, folder / loop.LOG, reserve=reserve, finished=times.passed() - learnt)
         seen = f" {shown(page_of(out))} shows what the model is worth." if found else ""

@@ -21,10 +21,11 @@ from nicodec.model.checkpoint import Checkpoint
 from nicodec.nn.layers import Block, bf16_pays
 from nicodec.nn.model import Model
 from nicodec.nn.thaw import model_of
-from nicodec.train import best, gray, limits
+from nicodec.train import best, gray, limits, optimiser, restoring
 from nicodec.train.abreast import alone
 from nicodec.train.best import Best
 from nicodec.train.capture import Captured
+from nicodec.train.damage import Damage
 from nicodec.train.data import Patches
 from nicodec.train.losses import rate_distortion
 from nicodec.train.options import FREEZE, Options, plain
@@ -39,9 +40,6 @@ PCA_PATCHES = 40_000
 # The number of photographs, and of drawings, on which the caps are measured.
 LIMITED = 24
 EMA, CLIP = 0.999, 1.0
-# The shortcuts start near their optimum, and every pixel passes through them: with a quarter of the
-# learning rate their jitter alone held PSNR under 37 dB (docs/LOG.md).
-SHORTCUT_RATE = 0.02
 # A run that goes back to its best state goes on from there at this share of the rate.
 SLOWER = 0.5
 
@@ -53,8 +51,11 @@ class Trainer:
         """fresh: start from the principal components of pictures; else `load` or `start_from` has to follow."""
         self.options, self.data, self.device = options, data, data.device
         self.replicas: Replicas | None = None
+        # What the encoder sees is damaged; so are the held-out pictures, in `held`.
+        self.damage = Damage.of(options.clean_from) if options.clean_from else None
+        self.held = restoring.held(self.damage, data.validation)
         torch.manual_seed(options.seed)
-        self.model = Model(options.model)
+        self.model = Model(options.model, skips=options.skips)
         if self.device.type == "cuda":
             self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
             # Compiled blocks pay on a GPU; on a CPU the eager kernels of oneDNN are faster. Compiled as a
@@ -68,7 +69,7 @@ class Trainer:
         self.length = 60 * options.minutes
         # Steps since the optimiser began anew, how often it did so; looks at the held-out, and seconds they took.
         self.since, self.returns, self.looks, self.looking = 0, 0, 0, 0.0
-        self.best = Best(guarded=bool(options.origin))
+        self.best = Best(guarded=bool(options.origin) and self.damage is None)
         if fresh:
             self.model.init_from_patches(data.pca_patches(min(PCA_PATCHES, data.size // 768)).cpu(), GAINS)
         self._prepare()
@@ -87,16 +88,7 @@ class Trainer:
         # Numbers that change, where a recorded step can read them.
         self._fresh = torch.zeros((), device=self.device)
         self._usual, self._usual_norm = torch.zeros(2, device=self.device)
-        rates = [torch.zeros((), device=self.device) if cuda else 0.0 for _ in range(2)]
-        self.optimiser = torch.optim.Adam(
-            [
-                {"params": [p for n, p in named if "shortcut" not in n], "factor": 1.0, "lr": rates[0]},
-                {"params": [p for n, p in named if "shortcut" in n], "factor": SHORTCUT_RATE, "lr": rates[1]},
-            ],
-            betas=(0.9, 0.98),
-            fused=True,
-            capturable=cuda,
-        )
+        self.optimiser = optimiser.made(self.model, cuda=cuda)
         self.amp = bf16_pays(self.device)
         if cuda:
             torch.set_float32_matmul_precision("high")
@@ -106,10 +98,10 @@ class Trainer:
             self._update = alone(self._one_update)
 
     def _loss(self, model: Model, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x = patches.float() / 255 - 0.5
+        x, colours = patches.float() / 255 - 0.5, model.config.colours
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            output = model(x, q)
-        loss = rate_distortion(x, q, output, self.options.distortion)
+            output = model(x[..., :colours], q)
+        loss = rate_distortion(x[..., -colours:], q, output, self.options.distortion)
         return loss.total, loss.bpp, loss.mse
 
     def _gradients(self, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -150,14 +142,11 @@ class Trainer:
         o, progress = self.options, self.progress()
         side, count = patch_of(progress, o.patch, o.batch, room=self.data.has(2 * o.patch))
         patches, q = self.data.batch(self.step, count, side)
+        patches = restoring.pairs(self.damage, patches, o.seed, self.step, progress)
         steps = o.steps or (self.schedule_step + 1) / max(progress, 1e-9)
         rate = o.rate * SLOWER**self.returns * learning_rate(self.since, progress, steps)
         self._fresh.fill_(1 - min(EMA, (1 + self.step) / (10 + self.step)))
-        for group in self.optimiser.param_groups:
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate * group["factor"])
-            else:
-                group["lr"] = rate * group["factor"]
+        optimiser.set_rate(self.optimiser, rate)
         if self.device.type == "cuda":
             torch.manual_seed(int(self._seeds.generate_state(1, np.uint64)[0]))
         values = self._update(patches, q)
@@ -186,9 +175,9 @@ class Trainer:
         """Offer the averaged weights as the best state; what `Best.offer` says of them."""
         with self.averaged() as model:
             if not self.looks:  # the first call of a kernel takes longer, and the time of looks is a measure
-                best.measured(model, self.data.validation[:1], amp=self.amp)
+                best.measured(model, self.held[:1], amp=self.amp)
             begun = time.monotonic()
-            found = best.measured(model, self.data.validation, amp=self.amp, kind=self.options.distortion)
+            found = best.measured(model, self.held, amp=self.amp, kind=self.options.distortion)
             verdict = self.best.offer(model, found, self.step)
         self.looks, self.looking = self.looks + 1, self.looking + time.monotonic() - begun
         return verdict
@@ -295,5 +284,7 @@ class Trainer:
         start = gray.gray(start, self.data) if self.options.model.colours < start.config.colours else start
         if start.config != self.options.model:
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")
-        self.model.load_state_dict(start.state_dict())
+        self.model.load_state_dict(start.state_dict(), strict=not self.options.skips)
+        if self.damage is not None and not released.restores:
+            restoring.start(self.model.to(self.device), self.data, self.damage, self.options.freeze)
         self._prepare()

@@ -37,22 +37,24 @@ def curves(
 ) -> Curves:
     """Rate (estimated from likelihoods) and error of each picture at each quality.
 
-    pictures: uint8 (H, W, C), sides of 64 at least; the central squares count, of at most `side` pixels. qualities:
-    in hundredths, 0..10000. amp: in bf16. kind: one of `options.DISTORTIONS`.
+    pictures: uint8 (H, W, C), sides of 64 at least; the central squares count, of at most `side` pixels. With 2 C
+    samples the first half is what the encoder sees, the second what is wanted (`restoring`). qualities: in hundredths,
+    0..10000. amp: in bf16. kind: one of `options.DISTORTIONS`.
     """
-    device = model.spread.device
+    device, colours = model.spread.device, model.config.colours
 
     def one(picture: Pixels) -> Curves:
         x = torch.tensor(centre(picture, side))[None].to(device).float() / 255 - 0.5
         found = np.empty((len(qualities), 2))
         for i, quality in enumerate(qualities):
             with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=amp):
-                output = model(x, torch.tensor([quality], device=device))
+                output = model(x[..., :colours], torch.tensor([quality], device=device))
             pixels = torch.round((output.pixels.float().clamp(-0.5, 0.5) + 0.5) * 255)
-            error = (pixels - (x + 0.5) * 255).square().mean()
+            wanted = x[..., -colours:]
+            error = (pixels - (wanted + 0.5) * 255).square().mean()
             if kind != "mse":
                 weight = torch.tensor([quantize.lambda_of(quality)], device=device)
-                error = distortion.error(kind, x, pixels / 255 - 0.5, weight)
+                error = distortion.error(kind, wanted, pixels / 255 - 0.5, weight)
             found[i] = float(output.y_bits + output.z_bits) / (x.shape[1] * x.shape[2]), max(float(error), 1e-3)
         return found
 

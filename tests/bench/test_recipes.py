@@ -39,6 +39,17 @@ def test_a_quick_run_writes_a_table_and_sheets(
     assert (tmp_path / "linear.png").is_file()
 
 
+def test_a_recipe_of_the_codec_restores_a_photograph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("skimage")
+    monkeypatch.setattr(sys, "argv", ["recipes.py", "-o", str(tmp_path), "--quick", "--only", "denoise-skips"])
+    recipes.main()
+    table = capsys.readouterr().out
+    assert re.search(r"\| denoise-skips \| `--clean-from noise:25 .*--skips .*` \| PSNR damaged 20\.\d", table)
+    assert (tmp_path / "denoise-skips.png").exists()
+
+
 def test_a_recipe_of_another_name_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

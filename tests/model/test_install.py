@@ -47,6 +47,26 @@ def test_a_model_is_installed_found_and_removed(home: Path) -> None:
             install.remove(name)
 
 
+def test_a_model_that_restores_stands_beside_the_one_whose_id_it_has(home: Path, tmp_path: Path) -> None:
+    data = TINY.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    head = data[8:end].replace(b'"name":"tiny"', b'"name":"clean","restores":"noise:25"')
+    clean = tmp_path / "x.nicmodel"
+    clean.write_bytes(resealed(raw(head, data[end:])))
+    install.add(TINY)
+    assert install.add(clean)[1:] == (home / f"clean-{SHORT}.nicmodel", True)
+    assert install.add(clean)[1:] == (home / f"clean-{SHORT}.nicmodel", False)
+    assert load(find("clean")).restores == "noise:25"
+    assert load(find("tiny")).restores == ""
+    with pytest.raises(ModelNotFound, match=f"several models have the id {SHORT}; give the name of one: clean, tiny"):
+        find(SHORT)
+    assert load(checkpoint.find_id(load(TINY).id)).identity == load(TINY).identity  # either decodes
+    head = head.replace(b"noise:25", b"salt:5%").replace(b'"clean"', b'"tiny"')
+    clean.write_bytes(resealed(raw(head, data[end:])))
+    with pytest.raises(NicError, match="another model of this name and id"):
+        install.add(clean)
+
+
 def test_a_name_has_to_be_one(home: Path, tmp_path: Path) -> None:
     for name in ("photo", "photo-fast", "a b", "../x", "", "deadbeef", "z" * 41, "a\n"):
         with pytest.raises(NicError, match="cannot name it"):

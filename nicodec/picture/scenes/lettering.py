@@ -44,6 +44,14 @@ def overlay(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixel
     return _camera(rng, np.array(paper)) if rng.random() < 0.2 else np.array(paper)
 
 
+def caption(rng: np.random.Generator, photograph: Pixels, fonts: Fonts) -> Pixels:
+    """One text over the photograph, which stays as it is around the letters."""
+    paper = Image.fromarray(photograph)
+    return np.array(
+        _write(rng, paper, fonts, vivid(rng) if rng.random() < 0.35 else contrast(rng, _mean(paper)), plate=False)
+    )
+
+
 def _mean(paper: Image.Image) -> Ink:
     colour = paper.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
     return colour if isinstance(colour, tuple) else (128,) * 3

@@ -29,9 +29,12 @@ from nicodec.train.export.proof import compare, measure_halos, prove_exact
 Array: TypeAlias = npt.NDArray[Any]
 
 
-def freeze(model: Model, counts: tables.Counts, fitted: dict[str, Array]) -> dict[str, Array]:
-    """All tensors of a model file: weights (float16), integers of h_sigma, tables, graphs, and what was fitted."""
-    tensors: dict[str, Array] = dict(fitted)
+def freeze(model: Model, counts: tables.Counts | None, fitted: dict[str, Array]) -> dict[str, Array]:
+    """All tensors of a model file: weights (float16), integers of h_sigma, tables, graphs, and what was fitted.
+
+    Without counts `fitted` has the tables; its tensors stand in place of those of the same name.
+    """
+    tensors: dict[str, Array] = {}
     for name, value in model.state_dict().items():
         if name.startswith("h_sigma."):
             continue
@@ -51,9 +54,10 @@ def freeze(model: Model, counts: tables.Counts, fitted: dict[str, Array]) -> dic
         tensors[f"h_sigma.layers.{i}.weight"] = matrix.numpy().astype(np.int8)
         tensors[f"h_sigma.layers.{i}.bias"] = bias.numpy().astype(np.int32)
         tensors[f"h_sigma.layers.{i}.scale"] = torch.exp2(-shift)[None].numpy().astype(np.float32)
+    tensors |= fitted
     prove_exact(tensors)
     tensors["thresholds"] = model.thresholds.cpu().numpy()
-    tensors |= tables.y_tables(counts) | tables.z_tables(model, counts)
+    tensors |= {} if counts is None else tables.y_tables(counts) | tables.z_tables(model, counts)
     shapes = {name: array.shape for name, array in tensors.items()}
     made = {name: graphs.build(name, model.config, shapes) for name in graphs.PARTS}
     made |= {name: gradient.build(name, model.config, shapes) for name in gradient.PARTS}
@@ -68,14 +72,14 @@ def write_model(
     path: Path,
     name: str,
     training: dict[str, Any],
-    counts: tables.Counts,
+    counts: tables.Counts | None,
     fitted: dict[str, Array],
     card: Card | None = None,
 ) -> checkpoint.Checkpoint:
     """Freeze, verify and write one .nicmodel file.
 
-    training: how it was made, kept in the file, as the card is. counts: symbols of real pictures. fitted: what
-    `preview.fit` and `correction.fit` found.
+    training: how it was made, kept in the file, as the card is. counts: symbols of real pictures; None if `fitted` has
+    the tables. fitted: what `preview.fit` and `correction.fit` found, or tensors that stay those of the start.
 
     Raises BadModel, and leaves nothing behind, if the result would not compute what the model computes.
     """
