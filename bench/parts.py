@@ -47,7 +47,7 @@ from nicodec.train.reading import centre
 from nicodec.train.store import Pixels
 from nicodec.train.trainer import GAINS, Trainer
 
-# A network for runs of half a minute, with all parts of the larger ones.
+# A network for runs of two minutes, with all parts of the larger ones.
 SMALL = ModelConfig(
     latent=128,
     width=32,
@@ -62,7 +62,7 @@ SMALL = ModelConfig(
     linear=64,
 )
 # Steps from nothing, of 8 patches of 64; and from photo-fast, of 4 of 128, which have room for four scales of MS-SSIM.
-STEPS, STEPS_FROM = 150, 24
+STEPS, STEPS_FROM = 3000, 300
 # Qualities that are measured, the pictures, and the side of their central squares.
 QUALITIES, PICTURES, SIDE = (10, 30, 50, 70), 8, 256
 # Patches that principal components are counted on.

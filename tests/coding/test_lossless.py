@@ -247,7 +247,6 @@ def test_a_lossless_file_loads_no_model(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("nicodec.model.checkpoint.load", refused)
     assert np.array_equal(nicodec.decode(data, dtype=np.uint8), pixels)
-    assert np.array_equal(nicodec.decode(data, dtype=np.uint8, model="photo"), pixels)
     with pytest.raises(nicodec.ModelNotFound, match="no model is named 'nope'"):
         nicodec.decode(data, model="nope")
 
