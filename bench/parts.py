@@ -407,8 +407,8 @@ def measure(folders: Sequence[Path] | None, out: Path, only: list[str]) -> str:
     *learnt, test = folders
     paths = photographs.find_images([test])
     chosen = paths[:: max(1, len(paths) // PICTURES)][:PICTURES]
-    pictures = [centre(np.asarray(photographs.load(path)[0]), SIDE) for path in chosen]
-    return run(only, out, lambda: Patches(learnt, CPU, seed=0), pictures, quick=False)
+    pictures = [centre(np.asarray(photographs.load(path)[0].convert("RGB")), SIDE) for path in chosen]
+    return run(only, out, lambda: Patches(learnt, CPU, seed=0, colour="rgb"), pictures, quick=False)
 
 
 def main() -> None:
