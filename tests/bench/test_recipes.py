@@ -72,4 +72,4 @@ def test_every_command_of_the_page_is_one_of_the_program() -> None:
 
 def test_every_picture_of_the_page_is_there_and_no_other() -> None:
     named = set(re.findall(r"!\[.*?\]\(autoencoders/(.*?)\)", PAGE.read_text(encoding="utf-8")))
-    assert named == {path.name for path in (PAGE.parent / "autoencoders").glob("*.png")}
+    assert named == {path.name for path in (PAGE.parent / "autoencoders").glob("*.[pj][np]g")}
