@@ -112,7 +112,8 @@ def bits(before: list[list[list[float]]], after: list[list[list[float]]], kind: 
     """Per cent of bits at equal distortion, against `before`: the mean of the BD-rates of all pictures."""
     column, rates = 1 + DISTORTIONS.index(kind), []
     for one, other in zip(before, after, strict=True):
-        curves = [[(row[0], -10 * math.log10(row[column])) for row in rows] for rows in (one, other)]
+        # Rounding may leave 1 - MS-SSIM of a picture that came back whole at 0 or under it.
+        curves = [[(row[0], -10 * math.log10(max(row[column], 1e-7))) for row in rows] for rows in (one, other)]
         if (rate := metrics.bd_rate(*curves)) is not None:
             rates.append(rate.percent)
     return statistics.mean(rates) if rates else math.nan
