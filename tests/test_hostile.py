@@ -1,6 +1,7 @@
 """Real files, damaged and forged: a NicError or exactly the right picture, in bounded time and memory."""
 
 import json
+import math
 import os
 import struct
 import subprocess
@@ -277,7 +278,7 @@ def test_no_lossless_kilobyte_takes_more(depth: int, sides: tuple[int, int], tmp
     """Empty paper with alpha, as large as a kilobyte may claim to be."""
     width, height = sides
     paper = np.full((height, width, 3), 2**depth - 1, np.uint8 if depth == 8 else np.uint16)
-    file = lossless._file(Picture(paper), (32, 32), MAX_QUALITY, 1)
+    file = lossless._file(Picture(paper), (32, 32), MAX_QUALITY, 1, math.inf)
     chunks = [*file.chunks, Chunk(Kind.ALPHA, b"\0\x80")]
     filler = 1000 - len(pack(file.header, [*chunks, Chunk(0xFF, b"")]))
     data = pack(file.header, [*chunks, Chunk(0xFF, bytes(max(0, filler)))])

@@ -30,6 +30,7 @@ from nicodec.nn.thaw import model_of
 from nicodec.train import finish, limits, loop
 from nicodec.train.best import Best
 from nicodec.train.held import Held
+from nicodec.train.options import Options
 from nicodec.train.plan import Effort
 from nicodec.train.trainer import Trainer
 
@@ -85,7 +86,8 @@ def state(*, gain: float = 0.2, step: int = 40, borrowed: bool = False, fall: bo
     if fall:
         now[1, 3, 1] = now[1, 2, 1]
     best = Best(start=start, curves=now, first_cost=1.0, cost=1.0 + np.log(1 - gain), step=step)
-    return SimpleNamespace(best=best, step=100, data=SimpleNamespace(held=Held([], borrowed=borrowed)))
+    data, options = SimpleNamespace(held=Held([], borrowed=borrowed)), Options()
+    return SimpleNamespace(best=best, step=100, data=data, options=options)
 
 
 def test_what_is_said_of_the_best_state() -> None:
