@@ -122,6 +122,7 @@ class Codec:
                 noticed()
                 look.keep(len(coded), tile, r)
                 coded.append(Chunk(Kind.Y, payload))
+            del noticed  # which holds the latents of this band
         depth, crc = picture.depth, bands.crc.value(z)
         header = Header(width, height, channels, depth, q, size, self.checkpoint.id, crc)
         file = File(header, [Chunk(Kind.Z, hyper()), *coded])

@@ -69,14 +69,15 @@ def asked(model: Checkpoint, wish: Wish, effort: int, check: bool) -> Wish:
 def opened(model: Checkpoint, file: File) -> File:
     """A file as a model decodes it: one of another model comes out restored, which is said.
 
-    A correction was fitted to the damaged picture, so it is left out then.
+    A correction was fitted to the damaged picture, and patches and flat cells hold parts of it, so they are left out.
     """
     if model.decodes and file.of_samples:
         warn("the file holds samples and no latents, so nothing is restored")
     if file.of_samples or file.header.model == model.id or not model.restores_files_of(file.header.model):
         return file
     warn(_said(model))
-    return file._replace(chunks=[chunk for chunk in file.chunks if chunk.kind != Kind.CORRECTION])
+    of_the_damage = (Kind.CORRECTION, Kind.PATCHES, Kind.FLATS)
+    return file._replace(chunks=[chunk for chunk in file.chunks if chunk.kind not in of_the_damage])
 
 
 def _said(model: Checkpoint) -> str:

@@ -135,8 +135,9 @@ def windows(codec: Codec, data: Nic, region: Region = None, *, max_pixels: Limit
         index = prior.tables_of(crew.networks, z, window, q)
         return Latents(
             deep=deep[0],
-            linear=linear[0],
-            z=tiles.crop(z, symbols.cells, window)[0],
+            # What a caller changes must not change what is still to be decoded.
+            linear=linear[0].copy(),
+            z=tiles.crop(z, symbols.cells, window)[0].copy(),
             scale=codec.y_tables.deviation[index[0]],
             bits=entropy.bits(r, index, codec.y_tables)[0],
             z_bits=tiles.crop(z_bits, symbols.cells, window)[0],
@@ -158,7 +159,8 @@ def painted(codec: Codec, latents: Latents) -> npt.NDArray[np.uint8]:
     No file says what lies beside the symbols: patches, flat cells, a correction, transparency. Raises NicError for
     latents of another model or shape, LimitExceeded for too many pixels, BadModel if the network fails.
     """
-    if latents.model_id != codec.checkpoint.id.hex():
+    own = latents.model_id == codec.checkpoint.id.hex()
+    if not own and not codec.checkpoint.restores_files_of(bytes.fromhex(latents.model_id)):
         raise NicError(f"these latents are of the model {latents.model_id}, not of {codec.checkpoint.id.hex()}")
     config, (_, rows, columns) = codec.checkpoint.config, latents.z.shape
     shapes = latents.deep.shape, latents.linear.shape

@@ -153,7 +153,8 @@ def of(data: bytes, path: Path) -> Checkpoint:
     config = modelfile.config_of(metadata, shown(path))
     card = Card.of(metadata)
     name, seal = metadata["name"][:MAX_NAME], metadata["sha256"]
-    made = Checkpoint(name, path, seal, config, tensors, card.restores, card.decodes)
+    decodes = card.decodes if card.restores else ""
+    made = Checkpoint(name, path, seal, config, tensors, card.restores, decodes)
     if "id" in metadata and metadata["id"] != made.identity:
         raise BadModel(f"{shown(path)}: the model states another id than its own")
     return made

@@ -141,6 +141,8 @@ def parse(data: bytes, where: str) -> tuple[dict[str, str], Tensors]:
         metadata = header.pop("__metadata__")
         if metadata.get("format") != FORMAT:
             raise BadModel(f"{where}: not a nicodec model of a kind that this release reads")
+        if not all(isinstance(text, str) for text in metadata.values()):
+            raise BadModel(f"{where}: not a nicodec model (its metadata are not texts)")
         tensors, end = {}, 0
         for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
             dtype = np.dtype(DTYPES[entry["dtype"]]).newbyteorder("<")

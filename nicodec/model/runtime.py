@@ -100,7 +100,7 @@ if hasattr(os, "register_at_fork"):
 
 @lru_cache(maxsize=1)
 def _share_arena() -> None:
-    """One arena for all graphs of the process, which never run in the same step of one picture.
+    """One arena for all graphs of the process.
 
     The arena grows to the size that the largest window needs, and is used again. One arena for each graph would hold
     that memory for each. Without an arena, every layer of a large window asks the system for fresh pages, which took

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from nicodec.bitstream import container
-from nicodec.errors import BadFile
+from nicodec.errors import BadFile, NicError
 from nicodec.model import checkpoint, modelfile
 from nicodec.picture import web
 from nicodec.storage.files import shown
@@ -79,6 +79,8 @@ def _weights(identity: bytes, near: str | None, model: str | os.PathLike[str] | 
     """The part of a model file that a decoder needs, of the model with this id."""
     if model is not None:
         given = checkpoint.load(checkpoint.find(model))
+        if given.decodes and given.id != identity:
+            raise NicError(f"{shown(given.name)} restores pictures, and a page does not; nicodec decode -m does")
         if given.id == identity:
             return modelfile.for_decoders(modelfile.read(given.path), shown(given.path))
     found = checkpoint.load(checkpoint.find_id(identity, near))

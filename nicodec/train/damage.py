@@ -51,5 +51,9 @@ class Damage:
             raise BadDamage(f"--clean-from {word}: {found[1]} takes a number{' with %' if unit else ' without %'}")
         if not least <= low <= high <= most:
             raise BadDamage(f"--clean-from {word}: {found[1]} takes {least:g}{unit} to {most:g}{unit}")
+        if found[1] == "holes" and low != high:
+            raise BadDamage(
+                f"--clean-from {word}: holes take their largest side alone; smaller ones come by themselves"
+            )
         scale = 100 if unit else 1
         return cls(found[1], low / scale, high / scale)

@@ -15,7 +15,7 @@ SHORTCUT_RATE = 0.02
 
 def made(model: nn.Module, *, cuda: bool) -> torch.optim.Adam:
     """Adam of all weights. On a GPU the rate lies in a tensor, which a recorded step reads."""
-    rates = [torch.zeros((), device="cuda") if cuda else 0.0 for _ in range(2)]
+    rates = [torch.zeros((), device=next(model.parameters()).device) if cuda else 0.0 for _ in range(2)]
     named = list(model.named_parameters())
     return torch.optim.Adam(
         [

@@ -19,7 +19,7 @@ from nicodec.errors import BadFile, BadImage, NicError, one_line
 from nicodec.model import card
 from nicodec.model.config import NETWORKS, ModelConfig
 from nicodec.storage.files import shown
-from nicodec.train.damage import Damage
+from nicodec.train.damage import BadDamage, Damage
 
 # The share of patches that are drawn, unless told otherwise.
 DRAWN = 1 / 32
@@ -93,6 +93,8 @@ class Options:
 # The options of the command line; where a run goes on, those not given come from the state.
 SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "freeze", "distortion", "clean_from",
         "skips", "fonts", "seed", "threads", "device", "measure", "name", "licence", "note")  # fmt: skip
+# Those that a resumed run cannot change: its best state was chosen by them.
+ASKED = ("clean_from", "distortion", "skips")
 # Those that the card of the model says.
 ON_CARD = ("name", "licence", "note", "origin")
 # Its history has none of these, which are on the card, or a path of the user's.
@@ -134,6 +136,10 @@ def check(options: Options) -> None:
         raise BadOption(f"--freeze is one of {', '.join(FREEZE)}, not {options.freeze}")
     if options.distortion not in DISTORTIONS:
         raise BadOption(f"--distortion is one of {', '.join(DISTORTIONS)}, not {options.distortion}")
+    if not isinstance(options.clean_from, str):
+        raise BadOption(f"--clean-from takes a word, not {options.clean_from}")
+    if type(options.skips) is not bool:
+        raise BadOption(f"--skips takes no value, not {options.skips}")
     if options.clean_from:
         Damage.of(options.clean_from)
     for name, most in {"licence": card.MAX_LICENCE, "note": card.MAX_NOTE, "origin": card.MAX_NAME + 9}.items():
@@ -160,7 +166,8 @@ def check_call(
     if not resume and not force and (out.exists() or folder.exists()):
         onward = "--resume goes on with it, " if (folder / STATE).exists() else ""
         raise NicError(f"{shown(out)} or its run exists already; {onward}-f starts anew")
-    if not (resume or force) and options.measure != "none" and page.exists():
+    paged = options.measure != "none" and not (options.clean_from or options.skips)
+    if not (resume or force) and paged and page.exists():
         raise NicError(f"{shown(page)} exists already, and would be the page of this model; -f overwrites it")
     if again and not resume:
         raise BadOption("--again goes with --resume")
@@ -223,16 +230,25 @@ def resumed(options: Options, said: Collection[str], saved: object, where: str) 
     before = replace(Options(), **stored)
     try:
         check(before)
-    except BadOption as error:
+    except (BadOption, BadDamage) as error:
         raise BadFile(f"{where}: not a training state ({error})") from None
     if "minutes" in said and "steps" not in said:
         said, options = {*said, "steps"}, replace(options, steps=None)
     kept = ("origin", *(name for name in SAID if name not in said))
     result = replace(options, **{name: getattr(before, name) for name in kept})
     changed = [name for name in SAID if getattr(result, name) != getattr(before, name)]
+    for name in ASKED:
+        if name in changed:
+            raise BadOption(f"{flag(name)} asks for another model than the state is of; it needs a new run")
     return result, [
-        f"--{name} is {_word(getattr(result, name))}; the state has {_word(getattr(before, name))}" for name in changed
+        f"{flag(name)} is {_word(getattr(result, name))}; the state has {_word(getattr(before, name))}"
+        for name in changed
     ]
+
+
+def flag(name: str) -> str:
+    """The option of the command line, of a name in Python."""
+    return "--from" if name == "start" else f"--{name.replace('_', '-')}"
 
 
 def _word(value: object) -> str:
@@ -252,8 +268,8 @@ def command(out: str, said: Mapping[str, Any], origin: str) -> list[str]:
         value = plainly.get(name, given) if given else given
         if (name, value) == ("freeze", "encoder"):
             name, value = "decoder-only", True
-        flag = "--from" if name == "start" else f"--{name.replace('_', '-')}"
-        words += [flag] if value is True else [] if value in (None, False, []) else [flag, str(value)]
+        word = flag(name)
+        words += [word] if value is True else [] if value in (None, False, []) else [word, str(value)]
     return words
 
 

@@ -5,6 +5,7 @@ Between `corrupt` and `trainer`. Two pictures travel as one, (..., 2 C): what th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nicodec.errors import NicError, one_line
 from nicodec.model import checkpoint, modelfile
 from nicodec.model.card import Card, Point
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import LINEAR
 from nicodec.model.modelfile import DECODER, Tensors
 from nicodec.nn.model import Model
-from nicodec.storage.files import atomic_write
+from nicodec.storage.files import atomic_write, shown
 from nicodec.train import validate
 from nicodec.train.corrupt import corrupted
 from nicodec.train.damage import Damage
@@ -118,6 +120,8 @@ def chosen(options: Options, said: Collection[str]) -> Options:
         rate = options.rate if "rate" in said else RATE
         measure = options.measure if "measure" in said else "none"
         options = replace(options, freeze=freeze, rate=rate, measure=measure)
+    if options.clean_from and options.freeze == "g_a":
+        raise BadOption("--clean-from with the encoder of the start is --decoder-only; leave out --freeze g_a")
     if options.freeze == "encoder" and not options.clean_from:
         raise BadOption("--decoder-only goes with --clean-from")
     if options.clean_from and options.measure != "none":
@@ -160,8 +164,15 @@ def begun(folder: Path, begin: Checkpoint | None, options: Options, *, resume: b
 
 
 def keep(folder: Path, begin: Checkpoint | None) -> None:
-    """Copy the start into the folder of a run, so that the run can go on without it."""
-    if begin is not None and not (folder / START).exists():
+    """Copy the start into the folder of a run, so that the run can go on without it; that of an earlier run goes.
+
+    Raises NicError if it cannot be written.
+    """
+    if begin is not None and begin.path != Path(os.path.realpath(folder / START)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NicError(f"{shown(folder)}: cannot be written: {one_line(error)}") from None
         atomic_write(folder / START, modelfile.read(begin.path), overwrite=True)
 
 
@@ -171,14 +182,17 @@ def told(card: Card, options: Options, begin: Checkpoint | None) -> Card:
     return replace(card, restores=options.clean_from, decodes=decodes)
 
 
-def lines(damage: Damage | None, pictures: list[Pixels], curve: Sequence[Point]) -> list[str]:
-    """What the held-out pictures, as of `held`, say of a model that cleans: PSNR with the damage, and its curve."""
-    if damage is None or not curve:
+def lines(trainer: Trainer, curve: Sequence[Point]) -> list[str]:
+    """What the held-out pictures say of a run that cleans, or that has skips: PSNR with the damage, and its curve."""
+    if not curve or not (trainer.damage or trainer.options.skips):
         return []
-    errors = [np.square(np.subtract(*np.split(p.astype(np.float64), 2, axis=-1))).mean() for p in pictures]
-    before = np.mean([10 * np.log10(255**2 / max(e, 1e-3)) for e in errors])
+    whose = "A training picture has" if trainer.data.held.borrowed else "Held-out pictures have"
     points = ", ".join(f"{p.psnr:.2f} dB at quality {p.quality:g} ({p.bpp:.2f} bpp)" for p in curve[::4])
-    return [f"Held-out pictures have {before:.2f} dB with their damage. Restored, as estimated: {points}."]
+    if trainer.damage is None:
+        return [f"{whose}, as estimated: {points}."]
+    errors = [np.square(np.subtract(*np.split(p.astype(np.float64), 2, axis=-1))).mean() for p in trainer.held]
+    before = np.mean([10 * np.log10(255**2 / max(e, 1e-3)) for e in errors])
+    return [f"{whose} {before:.2f} dB with their damage. Restored, as estimated: {points}."]
 
 
 def without_file(trainer: Trainer) -> list[str]:
@@ -189,5 +203,5 @@ def without_file(trainer: Trainer) -> list[str]:
     curve = [Point(p["quality"], p["bpp"], p["psnr"]) for p in found]
     return [
         "No model is written: a decoder would need what passes by the latent, and a file does not hold it.",
-        *lines(trainer.damage, trainer.held, curve),
+        *lines(trainer, curve),
     ]

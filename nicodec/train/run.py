@@ -145,8 +145,8 @@ def train(
             f"{'' if data.colours > 1 else ' The model is for gray pictures alone; --colour rgb makes one for all.'}"
         )
         earlier = trainer.seconds  # of the calls before this one
-        loop.begin(trainer, folder)
         restoring.keep(folder, frozen)
+        loop.begin(trainer, folder)
         origin = _start(options.origin, begin)
         reserve = times.reserve(trainer.speed, data, finish.models(trainer, origin))
         if times.minutes is not None:
@@ -189,7 +189,7 @@ def train(
         say(f"{shown(out)}: {known.n_bytes / 1e6:.1f} MB, {made.identity[:16]}")
         effort = times.effort()
         found = finish.measure(trainer, known, out, origin, folder, effort, lambda: earlier + times.passed())
-        restored = restoring.lines(trainer.damage, trainer.held, Card.of(modelfile.head(out)).curve)
+        restored = restoring.lines(trainer, Card.of(modelfile.head(out)).curve)
         for line in finish.lines(found) if found else restored:
             say(line)
         loop.note(trainer, folder / loop.LOG, reserve=reserve, finished=times.passed() - learnt)

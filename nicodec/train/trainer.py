@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nicodec.errors import BadFile, BadModel, NicError
+from nicodec.errors import BadFile, BadModel, NicError, one_line
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.nn.layers import Block, bf16_pays
 from nicodec.nn.model import Model
@@ -273,7 +273,7 @@ class Trainer:
             if restart and self.best.tensors:
                 self.take_best()
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise BadFile(f"{path}: the state is not one of this network ({error})") from None
+            raise BadFile(f"{path}: the state is not one of this network ({one_line(error)})") from None
 
     def start_from(self, released: Checkpoint) -> None:
         """Take the weights of a model file; the optimiser and the schedule start anew.

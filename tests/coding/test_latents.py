@@ -123,6 +123,12 @@ def test_windows_are_the_pieces_of_the_whole(codec: Codec, monkeypatch: pytest.M
         np.testing.assert_allclose(getattr(again, name), getattr(whole, name), atol=1e-4)
 
 
+def test_a_window_may_be_changed_before_the_next_one_comes(codec: Codec) -> None:
+    for part in codec.latent_windows(encoded(codec, 128, 128)):
+        for name in latents.SIDES:
+            getattr(part, name)[:] = 0
+
+
 def test_the_scale_is_that_of_the_table(codec: Codec) -> None:
     found = codec.latents(encoded(codec, 64, 64))
     index = prior.tables(codec.networks, found.z[None], 5000)[0]

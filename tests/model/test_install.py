@@ -67,6 +67,17 @@ def test_a_model_that_restores_stands_beside_the_one_whose_id_it_has(home: Path,
         install.add(clean)
 
 
+def test_a_better_encoder_of_a_released_model_is_installed_beside_it(home: Path, tmp_path: Path) -> None:
+    released = checkpoint.find("photo-fast")
+    data = released.read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    better = tmp_path / "x.nicmodel"
+    better.write_bytes(resealed(raw(data[8:end].replace(b'"name":"photo-fast"', b'"name":"mine"'), data[end:])))
+    assert install.add(released)[1:] == (released, False)
+    assert install.add(better)[2]
+    assert load(find("mine")).id == load(released).id
+
+
 def test_a_name_has_to_be_one(home: Path, tmp_path: Path) -> None:
     for name in ("photo", "photo-fast", "a b", "../x", "", "deadbeef", "z" * 41, "a\n"):
         with pytest.raises(NicError, match="cannot name it"):

@@ -149,6 +149,13 @@ def test_a_file_without_its_seal_is_refused(seal: Any) -> None:
         parse(raw(json.dumps({"__metadata__": bare} | entry()).encode(), bytes(12)), "m")
 
 
+@pytest.mark.parametrize("field", [{"licence": 5}, {"restores": 5}, {"decodes": ["x"]}, {"made": None}], ids=repr)
+def test_all_metadata_are_texts(field: dict[str, Any]) -> None:
+    data = resealed(raw(json.dumps({"__metadata__": META | field} | entry()).encode(), bytes(12)))
+    with pytest.raises(BadModel, match="its metadata are not texts"):
+        parse(data, "m")
+
+
 # The id
 
 CONFIG = NETWORKS["fast"]

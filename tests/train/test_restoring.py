@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from tiny_training import OPTIONS, losses_of, picture
 import nicodec
 import nicodec.train
 from nicodec.codec import Codec
-from nicodec.errors import BadModel, ModelNotFound, NicError
+from nicodec.errors import BadFile, BadModel, ModelNotFound, NicError
 from nicodec.model import checkpoint
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.modelfile import DECODER
@@ -33,7 +34,7 @@ from nicodec.nn.thaw import model_of
 from nicodec.train import restoring, validate
 from nicodec.train.damage import Damage
 from nicodec.train.data import Patches
-from nicodec.train.options import BadOption
+from nicodec.train.options import BadOption, Options, resumed
 from nicodec.train.trainer import Trainer
 
 QUICK: dict[str, Any] = {"steps": 2, "batch": 1, "patch": 64, "threads": 1}
@@ -216,6 +217,8 @@ def test_skips_pass_by_the_latent_and_make_no_file(
         ({"clean_from": "noise", "measure": "quick"}, "leave out --measure"),
         ({"clean_from": "noise", "start": "none"}, "need a model to start from"),
         ({"freeze": "decoder", "colour": "gray"}, "would change the decoder"),
+        ({"clean_from": "noise", "freeze": "g_a"}, "is --decoder-only"),
+        ({"clean_from": "holes:8-32"}, "their largest side alone"),
         ({"skips": True, "freeze": "g_a"}, "leave out --freeze"),
         ({"skips": True, "transform": "linear", "start": "none"}, "--transform linear has none"),
     ],
@@ -230,9 +233,40 @@ def test_options_that_do_not_go_together_are_one_line(
 
 
 def test_held_out_pictures_are_told_with_and_without_damage() -> None:
-    damage = Damage.of("noise:25")
-    pictures = restoring.held(damage, [np.full((64, 64, 3), 128, np.uint8)])
-    (line,) = restoring.lines(damage, pictures, [restoring.Point(50, 0.5, 33.0)])
+    def run(damage: Damage | None, *, skips: bool = False, borrowed: bool = False) -> Any:
+        held = restoring.held(damage, [np.full((64, 64, 3), 128, np.uint8)])
+        data = SimpleNamespace(held=SimpleNamespace(borrowed=borrowed))
+        return SimpleNamespace(damage=damage, held=held, data=data, options=replace(OPTIONS, skips=skips))
+
+    curve = [restoring.Point(50, 0.5, 33.0)]
+    (line,) = restoring.lines(run(Damage.of("noise:25")), curve)
     assert line.startswith("Held-out pictures have 20.")
     assert "33.00 dB at quality 50 (0.50 bpp)" in line
-    assert restoring.lines(None, pictures, [restoring.Point(50, 0.5, 33.0)]) == []
+    (line,) = restoring.lines(run(Damage.of("noise:25"), borrowed=True), curve)
+    assert line.startswith("A training picture has 20.")
+    (line,) = restoring.lines(run(None, skips=True), curve)
+    assert line == "Held-out pictures have, as estimated: 33.00 dB at quality 50 (0.50 bpp)."
+    assert restoring.lines(run(None), curve) == []
+
+
+def test_the_start_in_the_folder_of_a_run_is_that_of_this_run(start: Checkpoint, tmp_path: Path) -> None:
+    run = tmp_path / "a.run"
+    restoring.keep(run, checkpoint.load(checkpoint.find("photo-fast")))
+    restoring.keep(run, start)
+    assert checkpoint.load(run / restoring.START).identity == start.identity
+    restoring.keep(run, checkpoint.load(run / restoring.START))
+    assert checkpoint.load(run / restoring.START).identity == start.identity
+
+
+@pytest.mark.parametrize("change", [{"clean_from": "noise:50"}, {"distortion": "l1"}, {"skips": True}])
+def test_what_chose_the_best_state_cannot_change_on_the_way(change: dict[str, Any]) -> None:
+    saved = asdict(replace(Options(), clean_from="noise:5"))
+    with pytest.raises(BadOption, match="needs a new run"):
+        resumed(replace(Options(), **change), {*change}, saved, "state")
+    assert resumed(Options(), set(), saved, "state")[0].clean_from == "noise:5"
+
+
+@pytest.mark.parametrize("wrong", [{"clean_from": 5}, {"clean_from": "rain"}, {"skips": "no"}])
+def test_a_state_whose_options_are_none_is_no_state(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadFile, match="not a training state"):
+        resumed(Options(), set(), asdict(Options()) | wrong, "state")
