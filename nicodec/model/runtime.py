@@ -55,6 +55,11 @@ class Session:
         return outputs
 
 
+def load() -> None:
+    """Import ONNX Runtime. If a signal interrupts it, that is no fault of the graph that would be opened next."""
+    import onnxruntime  # noqa: F401
+
+
 def fast_products(system: str, machine: str) -> list[str]:
     """The options of ONNX Runtime for products in bfloat16: it has one, for Linux on 64-bit ARM.
 

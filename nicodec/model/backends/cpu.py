@@ -104,8 +104,7 @@ class OnnxNetworks:
         """The session of a graph, opened at its first use. Several graphs may be opened at once. Raises BadModel."""
         with self._locks[name]:
             if name not in self._sessions:
-                import onnxruntime  # noqa: F401  # an import that is interrupted is no fault of the graph
-
+                runtime.load()
                 with self._blaming(name):
                     self._sessions[name] = self._open(name)
             return self._sessions[name]
