@@ -25,6 +25,7 @@ from nicodec.cli.options import (
     Verbose,
     number,
     region_of,
+    suffixes_of,
 )
 from nicodec.errors import NicError
 from nicodec.storage import is_nic
@@ -142,10 +143,7 @@ def decode(
             backgrounds.colour(background)
     except NicError as error:
         raise typer.BadParameter(f"--background: {error}") from None
-    try:
-        suffixes = writer.suffixes(format)
-    except NicError as error:
-        raise typer.BadParameter(f"--format: {error}") from None
+    suffixes = suffixes_of(format)
     plan = run.planned(sources, out, suffixes, manner, is_input=is_nic, reads=is_nic, by_suffix=format is None)
     for target in () if quality_out is None else {job.target for job in plan.jobs}:
         if not writer.has_quality(format, None if target == "-" else target):

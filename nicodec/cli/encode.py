@@ -20,6 +20,8 @@ from nicodec.cli.options import (
     Preserve,
     Quiet,
     SkipExisting,
+    Strip,
+    StripGps,
     Threads,
     Update,
     number,
@@ -93,12 +95,8 @@ def encode(
     skip_existing: SkipExisting = False,
     update: Update = False,
     preserve: Preserve = False,
-    strip: Annotated[
-        bool, typer.Option("--strip", help="Leave out colour profile, EXIF, XMP, IPTC, texts and print resolution.")
-    ] = False,
-    strip_gps: Annotated[
-        bool, typer.Option("--strip-gps", help="Leave out where the picture was taken: in EXIF, XMP, IPTC and texts.")
-    ] = False,
+    strip: Strip = False,
+    strip_gps: StripGps = False,
     check: Annotated[
         bool,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from nicodec import parallel
+from nicodec.errors import NicError
 
 NIC_FILES = ".nic files, folders, patterns, URLs as for decode; - is stdin."
 
@@ -31,6 +32,12 @@ ModelOfFile = Annotated[
         " installed, or lies beside the file or in one of the three folders above it.",
         show_default="the file's own",
     ),
+]
+Strip = Annotated[
+    bool, typer.Option("--strip", help="Leave out colour profile, EXIF, XMP, IPTC, texts and print resolution.")
+]
+StripGps = Annotated[
+    bool, typer.Option("--strip-gps", help="Leave out where the picture was taken: in EXIF, XMP, IPTC and texts.")
 ]
 Threads = Annotated[int | None, typer.Option("-j", "--threads", min=1, help="Threads to use.", show_default="all")]
 # Those of `model.backends`, which is not imported here: --help needs no ONNX Runtime.
@@ -99,3 +106,13 @@ def region_of(text: str) -> tuple[int, int, int, int]:
         raise typer.BadParameter(f"--region takes X,Y,WIDTH,HEIGHT in whole pixels, not {text!r}")
     x, y, width, height = (int(n) for n in numbers)
     return x, y, width, height
+
+
+def suffixes_of(format: str | None) -> tuple[str, ...]:
+    """The suffixes of a format, as `writer.suffixes`. Raises typer.BadParameter for one that cannot be written."""
+    from nicodec.picture import writer  # not before: --help needs no Pillow
+
+    try:
+        return writer.suffixes(format)
+    except NicError as error:
+        raise typer.BadParameter(f"--format: {error}") from None

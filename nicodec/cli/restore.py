@@ -18,12 +18,14 @@ from nicodec.cli.options import (
     Preserve,
     Quiet,
     SkipExisting,
+    Strip,
+    StripGps,
     Threads,
     Update,
     Verbose,
     number,
+    suffixes_of,
 )
-from nicodec.errors import NicError
 from nicodec.storage import is_nic
 
 
@@ -59,12 +61,8 @@ def restore(
             "--format", metavar="FORMAT", help="png, jpg, webp, avif, tiff, ppm or npy.", show_default="OUT's"
         ),
     ] = None,
-    strip: Annotated[
-        bool, typer.Option("--strip", help="Leave out colour profile, EXIF, XMP, IPTC, texts and print resolution.")
-    ] = False,
-    strip_gps: Annotated[
-        bool, typer.Option("--strip-gps", help="Leave out where the picture was taken: in EXIF, XMP, IPTC and texts.")
-    ] = False,
+    strip: Strip = False,
+    strip_gps: StripGps = False,
     backend: Backend = None,
     engine: Engine = "local",
     threads: Threads = None,
@@ -89,10 +87,7 @@ def restore(
 
     from nicodec.picture import writer
 
-    try:
-        suffixes = writer.suffixes(format)
-    except NicError as error:
-        raise typer.BadParameter(f"--format: {error}") from None
+    suffixes = suffixes_of(format)
 
     # IN and OUT are pictures alike, so an existing file says nothing: as with cp, the last of several names is OUT.
     if out is None and len(sources) > 1:

@@ -70,7 +70,7 @@ def fast_products(system: str, machine: str) -> list[str]:
 
 
 def kept_after_fork(session: object) -> None:
-    """Have a forked process leave this session alone, and never free it."""
+    """Have a forked process leave an inherited session alone, and never free it."""
     _sessions.add(session)
 
 
