@@ -89,15 +89,21 @@ class Synthesis(nn.Module):
 
     def forward(self, y: Tensor, hat: Tensor, spread: Tensor, beside: Tensor | None = None) -> Tensor:
         """beside: features at /8 (B, 2h, 2w, width) that no file holds, from skips."""
-        y, rare = torch.split(y / spread, [self.deep, y.shape[-1] - self.deep], dim=-1)
-        for block in self.latent_blocks:
-            y = block(y)
-        t = self.quality(depth_to_space(self.embed(y), 2) if self.shuffles else self.up[0](y), hat)
+        t, linear = self.raised(y, spread)
+        t = self.quality(t, hat)
         t = t if beside is None else t + beside
         for block in self.blocks:
             t = block(t)
+        return linear + full(self.painted(t))
+
+    def raised(self, y: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+        """The latent -> channels at /8 (B, 2h, 2w, width), before quality; and the linear part of the pixels."""
+        y, rare = torch.split(y / spread, [self.deep, y.shape[-1] - self.deep], dim=-1)
+        for block in self.latent_blocks:
+            y = block(y)
+        t = depth_to_space(self.embed(y), 2) if self.shuffles else self.up[0](y)
         linear = depth_to_space(self.shortcut(torch.cat([y, rare], dim=-1) * spread), 16)
-        return full(linear) + full(self.painted(t))
+        return t, full(linear)
 
     def painted(self, t: Tensor) -> Tensor:
         """Channels at /8 -> the part of the pixels that the deep branch paints."""

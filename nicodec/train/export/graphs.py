@@ -18,6 +18,7 @@ from nicodec.bitstream.anchors import ANCHORS, HAT_ONE
 from nicodec.model.config import LINEAR, SHUFFLE, ModelConfig
 from nicodec.nn.layers import ACT_MAX
 from nicodec.nn.likelihood import SCALES
+from nicodec.nn.natural import NOISE
 from nicodec.nn.upsampling import KERNELS
 
 # Old enough for every onnxruntime from 1.14 on and for onnxruntime-web.
@@ -304,8 +305,18 @@ def g_s(g: Graph, c: ModelConfig) -> None:
     g.output("x", pixels(g, c, hat, *g.deep(y, c, axis=1)), 1, c.colours, "16h", "16w")
 
 
-def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str) -> str:
-    """g_s of the deep channels y, and of the linear ones, if there are any."""
+def g_s_natural(g: Graph, c: ModelConfig) -> None:
+    """g_s with the layers at /8 that learnt from draws: the twin of `NaturalSynthesis`."""
+    y, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
+    noise = g.op("Conv", g.input("noise", 1, NOISE, "2h", "2w"), g.weight("natural.noise.weight"), kernel_shape=[1, 1])
+    g.output("x", pixels(g, c, hat, *g.deep(y, c, axis=1), "natural", noise), 1, c.colours, "16h", "16w")
+
+
+def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str, last: str = "g_s", noise: str = "") -> str:
+    """g_s of the deep channels y, and of the linear ones, if there are any.
+
+    last: whose layers at /8 are taken. noise: what is added to the channels there.
+    """
     spread, gain_rare = g.deep(g.weight("spread"), c)[0], g.deep(g.gain(hat), c, axis=1)[1]
     weight, weight_rare = g.deep(g.weight("g_s.shortcut.weight"), c, axis=1)
     y = g.stay(g.op("Div", y, g.unit(hat, c)))
@@ -314,8 +325,9 @@ def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str) -> str:
     t = deep = ""
     if c.transform != LINEAR:
         t = g.up(g.linear(y, "g_s.embed"), 2) if shuffles else g.doubled(y, "g_s.up.0", c.upsample)
-        t = g.blocks(g.stay(g.modulation(t, hat, "g_s.quality")), "g_s.blocks", c.blocks_s)
-        deep = g.linear(t, "g_s.head") if shuffles else ""
+        t = g.op("Add", t, noise) if noise else t
+        t = g.blocks(g.stay(g.modulation(t, hat, f"{last}.quality")), f"{last}.blocks", c.blocks_s)
+        deep = g.linear(t, f"{last}.head") if shuffles else ""
     # The two meet at /8, where a convolution takes the sum in. At the full size each takes as long as a convolution.
     sides = 256 * c.colours, -1, 1, 1
     weight = g.quartered(g.op("Mul", weight, g.per_channel(spread)), *sides)
@@ -348,13 +360,15 @@ PARTS: dict[str, Callable[[Graph, ModelConfig], None]] = {
     "g_s": g_s,
     "preview": preview,
 }
+# Of models that have its layers.
+NATURAL = "g_s_natural"
 
 
 def build(name: str, config: ModelConfig, shapes: dict[str, tuple[int, ...]]) -> tuple[bytes, list[str]]:
-    """One graph of `PARTS`, serialised, and the names of the weights it refers to.
+    """One graph of `PARTS`, or NATURAL, serialised, and the names of the weights it refers to.
 
     shapes: of every tensor in the model file, by name.
     """
     graph = Graph(name, shapes)
-    PARTS[name](graph, config)
+    (g_s_natural if name == NATURAL else PARTS[name])(graph, config)
     return graph.made()
