@@ -1,4 +1,4 @@
-"""Draws for what a file does not say: the width of each symbol that is zero, filled at random.
+"""Draws for what a file does not say: the width of each symbol that is zero, filled at random; and noise beside them.
 
 Beside `painting`; `windows` adds them to the latents of g_s. A zero stands for all numbers in its bin, and its table
 tells their spread. The faithful picture takes the middle. The natural picture draws, as a variational autoencoder does.
@@ -13,18 +13,26 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from nicodec.bitstream.container import CELL
 from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.tiles import Y_CELL, Box
 from nicodec.coding import quantize
 from nicodec.errors import NicError
 from nicodec.model.backends import Planes
 from nicodec.model.checkpoint import Checkpoint
+from nicodec.model.config import NOISE
 
 # The numbers that a draw chooses from: one for each value of a byte.
 LEVELS = 256
 # The tables that a byte can name; a model has fewer.
 TABLES = 256
 MAX_SEED = 2**32 - 1
+# Positions along a side of a cell at /8, where layers that learnt from draws take noise.
+NOISE_CELL = CELL // 8
+# What is drawn, by the second word of the counter of Philox.
+OF_LATENT, OF_NOISE = 0, 1
+# Equally likely numbers of the standard normal distribution.
+NORMAL = np.array([NormalDist().inv_cdf((i + 0.5) / LEVELS) for i in range(LEVELS)], np.float32)
 
 # The numbers below were chosen by DISTS, LPIPS and PSNR of photographs (docs/LOG.md).
 # At natural=1 a draw is its table's width times this, and times the table's missing share to a power. Much is sent of a
@@ -89,7 +97,8 @@ def _gaussian(zeros: float, zone: float) -> tuple[float, npt.NDArray[np.float64]
 class Draw:
     """The draws of one file. widths: of the model. natural: 0..1. key: two numbers that make the draws, 64 bits each.
 
-    quality: of the file, in hundredths.
+    quality: of the file, in hundredths. learnt: whether layers that learnt from draws paint them. Then draws are always
+    full, and `natural` mixes the two pictures; else it is the strength of the draws.
 
     A draw depends on the key, on its cell and on its place there alone, so a region is the crop of the whole.
     """
@@ -98,10 +107,11 @@ class Draw:
     natural: float
     key: tuple[int, int]
     quality: int
+    learnt: bool = False
 
     @cached_property
     def _levels(self) -> npt.NDArray[np.float32]:
-        return self.widths.levels * np.float32(self.natural)
+        return self.widths.levels * np.float32(1 if self.learnt else self.natural)
 
     def of(self, cells: Box, r: npt.NDArray[np.int16], index: npt.NDArray[np.uint8]) -> Planes:
         """What to add to the latent of a box of cells, float32 (1, L, 4h, 4w), in quantiser steps.
@@ -111,7 +121,7 @@ class Draw:
         positions = r.shape[2] * r.shape[3]
         missing = np.zeros(positions)
         variance = np.full(positions, r.shape[1] * SETTLED)
-        result, chosen = np.zeros(r.shape, np.float32), self._bytes(cells, r.shape)
+        result, chosen = np.zeros(r.shape, np.float32), self._bytes(cells, OF_LATENT, r.shape[1], Y_CELL)
         for kind, part in enumerate((slice(0, self.widths.deep), slice(self.widths.deep, None))):
             own, drawn = np.ascontiguousarray(index[:, part]), result[:, part].reshape(-1)
             # Most symbols have settled tables, so the others are taken out.
@@ -127,14 +137,18 @@ class Draw:
         result *= np.clip((missing / variance - begin) / WIDE, 0, 1).reshape(r.shape[2:]).astype(np.float32)
         return result
 
-    def _bytes(self, cells: Box, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-        """A random byte for each symbol of a box of cells, (1, L, 4h, 4w)."""
-        result = np.empty(shape, np.uint8)
-        size = shape[1] * Y_CELL**2
+    def noise(self, cells: Box) -> Planes:
+        """Standard normal noise for a box of cells, float32 (1, NOISE, 8h, 8w)."""
+        return NORMAL[self._bytes(cells, OF_NOISE, NOISE, NOISE_CELL)]
+
+    def _bytes(self, cells: Box, kind: int, channels: int, side: int) -> npt.NDArray[np.uint8]:
+        """Random bytes for a box of cells, (1, channels, side * h, side * w). kind: OF_LATENT or OF_NOISE."""
+        result = np.empty((1, channels, side * cells.rows, side * cells.columns), np.uint8)
+        size = channels * side**2
         for i, j in np.ndindex(cells.rows, cells.columns):
             # A generator that counts: its numbers follow from key and place, whatever was drawn before.
-            place = [0, 0, cells.top + i, cells.left + j]
+            place = [0, kind, cells.top + i, cells.left + j]
             raw = np.random.Philox(key=self.key, counter=place).random_raw(-(-size // 8))
-            own = raw.astype("<u8").view(np.uint8)[:size].reshape(shape[1], Y_CELL, Y_CELL)
-            result[0, :, Y_CELL * i : Y_CELL * (i + 1), Y_CELL * j : Y_CELL * (j + 1)] = own
+            own = raw.astype("<u8").view(np.uint8)[:size].reshape(channels, side, side)
+            result[0, :, side * i : side * (i + 1), side * j : side * (j + 1)] = own
         return result

@@ -20,7 +20,7 @@ from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.symbols import Symbols
 from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box, Rows
 from nicodec.coding import correction, layout, prior, quantize
-from nicodec.coding.natural import Draw, Widths
+from nicodec.coding.natural import NOISE_CELL, Draw, Widths
 from nicodec.errors import BadModel
 from nicodec.model import tables as modelled
 from nicodec.model.backends import OnnxNetworks, Planes
@@ -172,20 +172,32 @@ class Windows:
 
         That gives planes (1, C, 64h, 64w), about [-1/2, 1/2]. q: quality in hundredths. weights: of the correction.
         deep: smooth slow ramps. draw: what is added for symbols that are zero.
+
+        Layers that learnt from draws paint a picture of their own, which the correction was not fitted to. It is mixed
+        with the faithful one: for squared error the straight line between the two is the best way (Freirich, Michaeli
+        and Meir 2021, arXiv 2107.02555).
         """
         inner = window.times(Y_CELL).grown(self._around_s, symbols.cells.times(Y_CELL))
         seen = window.grown(self.reach, symbols.cells)
         r = None if draw is None else symbols.residual(seen)
         decoded = self._decoded(window.grown(self.halo, symbols.cells), inner, symbols, q)
 
+        def faithful(latent: Planes) -> Planes:
+            x = self.networks.g_s(latent, q / 100)
+            return x if weights is None else correction.corrected(x, weights)
+
+        def natural(latent: Planes, draw: Draw, r: npt.NDArray[np.int16]) -> Planes:
+            drawn = draw.of(seen, r, prior.tables_of(self.networks, symbols.z, seen, q))
+            drawn = latent + tiles.crop(drawn, seen.times(Y_CELL), inner)
+            if not draw.learnt:
+                return faithful(drawn)
+            noise = tiles.crop(draw.noise(seen), seen.times(NOISE_CELL), inner.times(NOISE_CELL // Y_CELL))
+            x = self.networks.g_s_natural(drawn, np.ascontiguousarray(noise), q / 100)
+            return x if draw.natural == 1 else draw.natural * x + (1 - draw.natural) * faithful(latent)
+
         def paint() -> Planes:
             latent = np.concatenate(decoded(), axis=1, dtype=np.float32)
-            if draw is not None and r is not None:
-                drawn = draw.of(seen, r, prior.tables_of(self.networks, symbols.z, seen, q))
-                latent += tiles.crop(drawn, seen.times(Y_CELL), inner)
-            x = self.networks.g_s(latent, q / 100)
-            if weights is not None:
-                x = correction.corrected(x, weights)
+            x = faithful(latent) if draw is None or r is None else natural(latent, draw, r)
             if deep:
                 x = quantize.smoothed(x)
             return tiles.crop(x, inner.times(STRIDE), window.times(CELL))

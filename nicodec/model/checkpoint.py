@@ -21,6 +21,8 @@ from nicodec.model.modelfile import SUFFIX
 from nicodec.storage.files import shown
 
 ID_BYTES = 8
+# Beginnings of the names of the tensors that natural pictures may have of their own.
+NATURAL = ("natural.", "graph.g_s_natural")
 # The most files that were left out whose reasons an error names.
 NAMED = 4
 
@@ -65,6 +67,11 @@ class Checkpoint:
     def restores_files_of(self, identity: bytes) -> bool:
         """Whether it decodes files of another model, to restored pictures. identity: the first 8 bytes of an id."""
         return bool(self.decodes) and identity == bytes.fromhex(self.decodes)[:ID_BYTES]
+
+    @property
+    def has_natural(self) -> bool:
+        """Whether it has layers of g_s that learnt from draws, or a part of them (docs/NATURAL.md)."""
+        return any(name.startswith(NATURAL) for name in self.tensors)
 
     def array(self, name: str) -> npt.NDArray[Any]:
         """One tensor. Raises BadModel if the model has none of that name."""

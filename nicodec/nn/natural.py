@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from nicodec.model.config import ModelConfig
+from nicodec.model.config import NOISE, ModelConfig
 from nicodec.nn.layers import Block, Modulation, depth_to_space, full
 from nicodec.nn.transforms import Synthesis
 
-# Channels of noise at /8. Grain that a file does not place has to come from somewhere; without noise of their own, the
-# layers wove a pattern.
-NOISE = 32
-# The spread of the weights of the noise at the start of training.
+# The spread of the weights of the noise at the start of training. Grain that a file does not place has to come from
+# somewhere; without noise of their own, the layers wove a pattern.
 FAINT = 0.02
 
 

@@ -70,6 +70,10 @@ class OnnxNetworks:
     def g_s(self, y: Planes, quality: float) -> Planes:
         return self._run("g_s", _times(y, 16, self._config.colours), y=y, q=_scalar(quality))[0]
 
+    def g_s_natural(self, y: Planes, noise: Planes, quality: float) -> Planes:
+        shape = _times(y, 16, self._config.colours)
+        return self._run("g_s_natural", shape, y=y, noise=noise, q=_scalar(quality))[0]
+
     def preview(self, y: Planes, quality: float) -> Planes:
         return self._run("preview", _times(y, 2, self._config.colours), y=y, q=_scalar(quality))[0]
 

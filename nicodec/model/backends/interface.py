@@ -1,4 +1,4 @@
-"""What every backend is: the networks g_a, h_a, h_sigma, h_mu, context, g_s and the preview, as functions of arrays.
+"""What every backend is: the networks g_a, h_a, h_sigma, h_mu, context, g_s and two more, as functions of arrays.
 
 Under the other modules of `backends`. Steps of the codec know `Networks` alone, and never ask where they are computed.
 """
@@ -19,7 +19,7 @@ Hyper: TypeAlias = npt.NDArray[np.int8] | Planes
 BACKWARDS = ("g_s_back", "context_back")
 # The graphs that a backend computes. All others decide symbols or means, and stay with ONNX Runtime on the CPU in
 # float32, so that a file decodes to the same symbols everywhere.
-MOVED = ("g_a", "g_s")
+MOVED = ("g_a", "g_s", "g_s_natural")
 
 
 class Networks(Protocol):
@@ -52,6 +52,9 @@ class Networks(Protocol):
 
     def g_s(self, y: Planes, quality: float) -> Planes:
         """Decoded latent (1, L, h, w) -> pixels (1, C, 16h, 16w), about [-1/2, 1/2]."""
+
+    def g_s_natural(self, y: Planes, noise: Planes, quality: float) -> Planes:
+        """As g_s, by layers that learnt from latents with draws. noise: standard normal (1, NOISE, 2h, 2w)."""
 
     def preview(self, y: Planes, quality: float) -> Planes:
         """Deep channels of the decoded latent (1, D, h, w) -> pixels at an eighth of their size, (1, C, 2h, 2w)."""

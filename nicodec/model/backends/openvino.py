@@ -34,8 +34,7 @@ class Place:
         core, kept = _core(), set[str]()
         model = core.read_model(weights.held(graph, tensors))
         if self._half:
-            (picture,) = (name for port in model.inputs for name in port.get_names() if name != "q")
-            kept = precision.exact(model, picture)
+            kept = precision.exact(model, {name for port in model.inputs for name in port.get_names()} - {"q"})
             model = core.read_model(*precision.marked(model, kept))
         wanted = "bf16" if self._half else "f32"
         options = {

@@ -18,14 +18,14 @@ MARK = '<rt_info><attribute name="DisablePrecisionConversion" version="0" value=
 TYPES = {"f32": "FP32", "i64": "I64", "i32": "I32", "boolean": "BOOL"}
 
 
-def exact(model: Any, picture: str) -> set[str]:
-    """The names of the operations that stay in float32, of an `openvino.Model`. picture: the name of its input.
+def exact(model: Any, given: set[str]) -> set[str]:
+    """The names of the operations that stay in float32, of an `openvino.Model`. given: its inputs but the quality.
 
     A product is rounded to bfloat16 unless its weights are those of a shortcut, which carries the picture itself. A
     sum stays in float32 if one of its terms did: so the branches of blocks at /16 are summed in float32. Any other
     operation stays in float32 if all that it takes from the picture did. What depends on the quality alone stays too.
     """
-    seen, kept, shortcut = {picture}, {picture}, set[str]()
+    seen, kept, shortcut = {*given}, {*given}, set[str]()
     for op in model.get_ordered_ops():
         name, inputs = op.get_friendly_name(), [i.get_source_output().get_node() for i in op.inputs()]
         sources = [node.get_friendly_name() for node in inputs]

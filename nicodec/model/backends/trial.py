@@ -11,6 +11,7 @@ import numpy as np
 
 from nicodec.errors import BadModel, NicError
 from nicodec.model.backends.interface import Networks, Planes, Runner
+from nicodec.model.config import NOISE
 
 # The most that a sample may differ, in levels of 255.
 MOST = 2
@@ -20,7 +21,7 @@ _passed: set[tuple[str, str, str]] = set()
 
 
 def hold(made: Runner, name: str, backend: str, here: Networks) -> None:
-    """Raise NicError if g_a or g_s of a backend is further from that of the CPU than MOST allows.
+    """Raise NicError if a graph of `MOVED` of a backend is further from that of the CPU than MOST allows.
 
     made: the graph of this name. here: the networks of the same model on the CPU. A trial that was passed is not
     repeated in this process. Latents are compared by the pictures that the CPU makes of them.
@@ -29,10 +30,16 @@ def hold(made: Runner, name: str, backend: str, here: Networks) -> None:
     if key in _passed:
         return
     x = picture(here.checkpoint.config.colours)
-    latent, quality = here.g_a(x, QUALITY), np.array([[QUALITY]], np.float32)
-    wanted, off = here.g_s(latent, QUALITY), np.inf
-    (found,) = made.run({"x": x, "q": quality} if name == "g_a" else {"y": latent, "q": quality})
-    if name == "g_s" and found.shape == wanted.shape:
+    latent, off = here.g_a(x, QUALITY), np.inf
+    given = {"x": x} if name == "g_a" else {"y": latent}
+    if name == "g_s_natural":
+        sides = 2 * latent.shape[2], 2 * latent.shape[3]
+        given["noise"] = np.random.default_rng(0).standard_normal((1, NOISE, *sides), np.float32)
+        wanted = here.g_s_natural(latent, given["noise"], QUALITY)
+    else:
+        wanted = here.g_s(latent, QUALITY)
+    (found,) = made.run(given | {"q": np.array([[QUALITY]], np.float32)})
+    if name != "g_a" and found.shape == wanted.shape:
         off = levels(found, wanted)
     elif found.shape == latent.shape:
         with suppress(BadModel):  # for latents beyond all bounds

@@ -15,10 +15,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from nicodec.bitstream.anchors import ANCHORS, HAT_ONE
-from nicodec.model.config import LINEAR, SHUFFLE, ModelConfig
+from nicodec.model.config import LINEAR, NOISE, SHUFFLE, ModelConfig
 from nicodec.nn.layers import ACT_MAX
 from nicodec.nn.likelihood import SCALES
-from nicodec.nn.natural import NOISE
 from nicodec.nn.upsampling import KERNELS
 
 # Old enough for every onnxruntime from 1.14 on and for onnxruntime-web.

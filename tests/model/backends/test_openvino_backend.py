@@ -73,7 +73,7 @@ def graph(model: Checkpoint, name: str) -> tuple[bytes, dict[str, Any]]:
 @pytest.mark.parametrize(("name", "source"), [("g_s", "y"), ("g_a", "x")])
 def test_shortcuts_and_the_sums_beside_them_stay_in_float32(here: Codec, name: str, source: str) -> None:
     model = openvino._core().read_model(weights.held(*graph(here.checkpoint, name)))
-    kept = precision.exact(model, source)
+    kept = precision.exact(model, {source})
     products = [op for op in model.get_ordered_ops() if op.get_type_name() in precision.PRODUCTS]
     exact = [op for op in products if op.get_friendly_name() in kept]
     assert len(exact) == 2 < len(products) / 4
