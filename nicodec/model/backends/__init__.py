@@ -1,6 +1,6 @@
 """Where the networks of a model are computed: the room's door.
 
-Between the model and `coding`. A backend computes g_a and g_s (and g_s_natural) alone: symbols never depend on it.
+Between the model and `coding`. A backend computes g_a and both g_s alone: symbols never depend on it.
 """
 
 from __future__ import annotations
