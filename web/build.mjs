@@ -38,7 +38,7 @@ copyFileSync('../nicodec/page/LICENSE.decoder', 'dist/LICENSE.decoder');
 
 // The released models, without what only an encoder needs, by their ids.
 const UNSEALED = '0'.repeat(64), folder = '../checkpoints';
-const DECODER = ['context.', 'correction.', 'g_s.', 'h_mu.', 'h_sigma.', 'log_gain', 'spread', 'tables.', 'preview.', 'halos', 'thresholds'];
+const DECODER = ['context.', 'correction.', 'g_s.', 'h_mu.', 'h_sigma.', 'log_gain', 'spread', 'tables.', 'preview.', 'natural.', 'halos', 'thresholds'];
 mkdirSync('dist/models', { recursive: true });
 for (const name of readdirSync(folder).filter((file) => file.endsWith('.nicmodel'))) {
   const data = readFileSync(`${folder}/${name}`), length = Number(data.readBigUInt64LE(0));

@@ -167,16 +167,14 @@ def parse(data: bytes, where: str) -> tuple[dict[str, str], Tensors]:
 def for_decoders(data: bytes, where: str) -> bytes:
     """The same model without what only an encoder needs: g_a, h_a, graphs and others. Its id stays. Raises as `parse`.
 
-    What is left is what docs/FORMAT.md says that decoders need, the preview and the layers of natural pictures. It is
-    sealed anew. Raises BadModel too for a network that the decoder of browsers, which this is for, does not compute.
+    What is left is what docs/FORMAT.md says that decoders need, with the preview. It is sealed anew. Raises BadModel
+    too for a network that the decoder of browsers, which this is for, does not compute.
     """
     metadata, tensors = parse(data, where)
     for part, usual in PARTS.items():
         if (kind := config_of(metadata, where).stated().get(part, usual)) != usual:
             raise BadModel(f"{where}: the model has the {part} {kind}, which browsers cannot compute: no page shows it")
-    kept = {
-        name: value for name, value in tensors.items() if name.startswith((*DECODER, "preview.", "natural.", "halos"))
-    }
+    kept = {name: value for name, value in tensors.items() if name.startswith((*DECODER, "preview.", "halos"))}
     texts = {name: value for name, value in metadata.items() if name in ("format", "name", "config", "id")}
     header: dict[str, Any] = {"__metadata__": texts | {"sha256": UNSEALED}}
     at = 0

@@ -556,10 +556,12 @@ function upper(a: u64, b: u64): u64 {
   return ah * bh + (middle >> 32) + (other >> 32);
 }
 
-/** Philox4x64-10 (Salmon et al. 2011): blocks of 32 bytes, of the counters (1, 0, row, column), (2, 0, row, column), ... */
-export function philox(seed0: u32, seed1: u32, row: u32, column: u32, blocks: u32, out: usize): void {
+/** Philox4x64-10 (Salmon et al. 2011): blocks of 32 bytes, of the counters (1, kind, row, column), (2, kind, row, column), ... */
+export function philox(
+  seed0: u32, seed1: u32, kind: u32, row: u32, column: u32, blocks: u32, out: usize,
+): void {
   for (let n: u32 = 1; n <= blocks; n++, out += 32) {
-    let a: u64 = n, b: u64 = 0, c: u64 = row, d: u64 = column, k0: u64 = seed0, k1: u64 = seed1;
+    let a: u64 = n, b: u64 = kind, c: u64 = row, d: u64 = column, k0: u64 = seed0, k1: u64 = seed1;
     for (let round = 0; round < 10; round++) {
       const x: u64 = 0xD2E7470EE14C6C93, y: u64 = 0xCA5A826395121157;
       const high0 = upper(x, a), high1 = upper(y, c);

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -91,6 +93,61 @@ test('a natural picture depends on its strength and its seed, and a region of it
     for (let j = 0; j < 4 * w; j++) {
       assert.ok(Math.abs(part.data[4 * i * w + j] - whole.data[4 * ((y + i) * width + x) + j]) <= 1);
     }
+  }
+});
+
+/** Models with layers that learnt from draws, whole and with a part of them, and what Python makes with the whole one. */
+const LEARNT = `
+import json, sys
+import numpy as np
+from pathlib import Path
+sys.path.insert(0, "tests")
+from safetensors.numpy import save
+from tiny_models import with_natural
+import nicodec
+from nicodec.model import checkpoint, modelfile
+folder = Path(sys.argv[2])
+path = with_natural(checkpoint.load(checkpoint.find("photo-fast")), folder / "whole.nicmodel", 0.05).path
+metadata, tensors = modelfile.parse(path.read_bytes(), "whole")
+half = {name: np.ascontiguousarray(array) for name, array in tensors.items() if name != "natural.head.bias"}
+(folder / "half.nicmodel").write_bytes(modelfile.sealed(save(half, metadata | {"sha256": modelfile.UNSEALED})))
+for name, natural, seed in json.loads(sys.argv[1]):
+    data = Path("tests/vectors", name, "file.nic").read_bytes()
+    sys.stdout.buffer.write(nicodec.decode(data, model=path, natural=natural, seed=seed, dtype=np.uint8).tobytes())
+`;
+
+test('layers that learnt from draws paint as in Python', { skip: !process.env.NIC_PYTHON && 'NIC_PYTHON names no Python' }, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'nicodec-')), root = new URL('../../', import.meta.url);
+  const model = (name) => new Uint8Array(readFileSync(join(folder, `${name}.nicmodel`)));
+  const released = new Uint8Array(readFileSync(new URL('models/8f116ef68aa7acb7.nicmodel', dist)));
+  try {
+    const cases = ['correction', 'tiles-2x3', 'gray', 'deep-gray-alpha', 'flats', 'quality-0'].flatMap((name) =>
+      [[1, 0], [0.3, 2 ** 32 - 1], [0, 0]].map(([natural, seed]) => [`8f116ef6-${name}`, natural, seed]));
+    const found = execFileSync(process.env.NIC_PYTHON, ['-c', LEARNT, JSON.stringify(cases), folder], { cwd: root, maxBuffer: 2 ** 28 });
+    assert.equal(nic.addModel(model('whole')), '8f116ef68aa7acb7', 'the layers are outside the id');
+    nic.close();
+    let at = 0;
+    for (const [name, natural, seed] of cases) {
+      const { data } = await nic.samples(vector(name).bytes, { natural, seed, depth: 8 });
+      for (let i = 0; i < data.length; i++, at++) {
+        assert.ok(Math.abs(data[i] - found[at]) <= 1, `${name}, ${natural}, ${seed}: ${data[i]} at ${i}, not ${found[at]}`);
+      }
+    }
+    assert.equal(at, found.length);
+    const { bytes } = vector('8f116ef6-tiles-2x3'), whole = await nic.decode(bytes, { natural: 1 });
+    const part = await nic.decode(bytes, { natural: 1, region: [100, 40, 70, 50] });
+    for (let i = 0; i < 50; i++) {
+      for (let j = 0; j < 280; j++) {
+        assert.ok(Math.abs(part.data[280 * i + j] - whole.data[4 * ((40 + i) * whole.width + 100) + j]) <= 1);
+      }
+    }
+    nic.addModel(model('half'));
+    nic.close();
+    await assert.rejects(nic.decode(bytes, { natural: 1 }), { name: 'BadModel', message: 'the model lacks natural.head.bias' });
+  } finally {
+    nic.addModel(released);
+    nic.close();
+    rmSync(folder, { recursive: true });
   }
 });
 

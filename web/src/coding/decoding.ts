@@ -81,7 +81,7 @@ export function* parts(bytes: Uint8Array, wanted: Wanted, [own, of]: Share): Gen
   const { engine: e } = windows;
   let fine = false;
   try {
-    const symbols = guarded(() => windows.symbols(file, seen.shrink > 1)), mark = e.mark();
+    const symbols = guarded(() => windows.symbols(file, seen.shrink > 1, seen.natural > 0)), mark = e.mark();
     try {
       yield* inView(whole(paint(windows, symbols, file, seen, mine, depth)), seen.area);
       if (of === 1) verify(file, seen, symbols.sums, symbols.z, windows.model.config.latent);

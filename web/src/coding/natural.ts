@@ -1,17 +1,22 @@
-// Draws for what a file does not say: the width of each symbol that is zero, filled at random.
+// Draws for what a file does not say: the width of each symbol that is zero, filled at random; and noise beside them.
 // Beside `painting`; `windows` adds them to the latents of g_s. docs/NATURAL.md describes them to the bit.
 
 import type { Symbols } from '../bitstream/symbols.js';
-import { Y_CELL, type Box } from '../bitstream/tiles.js';
+import { Box, CELL, Y_CELL } from '../bitstream/tiles.js';
 import { BadModel, NicError } from '../errors.js';
 import { stride, type Engine } from '../model/engine.js';
 import type { Model } from '../model/modelfile.js';
+import { NOISE } from '../model/networks.js';
 
 /** The numbers that a draw chooses from: one for each value of a byte. */
 const LEVELS = 256;
 /** The tables that a byte can name; a model has fewer. */
 const TABLES = 256;
 const MAX_SEED = 2 ** 32 - 1;
+/** Positions along a side of a cell at /8, where layers that learnt from draws take noise. */
+const NOISE_CELL = CELL / 8;
+/** What is drawn, by the second word of the counter of Philox. */
+const OF_LATENT = 0, OF_NOISE = 1;
 
 // All numbers are those of natural.py, which says how they were chosen.
 const STRENGTH = 1.8, BEGIN = 0.25, FALL = 0.005, LEAST = 0.05, WIDE = 0.2, SETTLED = 0.05 ** 2;
@@ -109,8 +114,12 @@ function ratio([above, below]: number[][], r: number): number {
   return x! / y!;
 }
 
+/** Equally likely numbers of the standard normal distribution. */
+const normal = (): Float32Array => Float32Array.from({ length: LEVELS }, (_, i) => quantile((i + 0.5) / LEVELS));
+
 /**
  * The draws of one file. natural: 0 to 1. key: two numbers that make the draws. quality: of the file, in hundredths.
+ * learnt: whether layers that learnt from draws paint them. Then draws are always full, and `natural` mixes two pictures.
  *
  * A draw depends on the key, on its cell and on its place there alone, so a region is the crop of the whole.
  */
@@ -118,10 +127,10 @@ export class Draw {
   private readonly levels: Float32Array[];
 
   constructor(
-    private readonly widths: Widths, natural: number, private readonly key: readonly [number, number],
-    private readonly quality: number,
+    private readonly widths: Widths, readonly natural: number, private readonly key: readonly [number, number],
+    private readonly quality: number, readonly learnt: boolean,
   ) {
-    const by = Math.fround(natural);
+    const by = learnt ? 1 : Math.fround(natural);
     this.levels = widths.levels.map((all) => all.map((x) => x * by));
   }
 
@@ -137,7 +146,7 @@ export class Draw {
     symbols.place(cells, r, s);
     for (let cell = 0; cell < cells.rows * cells.columns; cell++) {
       const row = cells.top + Math.floor(cell / cells.columns), column = cells.left + (cell % cells.columns);
-      e.run.philox(...this.key, row, column, room / 32, bytes + cell * room);
+      e.run.philox(...this.key, OF_LATENT, row, column, room / 32, bytes + cell * room);
     }
     const drawn = e.f32(at, positions * s).fill(0), sent = e.f32(r, positions * s), tables = e.u16(index, positions * latent);
     const chosen = e.u8(bytes, cells.rows * cells.columns * room);
@@ -166,6 +175,28 @@ export class Draw {
     for (let p = 0; p < positions; p++) {
       const gate = Math.fround(Math.min(1, Math.max(0, (missing[p]! / variance[p]! - begin) / WIDE)));
       for (let c = p * s; c < p * s + latent; c++) drawn[c]! *= gate;
+    }
+    e.release(mark);
+    return at;
+  }
+
+  /** Standard normal noise for a box of positions of the latent: floats (4 rows * columns, NOISE) at an address. */
+  noise(e: Engine, inner: Box): number {
+    const fine = inner.times(NOISE_CELL / Y_CELL), at = e.alloc(4 * fine.rows * fine.columns * NOISE), mark = e.mark();
+    const plane = NOISE_CELL ** 2, bytes = e.alloc(NOISE * plane), cells = inner.over(Y_CELL), numbers = normal();
+    const to = e.f32(at, fine.rows * fine.columns * NOISE), from = e.u8(bytes, NOISE * plane);
+    for (let row = cells.top; row < cells.bottom; row++) {
+      for (let column = cells.left; column < cells.right; column++) {
+        e.run.philox(...this.key, OF_NOISE, row, column, (NOISE * plane) / 32, bytes);
+        const own = new Box(row, column, row + 1, column + 1).times(NOISE_CELL).cut(fine);
+        for (let i = own.top; i < own.bottom; i++) {
+          for (let j = own.left; j < own.right; j++) {
+            const place = ((i - fine.top) * fine.columns + j - fine.left) * NOISE;
+            const first = (i % NOISE_CELL) * NOISE_CELL + (j % NOISE_CELL);
+            for (let c = 0; c < NOISE; c++) to[place + c] = numbers[from[c * plane + first]!]!;
+          }
+        }
+      }
     }
     e.release(mark);
     return at;

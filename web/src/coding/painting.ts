@@ -66,7 +66,8 @@ export function* paint(
   const sent = file.extra(Kind.CORRECTION), weights = sent ? filter(windows.model, sent) : null;
   // A faithful picture and a preview draw nothing.
   const draws = wanted.natural > 0 && wanted.shrink === 1;
-  const draw = draws ? new Draw(windows.widths, wanted.natural, [header.symbolsCrc, wanted.seed], header.quality) : null;
+  const key = [header.symbolsCrc, wanted.seed] as const, learnt = windows.model.hasNatural;
+  const draw = draws ? new Draw(windows.widths, wanted.natural, key, header.quality, learnt) : null;
   for (const window of own) {
     const mark = e.mark();
     symbols.forget(window.top - windows.halo);

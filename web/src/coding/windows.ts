@@ -39,12 +39,12 @@ export class Windows {
     return (this.found ??= new Widths(this.model));
   }
 
-  /** The symbols of a file, which must be one of this model. preview: what will be asked for. */
-  symbols(file: File, preview: boolean): Symbols {
+  /** The symbols of a file, which must be one of this model. preview, natural: what will be asked for. */
+  symbols(file: File, preview: boolean, natural: boolean): Symbols {
     if (file.header.model !== this.model.id) {
       throw new ModelNotFound(`the file was made with the model ${file.header.model}, not with ${this.model.name} (${this.model.id})`);
     }
-    this.networks.prepare(file.header.quality, preview);
+    this.networks.prepare(file.header.quality, preview, natural && this.model.hasNatural);
     const made: Symbols = new Symbols(this.engine, file, this.model.config.latent,
       (z, tile) => this.tables(z, made.cells, tile), this.y, this.z);
     return made;
@@ -84,16 +84,25 @@ export class Windows {
     const { engine: e, networks } = this, whole = symbols.cells.times(Y_CELL);
     const inner = window.times(Y_CELL).grown(networks.around, whole);
     const seen = window.grown(this.halo, symbols.cells), { y, wide, first } = this.decoded(seen, inner, symbols);
-    if (draw) this.drawn(draw, inner.over(Y_CELL), symbols, seen, y);
-    let plane = networks.synthesis(y + first, wide, inner.rows, inner.columns);
-    const { colours } = networks, { rows, columns } = plane;
-    if (filter) {
+    const { colours } = networks;
+    const painted = (noise: number | null): Plane => networks.synthesis(y + first, wide, inner.rows, inner.columns, noise);
+    const faithful = (): Plane => {
+      const plane = painted(null), { rows, columns } = plane;
+      if (!filter) return plane;
       const at = e.alloc(4 * rows * columns * colours);
       e.run.corrected(plane.at, rows, columns, colours, e.put(filter), at);
-      plane = { ...plane, at };
+      return { ...plane, at };
+    };
+    const beside = draw?.learnt && draw.natural < 1 ? faithful() : null;
+    if (draw) this.drawn(draw, inner.over(Y_CELL), symbols, seen, y);
+    let plane = draw?.learnt ? painted(draw.noise(e, inner)) : faithful();
+    const { rows, columns } = plane, count = rows * columns * colours;
+    if (draw && beside) {
+      const to = e.f32(plane.at, count), from = e.f32(beside.at, count), { natural } = draw;
+      for (let k = 0; k < count; k++) to[k] = natural * to[k]! + (1 - natural) * from[k]!;
     }
     if (deep) {
-      const at = e.alloc(4 * rows * columns * colours);
+      const at = e.alloc(4 * count);
       e.run.smoothed(plane.at, rows, columns, colours, SLOW, at);
       plane = { ...plane, at };
     }

@@ -28,7 +28,7 @@ interface Kernels {
   crc(table: number, at: number, length: number, value: number): number;
   corrected(x: number, h: number, w: number, m: number, k: number, out: number): void;
   smoothed(x: number, h: number, w: number, m: number, near: number, out: number): void;
-  philox(seed0: number, seed1: number, row: number, column: number, blocks: number, out: number): void;
+  philox(seed0: number, seed1: number, kind: number, row: number, column: number, blocks: number, out: number): void;
   samples(x: number, wide: number, h: number, w: number, m: number, channels: number, top: number, out: number): number;
 }
 

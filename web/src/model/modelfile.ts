@@ -10,6 +10,9 @@ const MAX_HEADER = 2 ** 22;
 const SIZES = { F16: 2, F32: 4, I8: 1, U8: 1, I16: 2, U16: 2, I32: 4 } as const;
 type Dtype = keyof typeof SIZES;
 
+/** Beginnings of the names of the tensors that natural pictures may have of their own. */
+const NATURAL = ['natural.', 'graph.g_s_natural'];
+
 /** What decides how a file decodes, and so the id: beginnings of the names of tensors. */
 const DECODER = ['context.', 'correction.', 'g_s.', 'h_mu.', 'h_sigma.', 'log_gain', 'spread', 'tables.'];
 const ENCODER_ONLY = ['blocks_a', 'latent_blocks_a'];
@@ -46,6 +49,11 @@ export class Model {
 
   has(name: string): boolean {
     return this.tensors.has(name);
+  }
+
+  /** Whether it has layers of g_s that learnt from draws, or a part of them. */
+  get hasNatural(): boolean {
+    return [...this.tensors.keys()].some((name) => NATURAL.some((start) => name.startsWith(start)));
   }
 
   shape(name: string): readonly number[] {

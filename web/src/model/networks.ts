@@ -33,14 +33,25 @@ interface Means {
   blocks: Block[];
 }
 
-/** g_s at one quality. */
-interface Synthesis {
-  latentBlocks: Block[];
+/** The layers of g_s at /8 at one quality, and the one before them, which takes in their modulation. */
+interface Layers {
   embed: Product;
+  /** Of layers that learnt from draws. */
+  noise?: Product | undefined;
   blocks: Block[];
-  shortcut: Product;
   head: Product;
 }
+
+/** g_s at one quality; natural: its layers that learnt from draws. */
+interface Synthesis {
+  latentBlocks: Block[];
+  shortcut: Product;
+  faithful: Layers;
+  natural?: Layers | undefined;
+}
+
+/** Channels of noise at /8 that layers take which learnt from draws. */
+export const NOISE = 32;
 
 /** Numbers about -1/2 to 1/2, (h, w, colours), at an address. */
 export interface Plane {
@@ -90,8 +101,11 @@ export class Networks {
     return Math.max(1, halo);
   }
 
-  /** Makes all ready that depends on the quality, in hundredths, and what a picture or a preview needs. */
-  prepare(quality: number, preview: boolean): void {
+  /**
+   * Makes all ready that depends on the quality, in hundredths, and what a picture or a preview needs. natural: with the
+   * layers that learnt from draws.
+   */
+  prepare(quality: number, preview: boolean, natural: boolean): void {
     const fresh = quality !== this.quality;
     if (fresh) {
       this.quality = quality;
@@ -109,7 +123,9 @@ export class Networks {
     }
     if (fresh || !this.means) this.means = this.prepareMeans(this.means);
     if (preview) this.small ??= this.preparePreview();
-    else if (fresh || !this.drawing) this.drawing = this.prepareSynthesis(this.drawing);
+    else if (fresh || !this.drawing || (natural && !this.drawing.natural)) {
+      this.drawing = this.prepareSynthesis(natural, this.drawing);
+    }
   }
 
   // ---- the means -----------------------------------------------------------------------------------------------
@@ -183,23 +199,39 @@ export class Networks {
 
   // ---- g_s and the preview -------------------------------------------------------------------------------------
 
-  private prepareSynthesis(before?: Synthesis): Synthesis {
-    const { width, blocks_s: blocks, latent_blocks_s: latentBlocks } = this.model.config, { deep, latent, colours } = this;
-    const [scale, shift] = this.modulation('g_s.quality', width);
-    const four = (x: Float32Array): Float32Array => Float32Array.from({ length: 4 * width }, (_, i) => x[i % width]!);
+  private prepareSynthesis(natural: boolean, before?: Synthesis): Synthesis {
+    const { latent_blocks_s: latentBlocks } = this.model.config, { deep, latent, colours } = this;
     const spread = this.spread.map((s, c) => (c < deep ? s : 1));
     return {
       latentBlocks: before?.latentBlocks ?? this.blocks('g_s.latent_blocks', latentBlocks, deep),
-      embed: this.product('g_s.embed', 4 * width, deep, { rows: four(scale), shift: four(shift), before: before?.embed }),
-      blocks: before?.blocks ?? this.blocks('g_s.blocks', blocks, width),
       shortcut: before?.shortcut ?? this.product('g_s.shortcut', 256 * colours, latent, { columns: spread }),
-      head: before?.head ?? this.product('g_s.head', 64 * colours, width),
+      faithful: this.layers('g_s', before?.faithful),
+      // Once made they follow every change of the quality, since their room would be lost.
+      natural: natural || before?.natural ? this.layers('natural', before?.natural) : undefined,
     };
   }
 
-  /** g_s: the latent of some positions -> numbers of their pixels. y: the address of the first, in rows of `wide`. */
-  synthesis(y: number, wide: number, rows: number, columns: number): Plane {
+  private layers(name: 'g_s' | 'natural', before?: Layers): Layers {
+    const { width, blocks_s: blocks } = this.model.config, { deep, colours, engine, model } = this;
+    const [scale, shift] = this.modulation(`${name}.quality`, width);
+    const four = (x: Float32Array): Float32Array => Float32Array.from({ length: 4 * width }, (_, i) => x[i % width]!);
+    const noise = (): Product => engine.pack(model.floats('natural.noise.weight', [width, NOISE, 1, 1]),
+      new Float32Array(width), NOISE, { rows: scale, before: before?.noise });
+    return {
+      embed: this.product('g_s.embed', 4 * width, deep, { rows: four(scale), shift: four(shift), before: before?.embed }),
+      noise: name === 'natural' ? noise() : undefined,
+      blocks: before?.blocks ?? this.blocks(`${name}.blocks`, blocks, width),
+      head: before?.head ?? this.product(`${name}.head`, 64 * colours, width),
+    };
+  }
+
+  /**
+   * g_s: the latent of some positions -> numbers of their pixels. y: the address of the first, in rows of `wide`. noise:
+   * that of (4 rows * columns, NOISE) numbers, for the layers that learnt from draws; null for the faithful ones.
+   */
+  synthesis(y: number, wide: number, rows: number, columns: number, noise: number | null): Plane {
     const e = this.engine, d = this.drawing!, { width } = this.model.config, { deep, latent, colours } = this;
+    const layers = noise === null ? d.faithful : d.natural!;
     const ys = stride(latent), vs = stride(deep), us = stride(latent), ws = stride(width), positions = rows * columns;
     const result = e.alloc(4 * 256 * positions * colours), mark = e.mark();
     const v = e.alloc(4 * positions * vs), u = e.alloc(4 * positions * us);
@@ -215,13 +247,14 @@ export class Networks {
     e.multiply(d.shortcut, u, us, positions, wide16, d.shortcut.outer);
     e.run.pixels(wide16, d.shortcut.outer, rows, columns, 16, colours, result, false);
     e.release(shortcut);
-    const embedded = e.alloc(4 * positions * d.embed.outer), t = e.alloc(16 * positions * ws);
-    e.multiply(d.embed, v, vs, positions, embedded, d.embed.outer);
-    e.run.up(embedded, 4 * d.embed.outer, rows, columns, 2, 4 * width, t, 4 * ws);
-    this.blockRun(d.blocks, t, 2 * rows, 2 * columns);
-    const wide8 = e.alloc(16 * positions * d.head.outer);
-    e.multiply(d.head, t, ws, 4 * positions, wide8, d.head.outer);
-    e.run.pixels(wide8, d.head.outer, 2 * rows, 2 * columns, 8, colours, result, true);
+    const { embed, head } = layers, embedded = e.alloc(4 * positions * embed.outer), t = e.alloc(16 * positions * ws);
+    e.multiply(embed, v, vs, positions, embedded, embed.outer);
+    e.run.up(embedded, 4 * embed.outer, rows, columns, 2, 4 * width, t, 4 * ws);
+    if (noise !== null) e.multiply(layers.noise!, noise, NOISE, 4 * positions, t, ws, ADD);
+    this.blockRun(layers.blocks, t, 2 * rows, 2 * columns);
+    const wide8 = e.alloc(16 * positions * head.outer);
+    e.multiply(head, t, ws, 4 * positions, wide8, head.outer);
+    e.run.pixels(wide8, head.outer, 2 * rows, 2 * columns, 8, colours, result, true);
     e.release(mark);
     return { at: result, rows: 16 * rows, columns: 16 * columns };
   }
