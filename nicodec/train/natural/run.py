@@ -30,8 +30,8 @@ from nicodec.train.options import STATE, BadOption, check_out, check_there, run_
 from nicodec.train.run import notes, pick_device, widths
 from nicodec.train.state import read_held, read_meta
 
-# How often a run looks at held-out pictures, and the seconds between two saved states.
-LOOKS, SAVE_EVERY = 20, 300.0
+# A run looks at held-out pictures this often, and not before this number of steps. Seconds between two saved states.
+LOOKS, LEAST, SAVE_EVERY = 10, 100, 300.0
 # The ranges of options; the first of the two is the least.
 RANGES = {
     "steps": (1, 10**8), "batch": (1, 4096), "rate": (1e-8, 1.0), "texture": (0.0, 1e6), "seed": (0, 2**63 - 1)
@@ -130,12 +130,12 @@ def _learn(learner: Learner, state: Path) -> None:
     """All steps, with looks at held-out pictures. Ctrl-C ends them; the state is saved in any case."""
     if learner.goes_on and not learner.measured:
         learner.measure_limits()
-    last = saved = time.monotonic()
+    every = max(LEAST, learner.options.steps // LOOKS)
     _say(learner, learner.look())
+    last = saved = time.monotonic()
     with loop.interrupted() as stopped, progress.bar(1, share=True) as advance:
         try:
             while learner.progress() < 1 and not stopped:
-                begun = learner.progress()
                 loss, error, distance = learner.train_step()
                 now = time.monotonic()
                 learner.seconds, last = learner.seconds + now - last, now
@@ -143,7 +143,7 @@ def _learn(learner: Learner, state: Path) -> None:
                 advance(text, learner.progress())
                 if not learner.measured and learner.progress() >= MEASURED:
                     learner.measure_limits()
-                if int(LOOKS * begun) != int(LOOKS * learner.progress()):
+                if learner.step % every == 0 or learner.progress() >= 1:
                     _say(learner, learner.look())
                 if now - saved > SAVE_EVERY:
                     learner.save(state)
