@@ -5,6 +5,7 @@ Under the command line; `learner` learns, `export.natural` writes. The state lie
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import time
 from dataclasses import asdict, replace
@@ -116,9 +117,12 @@ def _read(
 ) -> Patches:
     colour = "rgb" if begin.config.colours > 1 else "gray"
     with progress.bar(None) as advance:
-        data = Patches(
-            images, device, seed, lambda name, pixels: advance(name), colour=colour, kept=kept, folder=out.parent
-        )
+        count = itertools.count(1)
+
+        def note(name: str, pixels: int) -> None:
+            advance(f"reading pictures: {next(count)}")
+
+        data = Patches(images, device, seed, note, colour=colour, kept=kept, folder=out.parent)
     for line in notes(data, out):
         progress.say(line)
     held = "one of them is looked at" if data.held.borrowed else f"{len(data.validation)} held out"
