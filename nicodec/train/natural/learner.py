@@ -41,9 +41,9 @@ NOISE_RATE = 4.0
 # each unit. Measured on busy patches; it makes all qualities count alike.
 USUAL, FALLING = 60.0, 0.035
 # Held-out pictures that are looked at, the most pixels of their sides, and qualities in hundredths.
-LOOKED_AT, SIDE, QUALITIES = 12, 256, (1000, 2500, 4000, 7000)
+LOOKED_AT, SIDE, QUALITIES = 12, 256, (1000, 2500, 5000)
 # Photographs, and as many drawings, on which the limits of caps are measured; and the share of the steps at which.
-LIMITED, MEASURED = 16, 0.5
+LIMITED, MEASURED = 10, 0.5
 
 
 @dataclass(frozen=True)
