@@ -24,9 +24,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("-o", "--out", type=Path, required=True, help="the .nicmodel file; the state lies beside it")
     top.add_argument("--from", dest="start", default="photo", help="the model; layers that it has go on (%(default)s)")
     top.add_argument("--steps", type=int, help="steps to learn for (4000)")
-    top.add_argument("--batch", type=int, help="parts of pictures in a step (8)")
+    top.add_argument("--batch", type=int, help="parts of pictures in a step, each painted twice (4)")
     top.add_argument("--rate", type=float, help="learning rate (5e-4)")
-    top.add_argument("--texture", type=float, help="weight of texture beside squared error (30)")
+    top.add_argument("--bias", type=float, help="weight of what is wrong in all pictures of one file (1.5)")
+    top.add_argument("--variance", type=float, help="weight of what differs between pictures of one file (0.4)")
+    top.add_argument("--texture", type=float, help="weight of the distance of textures (30)")
     top.add_argument("--seed", type=int, help="seed of everything random (0)")
     top.add_argument(
         "--resume", action="store_true", help="go on from the state, with its options unless others are given"
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser().parse_args(arguments)
     said = {
         name: value
-        for name in ("steps", "batch", "rate", "texture", "seed")
+        for name in ("steps", "batch", "rate", "bias", "variance", "texture", "seed")
         if (value := getattr(args, name)) is not None
     }
     run = extras.load("nicodec.train.natural.run", "train", "training")

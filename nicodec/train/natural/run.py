@@ -35,7 +35,8 @@ from nicodec.train.state import read_held, read_meta
 LOOKS, LEAST, SAVE_EVERY = 10, 100, 300.0
 # The ranges of options; the first of the two is the least.
 RANGES = {
-    "steps": (1, 10**8), "batch": (1, 4096), "rate": (1e-8, 1.0), "texture": (0.0, 1e6), "seed": (0, 2**63 - 1)
+    "steps": (1, 10**8), "batch": (1, 4096), "rate": (1e-8, 1.0), "bias": (0.0, 1e6), "variance": (0.0, 1e6),
+    "texture": (0.0, 1e6), "seed": (0, 2**63 - 1),
 }  # fmt: skip
 
 

@@ -41,6 +41,7 @@ def small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"SQUARES": 3, "LOOKED_AT": 1, "QUALITIES": (1000, 5000), "LIMITED": 1}.items():
             patch.setattr(learner, name, value)
+        patch.setattr(pool, "LOST", np.inf)  # random networks know nothing
         yield
 
 
@@ -212,6 +213,53 @@ def test_a_square_is_learnt_from_at_many_places_and_with_other_draws(start: Chec
     again = Learner(Options(batch=4), start, patches).pool.batch(1, 4)
     assert torch.equal(second.y, again.y)
     assert torch.equal(second.pixels, again.pixels)
+
+
+def test_a_part_is_painted_twice_with_other_draws_and_noise(start: Checkpoint, patches: Patches) -> None:
+    one = Learner(Options(batch=3), start, patches)
+    batch = one.pool.batch(0, 3)
+    assert len(batch.pixels) == 6
+    assert torch.equal(batch.pixels[::2], batch.pixels[1::2])
+    assert not torch.equal(batch.y[0], batch.y[1])
+    with torch.no_grad():
+        pixels = one.painted(one.layers, batch, 0)
+    assert len(one.errors(pixels, batch).loss) == 3
+    squared = 255**2 * (pixels - batch.pixels).square().mean((1, 2, 3))
+    assert torch.allclose(one.errors(pixels, batch).squared, (squared[::2] + squared[1::2]) / 2, rtol=1e-3)
+
+
+def test_an_error_that_varies_costs_less_than_one_that_stays(start: Checkpoint, patches: Patches) -> None:
+    one = Learner(Options(batch=1, texture=0), start, patches)
+    batch = one.pool.batch(0, 1)
+    error = 0.02 * torch.randn(batch.pixels.shape[1:], generator=torch.Generator().manual_seed(0))
+    stays, varies = (one.errors(batch.pixels + torch.stack([error, sign * error]), batch) for sign in (1, -1))
+    assert torch.allclose(stays.squared[0], 255**2 * error.square().mean(), rtol=1e-4)
+    assert float(varies.loss) < float(stays.loss)
+    assert float(varies.squared) == pytest.approx(float(stays.squared), rel=1e-3)
+
+
+def test_squares_on_which_the_codec_loses_its_way_are_left_out(
+    start: Checkpoint, patches: Patches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "LOST", 2500.0)
+    one = Learner(Options(batch=1), start, patches)
+    square, _ = pool.code(one.model, patches.validation[0][:128, :128], 1000, amp=False)
+    faithful = torch.from_numpy(square.pixels)[None] / 255 - 0.5
+    assert not pool.is_lost(square, faithful)
+    faithful[0, 70, 70:] += 0.4  # a line in a cell hardly counts
+    assert not pool.is_lost(square, faithful)
+    for wrong in (0.4, float("nan")):
+        lost = faithful.clone()
+        lost[0, 64:, 64:] += wrong
+        assert pool.is_lost(square, lost)
+    verdicts = iter([True, True, False])
+    monkeypatch.setattr(pool, "is_lost", lambda square, faithful: next(verdicts))
+    one.pool.size = 1
+    one.pool.batch(0, 1)
+    assert next(verdicts, None) is None
+    monkeypatch.setattr(pool, "is_lost", lambda square, faithful: True)
+    with pytest.raises(NicError, match="cannot code these pictures"):
+        Learner(Options(batch=1), start, patches).pool.batch(0, 1)
 
 
 @pytest.mark.parametrize(("upsample", "transform"), [("nearest", None), (None, "linear")])
