@@ -17,7 +17,11 @@ from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import ModelConfig
 from nicodec.nn.layers import IntegerLayer
 from nicodec.nn.model import Model
+from nicodec.nn.natural import NaturalSynthesis
 from nicodec.storage.files import shown
+
+# How the names of the layers of `natural` begin in a model file.
+NATURAL = "natural."
 
 
 def model_of(checkpoint: Checkpoint) -> Model:
@@ -28,6 +32,23 @@ def model_of(checkpoint: Checkpoint) -> Model:
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadModel(f"{shown(checkpoint.path)}: not a network that torch can run ({error})") from None
     return model.eval()
+
+
+def natural_of(checkpoint: Checkpoint) -> NaturalSynthesis | None:
+    """The layers of a file that paint the natural picture, on the CPU; None if it has none. Raises BadModel."""
+    if not any(name.startswith(NATURAL) for name in checkpoint.tensors):
+        return None
+    layers = NaturalSynthesis(checkpoint.config)
+    try:
+        layers.load_state_dict(
+            {
+                name: torch.from_numpy(checkpoint.tensors[NATURAL + name].astype(np.float32)).reshape(value.shape)
+                for name, value in layers.state_dict().items()
+            }
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise BadModel(f"{shown(checkpoint.path)}: not layers that torch can run ({error})") from None
+    return layers.eval()
 
 
 def thaw(tensors: dict[str, npt.NDArray[Any]], config: ModelConfig) -> dict[str, Tensor]:

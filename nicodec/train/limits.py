@@ -1,9 +1,13 @@
 """The limits of the caps and of familiar latents, measured on training pictures.
 
-Called by `trainer` in the middle of a schedule from nothing, and by `finish` for what is familiar alone.
+Called by `trainer` in the middle of a schedule from nothing, by `finish` for what is familiar alone, and by
+`natural.learner`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -34,18 +38,27 @@ def measure(model: Model, photographs: Tensor, drawings: Tensor, *, amp: bool = 
     The pictures are measured through the caps as they are, so that none can run away without end.
     photographs, drawings: uint8 (N, H, W, C), sides multiples of 64. `familiar` is of photographs alone.
     """
-    caps = [module for module in model.modules() if isinstance(module, Cap)]
+    with measuring(model):
+        measure_familiar(model, photographs, amp=amp)
+        for _ in coded.each(model, drawings, range(0, ANCHORS, 2), amp=amp):
+            pass
+
+
+@contextmanager
+def measuring(module: nn.Module) -> Iterator[None]:
+    """Set the limits of all caps of a module, channel by channel, by what passes them in this block.
+
+    Each call of the module counts as one picture at one quality.
+    """
+    caps = [part for part in module.modules() if isinstance(part, Cap)]
     peaks: dict[nn.Module, list[Tensor]] = {cap: [] for cap in caps}
 
     def note(cap: nn.Module, _: object, out: Tensor) -> None:
-        peaks[cap].append(out.float().abs().flatten(0, -2).amax(0))
+        peaks[cap].append(out.detach().float().abs().flatten(0, -2).amax(0))
 
-    anchors = range(0, ANCHORS, 2)
     hooks = [cap.register_forward_hook(note) for cap in caps]
     try:
-        measure_familiar(model, photographs, amp=amp)
-        for _ in coded.each(model, drawings, anchors, amp=amp):
-            pass
+        yield
     finally:
         for hook in hooks:
             hook.remove()

@@ -74,7 +74,7 @@ def run(
     begin(trainer, out)
     last = reported = logged = saved = time.monotonic()
     before = trainer.pixels
-    with _interrupted() as stopped:
+    with interrupted() as stopped:
         try:
             while trainer.progress() < 1 and not stopped:
                 begun = trainer.progress()
@@ -139,7 +139,7 @@ def _look(trainer: Trainer, log: Path) -> bool:
 
 
 @contextmanager
-def _interrupted() -> Iterator[list[bool]]:
+def interrupted() -> Iterator[list[bool]]:
     """A list that is not empty after Ctrl-C; in other threads than the main one it stays empty."""
     stopped: list[bool] = []
     if threading.current_thread() is not threading.main_thread():

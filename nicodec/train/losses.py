@@ -38,10 +38,9 @@ class Loss:
 
 
 def rate_distortion(x: Tensor, q: Tensor, output: Output, kind: str = "mse") -> Loss:
-    """(bpp + lambda 255² MSE) / lambda^0.45, mean over the batch. x: pixels (B, H, W, C) in [-1/2, 1/2].
+    """(bpp + lambda 255² MSE) / lambda^0.45, tamed, mean over the batch. x: pixels (B, H, W, C) in [-1/2, 1/2].
 
-    kind: one of `options.DISTORTIONS`, which stands in place of the squared error. A term above `RUNAWAY` grows as a
-    logarithm; the slope is continuous.
+    kind: one of `options.DISTORTIONS`, which stands in place of the squared error.
     """
     area = x.shape[1] * x.shape[2]
     mse = distortion.squared(x, output.pixels)
@@ -50,6 +49,10 @@ def rate_distortion(x: Tensor, q: Tensor, output: Output, kind: str = "mse") -> 
     weight = lambda_of(q)
     error = mse if kind == "mse" else distortion.error(kind, x, output.pixels, weight)
     each = (bpp + weight * error) / weight.pow(BALANCE)
+    return Loss(tamed(each).mean(), bpp.detach(), bpp_z.detach(), mse.detach())
+
+
+def tamed(each: Tensor) -> Tensor:
+    """Losses (B,), of which one above `RUNAWAY` grows as a logarithm; the slope is continuous."""
     over = RUNAWAY * (1 + torch.log(each.clamp(min=RUNAWAY) / RUNAWAY))
-    total = torch.where(each < RUNAWAY, each, over).mean()
-    return Loss(total, bpp.detach(), bpp_z.detach(), mse.detach())
+    return torch.where(each < RUNAWAY, each, over)

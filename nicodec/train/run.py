@@ -96,13 +96,13 @@ def train(
         meta = read_meta(state)
         saved = meta.get("options")
         model = ModelConfig.of(saved.get("model") if isinstance(saved, dict) else None, shown(state))
-        options, changed = resumed(replace(options, model=_widths(state, model)), said, saved, shown(state))
+        options, changed = resumed(replace(options, model=widths(state, model)), said, saved, shown(state))
         kept = None if validation else read_held(state)
         if not again and not said.keys() & {"minutes", "steps"}:
             times.left = max(0.0, 1 - meta["spent"] / meta["length"])
     elif begin is not None:
         origin = f"{card.cleaned(begin.name)} {begin.identity[:8]}"
-        options = replace(options, model=_widths(begin.path, begin.config), origin=origin)
+        options = replace(options, model=widths(begin.path, begin.config), origin=origin)
         if "rate" not in said:
             options = replace(options, rate=RATE_FROM.get(_word(begin.config), RATE_FROM_OTHERS))
     if network is not None:
@@ -223,7 +223,7 @@ def _word(config: ModelConfig) -> str:
     return next((word for word, known in NETWORKS.items() if config == replace(known, colours=config.colours)), "")
 
 
-def _widths(path: Path, config: ModelConfig) -> ModelConfig:
+def widths(path: Path, config: ModelConfig) -> ModelConfig:
     """The config that a file names, if the file can hold that network. Raises BadModel."""
     with torch.device("meta"):  # no memory yet
         parameters = sum(p.numel() for p in Model(config).parameters())
@@ -265,12 +265,12 @@ def _read(
         )
     if not data.has(options.patch):
         raise BadImage(f"no training picture has sides of {options.patch} pixels or more; --patch 64 needs the least")
-    for line in _notes(data, out):
+    for line in notes(data, out):
         console.print(line, markup=False)
     return data
 
 
-def _notes(data: Patches, out: Path) -> list[str]:
+def notes(data: Patches, out: Path) -> list[str]:
     """What was left out of the pictures, and why, in lines."""
     library, said = data.library, list[str]()
     for names, why in ((library.left.skipped, "not readable as pictures"), (library.small, "sides under 64 pixels")):

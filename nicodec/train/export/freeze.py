@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.numpy import save
+from torch import Tensor
 
 from nicodec.errors import BadModel
 from nicodec.model import checkpoint, modelfile
@@ -38,14 +39,7 @@ def freeze(model: Model, counts: tables.Counts | None, fitted: dict[str, Array])
     for name, value in model.state_dict().items():
         if name.startswith("h_sigma."):
             continue
-        array = value.detach().cpu().float().numpy()
-        if array.ndim == 2 and name.endswith(".weight"):
-            array = array[:, :, None, None]
-        # These are few, and scale everything else: they keep their full precision.
-        with np.errstate(over="ignore"):
-            tensors[name] = array.astype(np.float32 if name in ("spread", "log_gain", "familiar") else np.float16)
-        if not np.isfinite(tensors[name]).all():
-            raise BadModel(f"{name} holds values that float16 cannot")
+        tensors[name] = stored(name, value)
     for i, layer in enumerate(model.h_sigma.layers):
         assert isinstance(layer, IntegerLayer)
         weight, bias, shift = (t.detach().cpu().double() for t in layer.integers())
@@ -65,6 +59,19 @@ def freeze(model: Model, counts: tables.Counts | None, fitted: dict[str, Array])
         tensors[f"graph.{name}"] = np.frombuffer(data, np.uint8)
         tensors[f"graph.{name}.weights"] = np.frombuffer("\n".join(weights).encode(), np.uint8)
     return tensors
+
+
+def stored(name: str, value: Tensor) -> Array:
+    """A weight as a model file has it: float16, those of 1x1 layers as convolutions. Raises BadModel beyond float16."""
+    array = value.detach().cpu().float().numpy()
+    if array.ndim == 2 and name.endswith(".weight"):
+        array = array[:, :, None, None]
+    # These are few, and scale everything else: they keep their full precision.
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32 if name in ("spread", "log_gain", "familiar") else np.float16)
+    if not np.isfinite(array).all():
+        raise BadModel(f"{name} holds values that float16 cannot")
+    return array
 
 
 def write_model(
