@@ -96,7 +96,7 @@ test('a natural picture depends on its strength and its seed, and a region of it
   }
 });
 
-/** Models with layers that learnt from draws, whole and with a part of them, and what Python makes with the whole one. */
+/** Models with layers that learnt from draws, whole and without one tensor of each, and what Python makes with the whole one. */
 const LEARNT = `
 import json, sys
 import numpy as np
@@ -109,8 +109,10 @@ from nicodec.model import checkpoint, modelfile
 folder = Path(sys.argv[2])
 path = with_natural(checkpoint.load(checkpoint.find("photo-fast")), folder / "whole.nicmodel", 0.05).path
 metadata, tensors = modelfile.parse(path.read_bytes(), "whole")
-half = {name: np.ascontiguousarray(array) for name, array in tensors.items() if name != "natural.head.bias"}
-(folder / "half.nicmodel").write_bytes(modelfile.sealed(save(half, metadata | {"sha256": modelfile.UNSEALED})))
+for lacks in ("head.bias", "grain.weight", "grain.bias", "waves.weight"):
+    half = {name: np.ascontiguousarray(array) for name, array in tensors.items() if name != f"natural.{lacks}"}
+    sealed = modelfile.sealed(save(half, metadata | {"sha256": modelfile.UNSEALED}))
+    (folder / f"{lacks}.nicmodel").write_bytes(sealed)
 for name, natural, seed in json.loads(sys.argv[1]):
     data = Path("tests/vectors", name, "file.nic").read_bytes()
     sys.stdout.buffer.write(nicodec.decode(data, model=path, natural=natural, seed=seed, dtype=np.uint8).tobytes())
@@ -141,9 +143,11 @@ test('layers that learnt from draws paint as in Python', { skip: !process.env.NI
         assert.ok(Math.abs(part.data[280 * i + j] - whole.data[4 * ((40 + i) * whole.width + 100) + j]) <= 1);
       }
     }
-    nic.addModel(model('half'));
-    nic.close();
-    await assert.rejects(nic.decode(bytes, { natural: 1 }), { name: 'BadModel', message: 'the model lacks natural.head.bias' });
+    for (const lacks of ['head.bias', 'grain.weight', 'grain.bias', 'waves.weight']) {
+      nic.addModel(model(lacks));
+      nic.close();
+      await assert.rejects(nic.decode(bytes, { natural: 1 }), { name: 'BadModel', message: `the model lacks natural.${lacks}` });
+    }
   } finally {
     nic.addModel(released);
     nic.close();

@@ -6,7 +6,6 @@ import { Box, CELL, Y_CELL } from '../bitstream/tiles.js';
 import { BadModel, NicError } from '../errors.js';
 import { stride, type Engine } from '../model/engine.js';
 import type { Model } from '../model/modelfile.js';
-import { NOISE } from '../model/networks.js';
 
 /** The numbers that a draw chooses from: one for each value of a byte. */
 const LEVELS = 256;
@@ -180,20 +179,20 @@ export class Draw {
     return at;
   }
 
-  /** Standard normal noise for a box of positions of the latent: floats (4 rows * columns, NOISE) at an address. */
-  noise(e: Engine, inner: Box): number {
-    const fine = inner.times(NOISE_CELL / Y_CELL), at = e.alloc(4 * fine.rows * fine.columns * NOISE), mark = e.mark();
-    const plane = NOISE_CELL ** 2, bytes = e.alloc(NOISE * plane), cells = inner.over(Y_CELL), numbers = normal();
-    const to = e.f32(at, fine.rows * fine.columns * NOISE), from = e.u8(bytes, NOISE * plane);
+  /** Standard normal noise for a box of positions of the latent: floats (4 rows * columns, channels) at an address. */
+  noise(e: Engine, inner: Box, channels: number): number {
+    const fine = inner.times(NOISE_CELL / Y_CELL), count = fine.rows * fine.columns * channels;
+    const at = e.alloc(4 * count), mark = e.mark(), plane = NOISE_CELL ** 2, bytes = e.alloc(channels * plane);
+    const cells = inner.over(Y_CELL), numbers = normal(), to = e.f32(at, count), from = e.u8(bytes, channels * plane);
     for (let row = cells.top; row < cells.bottom; row++) {
       for (let column = cells.left; column < cells.right; column++) {
-        e.run.philox(...this.key, OF_NOISE, row, column, (NOISE * plane) / 32, bytes);
+        e.run.philox(...this.key, OF_NOISE, row, column, (channels * plane) / 32, bytes);
         const own = new Box(row, column, row + 1, column + 1).times(NOISE_CELL).cut(fine);
         for (let i = own.top; i < own.bottom; i++) {
           for (let j = own.left; j < own.right; j++) {
-            const place = ((i - fine.top) * fine.columns + j - fine.left) * NOISE;
+            const place = ((i - fine.top) * fine.columns + j - fine.left) * channels;
             const first = (i % NOISE_CELL) * NOISE_CELL + (j % NOISE_CELL);
-            for (let c = 0; c < NOISE; c++) to[place + c] = numbers[from[c * plane + first]!]!;
+            for (let c = 0; c < channels; c++) to[place + c] = numbers[from[c * plane + first]!]!;
           }
         }
       }

@@ -85,7 +85,8 @@ export class Windows {
     const inner = window.times(Y_CELL).grown(networks.around, whole);
     const seen = window.grown(this.halo, symbols.cells), { y, wide, first } = this.decoded(seen, inner, symbols);
     const { colours } = networks;
-    const painted = (noise: number | null): Plane => networks.synthesis(y + first, wide, inner.rows, inner.columns, noise);
+    const painted = (noise: ((channels: number) => number) | null): Plane =>
+      networks.synthesis(y + first, wide, inner.rows, inner.columns, noise);
     const faithful = (): Plane => {
       const plane = painted(null), { rows, columns } = plane;
       if (!filter) return plane;
@@ -95,7 +96,7 @@ export class Windows {
     };
     const beside = draw?.learnt && draw.natural < 1 ? faithful() : null;
     if (draw) this.drawn(draw, inner.over(Y_CELL), symbols, seen, y);
-    let plane = draw?.learnt ? painted(draw.noise(e, inner)) : faithful();
+    let plane = draw?.learnt ? painted((channels) => draw.noise(e, inner, channels)) : faithful();
     const { rows, columns } = plane, count = rows * columns * colours;
     if (draw && beside) {
       const to = e.f32(plane.at, count), from = e.f32(beside.at, count), { natural } = draw;

@@ -36,10 +36,14 @@ interface Means {
 /** The layers of g_s at /8 at one quality, and the one before them, which takes in their modulation. */
 interface Layers {
   embed: Product;
-  /** Of layers that learnt from draws. */
-  noise?: Product | undefined;
   blocks: Block[];
   head: Product;
+}
+
+/** Those that learnt from draws. grain: how strong each channel of noise is; waves: from it to what the head makes. */
+interface NaturalLayers extends Layers {
+  grain: Product;
+  waves: Product;
 }
 
 /** g_s at one quality; natural: its layers that learnt from draws. */
@@ -47,11 +51,8 @@ interface Synthesis {
   latentBlocks: Block[];
   shortcut: Product;
   faithful: Layers;
-  natural?: Layers | undefined;
+  natural?: NaturalLayers | undefined;
 }
-
-/** Channels of noise at /8 that layers take which learnt from draws. */
-export const NOISE = 32;
 
 /** Numbers about -1/2 to 1/2, (h, w, colours), at an address. */
 export interface Plane {
@@ -207,31 +208,40 @@ export class Networks {
       shortcut: before?.shortcut ?? this.product('g_s.shortcut', 256 * colours, latent, { columns: spread }),
       faithful: this.layers('g_s', before?.faithful),
       // Once made they follow every change of the quality, since their room would be lost.
-      natural: natural || before?.natural ? this.layers('natural', before?.natural) : undefined,
+      natural: natural || before?.natural ? this.naturalLayers(before?.natural) : undefined,
     };
   }
 
   private layers(name: 'g_s' | 'natural', before?: Layers): Layers {
-    const { width, blocks_s: blocks } = this.model.config, { deep, colours, engine, model } = this;
+    const { width, blocks_s: blocks } = this.model.config, { deep, colours } = this;
     const [scale, shift] = this.modulation(`${name}.quality`, width);
     const four = (x: Float32Array): Float32Array => Float32Array.from({ length: 4 * width }, (_, i) => x[i % width]!);
-    const noise = (): Product => engine.pack(model.floats('natural.noise.weight', [width, NOISE, 1, 1]),
-      new Float32Array(width), NOISE, { rows: scale, before: before?.noise });
     return {
       embed: this.product('g_s.embed', 4 * width, deep, { rows: four(scale), shift: four(shift), before: before?.embed }),
-      noise: name === 'natural' ? noise() : undefined,
       blocks: before?.blocks ?? this.blocks(`${name}.blocks`, blocks, width),
       head: before?.head ?? this.product(`${name}.head`, 64 * colours, width),
     };
   }
 
+  private naturalLayers(before?: NaturalLayers): NaturalLayers {
+    const { model, engine } = this, { width } = model.config, samples = 64 * this.colours;
+    const waves = (): Product =>
+      engine.pack(model.floats('natural.waves.weight', [samples, samples, 1, 1]), new Float32Array(samples), samples);
+    return {
+      ...this.layers('natural', before),
+      grain: before?.grain ?? this.product('natural.grain', samples, width),
+      waves: before?.waves ?? waves(),
+    };
+  }
+
   /**
    * g_s: the latent of some positions -> numbers of their pixels. y: the address of the first, in rows of `wide`. noise:
-   * that of (4 rows * columns, NOISE) numbers, for the layers that learnt from draws; null for the faithful ones.
+   * makes (4 rows * columns, channels) numbers for the layers that learnt from draws; null for the faithful ones.
    */
-  synthesis(y: number, wide: number, rows: number, columns: number, noise: number | null): Plane {
+  synthesis(
+    y: number, wide: number, rows: number, columns: number, noise: ((channels: number) => number) | null,
+  ): Plane {
     const e = this.engine, d = this.drawing!, { width } = this.model.config, { deep, latent, colours } = this;
-    const layers = noise === null ? d.faithful : d.natural!;
     const ys = stride(latent), vs = stride(deep), us = stride(latent), ws = stride(width), positions = rows * columns;
     const result = e.alloc(4 * 256 * positions * colours), mark = e.mark();
     const v = e.alloc(4 * positions * vs), u = e.alloc(4 * positions * us);
@@ -247,16 +257,27 @@ export class Networks {
     e.multiply(d.shortcut, u, us, positions, wide16, d.shortcut.outer);
     e.run.pixels(wide16, d.shortcut.outer, rows, columns, 16, colours, result, false);
     e.release(shortcut);
-    const { embed, head } = layers, embedded = e.alloc(4 * positions * embed.outer), t = e.alloc(16 * positions * ws);
+    const { embed, blocks, head } = noise ? d.natural! : d.faithful;
+    const embedded = e.alloc(4 * positions * embed.outer), t = e.alloc(16 * positions * ws);
     e.multiply(embed, v, vs, positions, embedded, embed.outer);
     e.run.up(embedded, 4 * embed.outer, rows, columns, 2, 4 * width, t, 4 * ws);
-    if (noise !== null) e.multiply(layers.noise!, noise, NOISE, 4 * positions, t, ws, ADD);
-    this.blockRun(layers.blocks, t, 2 * rows, 2 * columns);
+    this.blockRun(blocks, t, 2 * rows, 2 * columns);
     const wide8 = e.alloc(16 * positions * head.outer);
     e.multiply(head, t, ws, 4 * positions, wide8, head.outer);
+    // Noise is made here, where the blocks have left their memory.
+    if (noise) this.addGrain(d.natural!, t, 4 * positions, noise(head.outer), wide8);
     e.run.pixels(wide8, head.outer, 2 * rows, 2 * columns, 8, colours, result, true);
     e.release(mark);
     return { at: result, rows: 16 * rows, columns: 16 * columns };
+  }
+
+  /** Adds waves of noise to what the head made of t, both (positions, channels of the head). */
+  private addGrain({ grain, waves }: NaturalLayers, t: number, positions: number, noise: number, to: number): void {
+    const e = this.engine, channels = grain.outer, count = positions * channels, strength = e.alloc(4 * count);
+    e.multiply(grain, t, stride(this.model.config.width), positions, strength, channels);
+    const product = e.f32(strength, count), by = e.f32(noise, count);
+    for (let k = 0; k < count; k++) product[k]! *= by[k]!;
+    e.multiply(waves, strength, channels, positions, to, channels, ADD);
   }
 
   private preparePreview(): Product {
