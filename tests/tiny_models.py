@@ -80,11 +80,12 @@ def random(config: ModelConfig) -> Model:
 
 
 def with_natural(made: Checkpoint, path: Path, spread: float) -> Checkpoint:
-    """The same model with layers for natural pictures: those of g_s, and weights of noise of this spread."""
+    """The same model with layers for natural pictures: those of g_s, and grain whose amplitudes have this spread."""
     torch.manual_seed(1)
     layers = NaturalSynthesis(made.config)
     layers.start_from(model_of(made).g_s)
-    torch.nn.init.normal_(layers.noise.weight, std=spread)
+    torch.nn.init.normal_(layers.grain.weight, std=spread)
+    torch.nn.init.zeros_(layers.grain.bias)
     metadata, tensors = modelfile.parse(modelfile.read(made.path), made.path.name)
     for name, value in layers.state_dict().items():
         array = value.numpy().astype(np.float16)

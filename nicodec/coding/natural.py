@@ -20,7 +20,6 @@ from nicodec.coding import quantize
 from nicodec.errors import NicError
 from nicodec.model.backends import Planes
 from nicodec.model.checkpoint import Checkpoint
-from nicodec.model.config import NOISE
 
 # The numbers that a draw chooses from: one for each value of a byte.
 LEVELS = 256
@@ -97,8 +96,8 @@ def _gaussian(zeros: float, zone: float) -> tuple[float, npt.NDArray[np.float64]
 class Draw:
     """The draws of one file. widths: of the model. natural: 0..1. key: two numbers that make the draws, 64 bits each.
 
-    quality: of the file, in hundredths. learnt: whether layers that learnt from draws paint them. Then draws are always
-    full, and `natural` mixes the two pictures; else it is the strength of the draws.
+    quality: of the file, in hundredths. noise: the channels that layers take which learnt from draws; 0 without them.
+    With them draws are always full, and `natural` mixes the two pictures; else it is the strength of the draws.
 
     A draw depends on the key, on its cell and on its place there alone, so a region is the crop of the whole.
     """
@@ -107,11 +106,11 @@ class Draw:
     natural: float
     key: tuple[int, int]
     quality: int
-    learnt: bool = False
+    noise: int = 0
 
     @cached_property
     def _levels(self) -> npt.NDArray[np.float32]:
-        return self.widths.levels * np.float32(1 if self.learnt else self.natural)
+        return self.widths.levels * np.float32(1 if self.noise else self.natural)
 
     def of(self, cells: Box, r: npt.NDArray[np.int16], index: npt.NDArray[np.uint8]) -> Planes:
         """What to add to the latent of a box of cells, float32 (1, L, 4h, 4w), in quantiser steps.
@@ -137,9 +136,9 @@ class Draw:
         result *= np.clip((missing / variance - begin) / WIDE, 0, 1).reshape(r.shape[2:]).astype(np.float32)
         return result
 
-    def noise(self, cells: Box) -> Planes:
-        """Standard normal noise for a box of cells, float32 (1, NOISE, 8h, 8w)."""
-        return NORMAL[self._bytes(cells, OF_NOISE, NOISE, NOISE_CELL)]
+    def grain(self, cells: Box) -> Planes:
+        """Standard normal noise for a box of cells, float32 (1, noise, 8h, 8w)."""
+        return NORMAL[self._bytes(cells, OF_NOISE, self.noise, NOISE_CELL)]
 
     def _bytes(self, cells: Box, kind: int, channels: int, side: int) -> npt.NDArray[np.uint8]:
         """Random bytes for a box of cells, (1, channels, side * h, side * w). kind: OF_LATENT or OF_NOISE."""

@@ -52,8 +52,8 @@ class View(NamedTuple):
         """What is added for symbols that are zero; None in a faithful picture and in a preview."""
         if not self.natural or self.shrink > 1:
             return None
-        key, learnt = (header.symbols_crc, self.seed), windows.networks.checkpoint.has_natural
-        return Draw(windows.widths, self.natural, key, header.quality, learnt)
+        key, model = (header.symbols_crc, self.seed), windows.networks.checkpoint
+        return Draw(windows.widths, self.natural, key, header.quality, model.config.noise if model.has_natural else 0)
 
 
 def view(header: Header, region: Region = None, scale: float = 1, natural: float = 0, seed: int = 0) -> View:
@@ -110,7 +110,7 @@ def paint(
     draw = wanted.draw(windows, header)
     full = partial(windows.synthesis, weights=weights, deep=header.depth == 16, draw=draw)
     render, cell = (full if wanted.shrink == 1 else windows.preview), CELL // wanted.shrink
-    graph = "preview" if wanted.shrink > 1 else "g_s_natural" if draw is not None and draw.learnt else "g_s"
+    graph = "preview" if wanted.shrink > 1 else "g_s_natural" if draw is not None and draw.noise else "g_s"
     windows.aside(partial(windows.networks.session, graph))
     checks: list[Callable[[], None]] = []
 

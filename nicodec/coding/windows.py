@@ -189,9 +189,9 @@ class Windows:
         def natural(latent: Planes, draw: Draw, r: npt.NDArray[np.int16]) -> Planes:
             drawn = draw.of(seen, r, prior.tables_of(self.networks, symbols.z, seen, q))
             drawn = latent + tiles.crop(drawn, seen.times(Y_CELL), inner)
-            if not draw.learnt:
+            if not draw.noise:
                 return faithful(drawn)
-            noise = tiles.crop(draw.noise(seen), seen.times(NOISE_CELL), inner.times(NOISE_CELL // Y_CELL))
+            noise = tiles.crop(draw.grain(seen), seen.times(NOISE_CELL), inner.times(NOISE_CELL // Y_CELL))
             x = self.networks.g_s_natural(drawn, np.ascontiguousarray(noise), q / 100)
             return x if draw.natural == 1 else draw.natural * x + (1 - draw.natural) * faithful(latent)
 

@@ -19,8 +19,6 @@ SHUFFLE = "shuffle"
 UPSAMPLES = {SHUFFLE: 0, "nearest": 1, "bilinear": 3, "bed-of-nails": 1, "transposed": 2, "transposed-3": 2}
 # The transforms: a deep and a linear branch side by side, or the linear one alone.
 BOTH, LINEAR = TRANSFORMS = ("deep+linear", "linear")
-# Channels of noise at /8 that layers take which learnt from draws (docs/NATURAL.md).
-NOISE = 32
 # What is stated, and counted in the id, only if it is something else. So earlier files and ids stay as they are.
 USUAL = {"colours": COLOURS, "upsample": SHUFFLE, "transform": BOTH}
 # Of a network without a deep branch: it has no blocks and no channels at /8.
@@ -90,6 +88,11 @@ class ModelConfig:
     def deep(self) -> int:
         """The number of deep channels of the latent, which come first."""
         return self.latent - self.linear
+
+    @property
+    def noise(self) -> int:
+        """The channels of noise at /8 that layers which learnt from draws take: one for each sample of 8 x 8 pixels."""
+        return 64 * self.colours
 
     @property
     def reach_a(self) -> int:

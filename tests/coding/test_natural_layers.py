@@ -20,7 +20,6 @@ from nicodec.codec import Codec
 from nicodec.coding.natural import Draw
 from nicodec.errors import BadModel
 from nicodec.model import checkpoint, modelfile
-from nicodec.model.config import NOISE
 
 Array = npt.NDArray[Any]
 
@@ -34,7 +33,7 @@ def codec() -> Codec:
 def learnt(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Codec:
     """The same layers as those of g_s, and noise beside them."""
     path = tmp_path_factory.mktemp("models") / "learnt.nicmodel"
-    return Codec(with_natural(codec.checkpoint, path, 0.05), threads=1)
+    return Codec(with_natural(codec.checkpoint, path, 0.005), threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -131,26 +130,26 @@ def test_windows_and_threads_hear_the_same_noise(learnt: Codec) -> None:
 
 def test_noise_is_standard_normal_and_depends_on_file_seed_and_place_alone(codec: Codec) -> None:
     widths = codec.crew.alone.widths
-    draw, whole = Draw(widths, 1, (1, 2), 2500), Box(0, 0, 3, 4)
-    noise = draw.noise(whole)
-    assert noise.shape == (1, NOISE, 24, 32)
+    draw, whole = Draw(widths, 1, (1, 2), 2500, 192), Box(0, 0, 3, 4)
+    noise = draw.grain(whole)
+    assert noise.shape == (1, 192, 24, 32)
     assert noise.dtype == np.float32
     assert abs(noise.mean()) < 0.02
     assert noise.std() == pytest.approx(1, abs=0.02)
-    assert np.array_equal(draw.noise(Box(2, 1, 3, 2)), noise[:, :, 16:, 8:16])
+    assert np.array_equal(draw.grain(Box(2, 1, 3, 2)), noise[:, :, 16:, 8:16])
     assert abs(np.corrcoef(noise[0, :, :8, :8].ravel(), noise[0, :, :8, 8:16].ravel())[0, 1]) < 0.1
     for key in ((1, 3), (0, 2)):
-        assert abs(np.corrcoef(Draw(widths, 1, key, 2500).noise(whole).ravel(), noise.ravel())[0, 1]) < 0.05
+        assert abs(np.corrcoef(Draw(widths, 1, key, 2500, 192).grain(whole).ravel(), noise.ravel())[0, 1]) < 0.05
 
 
 def test_noise_has_bytes_of_its_own(codec: Codec) -> None:
     """Not those of the draws of the same cell."""
-    draw, cell = Draw(codec.crew.alone.widths, 1, (1, 2), 2500), Box(0, 0, 1, 1)
+    draw, cell = Draw(codec.crew.alone.widths, 1, (1, 2), 2500, 192), Box(0, 0, 1, 1)
     channels = codec.checkpoint.config.latent
-    latent, noise = draw._bytes(cell, 0, channels, 4).ravel(), draw._bytes(cell, 1, NOISE, 8).ravel()
-    assert (latent[: noise.size] == noise).mean() < 0.02
+    latent, noise = draw._bytes(cell, 0, channels, 4).ravel(), draw._bytes(cell, 1, 192, 8).ravel()
+    assert (latent == noise[: latent.size]).mean() < 0.02
     # docs/NATURAL.md: block n has the counter (n + 1, 1, row, column), and its numbers are little-endian.
-    raw = np.random.Philox(key=(1, 2), counter=[0, 1, 0, 0]).random_raw(256)
+    raw = np.random.Philox(key=(1, 2), counter=[0, 1, 0, 0]).random_raw(192 * 64 // 8)
     assert noise.tobytes() == b"".join(int(word).to_bytes(8, "little") for word in raw)
 
 
@@ -158,16 +157,16 @@ def test_half_of_the_layers_is_a_bad_model(learnt: Codec, file: bytes) -> None:
     tensors = learnt.checkpoint.tensors
     graph = ("graph.g_s_natural", "graph.g_s_natural.weights")
     layers = [name for name in tensors if name.startswith("natural.")]
-    kernel = tensors["natural.noise.weight"]
+    kernel = tensors["natural.waves.weight"]
     for changed in (
         dict.fromkeys(graph),
         {graph[0]: None},
         {graph[1]: None},
         dict.fromkeys(layers),
-        {"natural.noise.weight": None},
+        {"natural.waves.weight": None},
         {"natural.head.bias": None},
-        {"natural.noise.weight": kernel[:, :9]},
-        {"natural.noise.weight": kernel[:0]},
+        {"natural.waves.weight": kernel[:, :9]},
+        {"natural.waves.weight": kernel[:0]},
         {"natural.head.bias": tensors["natural.head.bias"][:-1]},
         {"natural.quality.scale": np.full_like(tensors["natural.quality.scale"], np.nan)},
         {graph[0]: tensors[graph[0]][:-9]},

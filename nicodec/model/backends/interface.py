@@ -54,7 +54,7 @@ class Networks(Protocol):
         """Decoded latent (1, L, h, w) -> pixels (1, C, 16h, 16w), about [-1/2, 1/2]."""
 
     def g_s_natural(self, y: Planes, noise: Planes, quality: float) -> Planes:
-        """As g_s, by layers that learnt from latents with draws. noise: standard normal (1, NOISE, 2h, 2w)."""
+        """As g_s, by layers that learnt from latents with draws. noise: standard normal (1, 64 C, 2h, 2w)."""
 
     def preview(self, y: Planes, quality: float) -> Planes:
         """Deep channels of the decoded latent (1, D, h, w) -> pixels at an eighth of their size, (1, C, 2h, 2w)."""

@@ -11,7 +11,6 @@ import numpy as np
 
 from nicodec.errors import BadModel, NicError
 from nicodec.model.backends.interface import Networks, Planes, Runner
-from nicodec.model.config import NOISE
 
 # The most that a sample may differ, in levels of 255.
 MOST = 2
@@ -34,7 +33,7 @@ def hold(made: Runner, name: str, backend: str, here: Networks) -> None:
     given = {"x": x} if name == "g_a" else {"y": latent}
     if name == "g_s_natural":
         sides = 2 * latent.shape[2], 2 * latent.shape[3]
-        given["noise"] = np.random.default_rng(0).standard_normal((1, NOISE, *sides), np.float32)
+        given["noise"] = np.random.default_rng(0).standard_normal((1, here.checkpoint.config.noise, *sides), np.float32)
         wanted = here.g_s_natural(latent, given["noise"], QUALITY)
     else:
         wanted = here.g_s(latent, QUALITY)

@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from nicodec.bitstream.anchors import ANCHORS, HAT_ONE
-from nicodec.model.config import LINEAR, NOISE, SHUFFLE, ModelConfig
+from nicodec.model.config import LINEAR, SHUFFLE, ModelConfig
 from nicodec.nn.layers import ACT_MAX
 from nicodec.nn.likelihood import SCALES
 from nicodec.nn.upsampling import KERNELS
@@ -307,14 +307,14 @@ def g_s(g: Graph, c: ModelConfig) -> None:
 def g_s_natural(g: Graph, c: ModelConfig) -> None:
     """g_s with the layers at /8 that learnt from draws: the twin of `NaturalSynthesis`."""
     y, hat = g.input("y", 1, c.latent, "h", "w"), g.hats()
-    noise = g.op("Conv", g.input("noise", 1, NOISE, "2h", "2w"), g.weight("natural.noise.weight"), kernel_shape=[1, 1])
+    noise = g.input("noise", 1, c.noise, "2h", "2w")
     g.output("x", pixels(g, c, hat, *g.deep(y, c, axis=1), "natural", noise), 1, c.colours, "16h", "16w")
 
 
 def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str, last: str = "g_s", noise: str = "") -> str:
     """g_s of the deep channels y, and of the linear ones, if there are any.
 
-    last: whose layers at /8 are taken. noise: what is added to the channels there.
+    last: whose layers at /8 are taken. noise: what they make grain of, if they do.
     """
     spread, gain_rare = g.deep(g.weight("spread"), c)[0], g.deep(g.gain(hat), c, axis=1)[1]
     weight, weight_rare = g.deep(g.weight("g_s.shortcut.weight"), c, axis=1)
@@ -324,9 +324,12 @@ def pixels(g: Graph, c: ModelConfig, hat: str, y: str, rare: str, last: str = "g
     t = deep = ""
     if c.transform != LINEAR:
         t = g.up(g.linear(y, "g_s.embed"), 2) if shuffles else g.doubled(y, "g_s.up.0", c.upsample)
-        t = g.op("Add", t, noise) if noise else t
         t = g.blocks(g.stay(g.modulation(t, hat, f"{last}.quality")), f"{last}.blocks", c.blocks_s)
         deep = g.linear(t, f"{last}.head") if shuffles else ""
+        if noise:
+            grain = g.op("Mul", g.linear(t, f"{last}.grain"), noise)
+            grain = g.op("Conv", grain, g.weight(f"{last}.waves.weight"), kernel_shape=[1, 1])
+            deep = g.op("Add", deep, grain)
     # The two meet at /8, where a convolution takes the sum in. At the full size each takes as long as a convolution.
     sides = 256 * c.colours, -1, 1, 1
     weight = g.quartered(g.op("Mul", weight, g.per_channel(spread)), *sides)

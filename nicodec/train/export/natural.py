@@ -83,7 +83,7 @@ def compare(trial: Checkpoint) -> float:
         pixels = np.clip(128 + coarse + rng.normal(0, 12, coarse.shape), 0, 255).astype(np.uint8)
         square, _ = pool.code(model, pixels, quality, amp=False)
         y = pool.Draws(trial).latent(square, (0, quality))[None]
-        noise = rng.normal(0, 1, (1, layers.noise.in_features, 8 * rows, 8 * columns)).astype(np.float32)
+        noise = rng.normal(0, 1, (1, layers.grain.out_features, 8 * rows, 8 * columns)).astype(np.float32)
         hat = hats(torch.tensor([quality / 100], dtype=torch.float64))
         gain = torch.exp(hat @ model.log_gain.double())
         latent, given = (torch.from_numpy(x).permute(0, 2, 3, 1).double() for x in (y, noise))

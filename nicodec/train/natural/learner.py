@@ -34,8 +34,8 @@ from nicodec.train.schedule import learning_rate
 from nicodec.train.state import MOMENTS, STATE_VERSION, read_state, write_state
 
 EMA, CLIP = 0.999, 1.0
-# The weights of the noise are small, so they learn this many times as fast.
-NOISE_RATE = 8.0
+# The waves of grain start as cosines, and move slowly, so that they stay unlike each other.
+WAVES_RATE = 0.2
 # The squared error that `photo` usually has at quality q, in levels: this at quality 20, falling by this power of e for
 # each unit. Measured on busy patches; it makes all qualities count alike.
 USUAL, FALLING = 60.0, 0.035
@@ -100,9 +100,9 @@ class Learner:
         if known is None:
             self.layers.start_from(self.g_s)
         self.average = copy.deepcopy(self.layers).requires_grad_(False)
-        noise = list(self.layers.noise.parameters())
-        others = [p for name, p in self.layers.named_parameters() if not name.startswith("noise.")]
-        groups = [{"params": noise, "factor": NOISE_RATE}, {"params": others, "factor": 1.0}]
+        waves = list(self.layers.waves.parameters())
+        others = [p for name, p in self.layers.named_parameters() if not name.startswith("waves.")]
+        groups = [{"params": waves, "factor": WAVES_RATE}, {"params": others, "factor": 1.0}]
         self.optimiser = torch.optim.Adam(groups, betas=(0.9, 0.98), fused=True)
         self.draws = Draws(begin)
         # A run of few steps codes no more squares than it learns from.
@@ -122,7 +122,7 @@ class Learner:
         generator = torch.Generator(self.device).manual_seed(int(seed))
         rows, columns = (2 * side for side in batch.y.shape[1:3])
         noise = torch.randn(
-            len(batch.y), rows, columns, layers.noise.in_features, generator=generator, device=self.device
+            len(batch.y), rows, columns, layers.grain.out_features, generator=generator, device=self.device
         )
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             hat = hats(batch.quality / 100)

@@ -117,7 +117,7 @@ def test_a_graph_that_computes_something_else_is_not_written(
     torch.nn.init.constant_(layers.head.bias, 0.3)
 
     def faithful(g: Any, c: Any, hat: str, y: str, rare: str, last: str, noise: str) -> str:
-        return pixels(g, c, hat, y, rare, "g_s", noise)
+        return pixels(g, c, hat, y, rare)
 
     monkeypatch.setattr(export.graphs, "pixels", faithful)
     with pytest.raises(BadModel, match="ONNX and torch disagree"):
