@@ -100,10 +100,11 @@ test('a natural picture depends on its strength and its seed, and a region of it
 const LEARNT = `
 import json, sys
 import numpy as np
+from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, "tests")
 from safetensors.numpy import save
-from tiny_models import with_natural
+from tiny_models import TINY, random, with_natural, write
 import nicodec
 from nicodec.model import checkpoint, modelfile
 folder = Path(sys.argv[2])
@@ -119,9 +120,13 @@ path = folder / "nothing.nicmodel"
 for name, natural, seed in json.loads(sys.argv[1]):
     data = Path("tests/vectors", name, "file.nic").read_bytes()
     sys.stdout.buffer.write(nicodec.decode(data, model=path, natural=natural, seed=seed, dtype=np.uint8).tobytes())
+path = with_natural(write(random(replace(TINY, colours=1)), folder / "made.nicmodel"), folder / "gray.nicmodel", 0.05).path
+data = nicodec.encode(np.add.outer(np.arange(100), np.arange(150)).astype(np.uint8), model=path, lossless=False)
+(folder / "gray.nic").write_bytes(data)
+sys.stdout.buffer.write(nicodec.decode(data, model=path, natural=1, dtype=np.uint8).tobytes())
 `;
 
-test('layers that learnt from draws paint as in Python', { skip: !process.env.NIC_PYTHON && 'NIC_PYTHON names no Python' }, async () => {
+test('layers that learnt from draws paint as in Python, in colour and in gray', { skip: !process.env.NIC_PYTHON && 'NIC_PYTHON names no Python' }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'nicodec-')), root = new URL('../../', import.meta.url);
   const model = (name) => new Uint8Array(readFileSync(join(folder, `${name}.nicmodel`)));
   const released = new Uint8Array(readFileSync(new URL('models/8f116ef68aa7acb7.nicmodel', dist)));
@@ -132,13 +137,13 @@ test('layers that learnt from draws paint as in Python', { skip: !process.env.NI
     assert.equal(nic.addModel(model('nothing')), '8f116ef68aa7acb7', 'the layers are outside the id');
     nic.close();
     let at = 0;
-    for (const [name, natural, seed] of cases) {
-      const { data } = await nic.samples(vector(name).bytes, { natural, seed, depth: 8 });
+    const compare = async (name, file, natural, seed) => {
+      const { data } = await nic.samples(file, { natural, seed, depth: 8 });
       for (let i = 0; i < data.length; i++, at++) {
         assert.ok(Math.abs(data[i] - found[at]) <= 1, `${name}, ${natural}, ${seed}: ${data[i]} at ${i}, not ${found[at]}`);
       }
-    }
-    assert.equal(at, found.length);
+    };
+    for (const [name, natural, seed] of cases) await compare(name, vector(name).bytes, natural, seed);
     const { bytes } = vector('8f116ef6-tiles-2x3'), whole = await nic.decode(bytes, { natural: 1 });
     const part = await nic.decode(bytes, { natural: 1, region: [100, 40, 70, 50] });
     for (let i = 0; i < 50; i++) {
@@ -151,6 +156,10 @@ test('layers that learnt from draws paint as in Python', { skip: !process.env.NI
       nic.close();
       await assert.rejects(nic.decode(bytes, { natural: 1 }), { name: 'BadModel', message: `the model lacks natural.${lacks}` });
     }
+    nic.addModel(model('gray'));
+    nic.close();
+    await compare('a model of gray', new Uint8Array(readFileSync(join(folder, 'gray.nic'))), 1, 0);
+    assert.equal(at, found.length);
   } finally {
     nic.addModel(released);
     nic.close();
