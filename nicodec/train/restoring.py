@@ -48,9 +48,11 @@ FITTED, FIRST = 512, 2**32
 WHOLE_BESIDE = ("holes",)
 # A share of the mean power of a pixel, so that the fit has one solution.
 RIDGE = 1e-4
-# The layers of the stage that repairs pixels before g_a. It learns alone for so many steps, and for this share of a
-# schedule at most: such a step takes an eighth of the time of one of the whole codec.
-LAYERS, ALONE, SHARE = 6, 2000, 0.5
+# The layers of the stage that repairs pixels before g_a.
+LAYERS = 6
+# The steps in which it learns alone, by the kind of damage, and the share of a schedule at most. Such a step takes an
+# eighth of the time of one of the whole codec. What is small or thin is repaired by it, other damage by g_a.
+ALONE, SHARE = {"noise": 2000, "salt": 4000, "lines": 8000, "holes": 2000}, 0.8
 
 
 def pairs(damage: Damage | None, patches: Tensor, seed: int, step: int, progress: float = 1.0) -> Tensor:
@@ -89,7 +91,7 @@ def repairs_alone(options: Options, step: int, progress: float) -> bool:
     nearly clean. step: of the run, and `progress`: the share of its schedule that is done.
     """
     learns = bool(options.clean_from) and options.freeze != "encoder" and options.model.repair > 0
-    return learns and step < ALONE and progress < SHARE
+    return learns and progress < SHARE and step < ALONE[Damage.of(options.clean_from).kind]
 
 
 def repaired(model: Model, given: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
