@@ -128,9 +128,11 @@ class Trainer:
         # A fused optimiser does not take a step with found_inf, which torch's gradient scaler sets too.
         self.optimiser.found_inf = (~torch.isfinite(norm) | jumped).float()  # type: ignore[attr-defined]
         self.optimiser.step()
-        change = torch._foreach_sub([p.detach() for p in self.model.parameters()], self.ema)
+        named = zip(self.model.parameters(), self.ema, strict=True)
+        learning, means = zip(*((p.detach(), mean) for p, mean in named if p.requires_grad), strict=True)
+        change = torch._foreach_sub(learning, means)
         torch._foreach_mul_(change, self._fresh)
-        torch._foreach_add_(self.ema, change)
+        torch._foreach_add_(means, change)
         return torch.stack([total, bpp.mean(), (10 * torch.log10(255**2 / mse)).mean()])
 
     @property
