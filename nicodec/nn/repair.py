@@ -5,6 +5,8 @@ Under `transforms`; only encoders that have learnt to clean have one.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,7 +24,7 @@ class Repair(nn.Module):
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
         widths = [4 * c.colours, *[REPAIRING] * (c.repair - 1), 4 * c.colours]
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
         for layer in self.layers:
             nn.init.kaiming_normal_(layer.weight)
             nn.init.zeros_(layer.bias)

@@ -50,9 +50,9 @@ WHOLE_BESIDE = ("holes",)
 RIDGE = 1e-4
 # The layers of the stage that repairs pixels before g_a.
 LAYERS = 6
-# The steps in which it learns alone, by the kind of damage, and the share of a schedule at most. Such a step takes an
-# eighth of the time of one of the whole codec. What is small or thin is repaired by it, other damage by g_a.
-ALONE, SHARE = {"noise": 2000, "salt": 4000, "lines": 8000, "holes": 2000}, 0.8
+# By the kind of damage, the steps in which it learns alone at most, and the share of a schedule at most. Such a step
+# takes a sixth of the time of one of the whole codec. What is small or thin is repaired by it, other damage by g_a.
+ALONE = {"noise": (2000, 0.2), "salt": (4000, 0.8), "lines": (8000, 0.8), "holes": (2000, 0.2)}
 
 
 def pairs(damage: Damage | None, patches: Tensor, seed: int, step: int, progress: float = 1.0) -> Tensor:
@@ -91,7 +91,8 @@ def repairs_alone(options: Options, step: int, progress: float) -> bool:
     nearly clean. step: of the run, and `progress`: the share of its schedule that is done.
     """
     learns = bool(options.clean_from) and options.freeze != "encoder" and options.model.repair > 0
-    return learns and progress < SHARE and step < ALONE[Damage.of(options.clean_from).kind]
+    steps, share = ALONE[Damage.of(options.clean_from).kind] if learns else (0, 0.0)
+    return step < steps and progress < share
 
 
 def repaired(model: Model, given: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:

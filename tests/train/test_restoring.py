@@ -152,7 +152,7 @@ def test_a_shortcut_behind_a_stage_that_repairs_stays(patches: Patches, start: C
 def test_the_stage_learns_alone_and_then_all_of_the_encoder_does(
     patches: Patches, start: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(restoring, "ALONE", {"salt": 3})
+    monkeypatch.setattr(restoring, "ALONE", {"salt": (3, 0.8)})
     trainer = Trainer(replace(OPTIONS, clean_from="salt:5%", model=REPAIRING, freeze="decoder"), patches, fresh=False)
     trainer.start_from(start)
 
@@ -174,8 +174,9 @@ def test_the_stage_learns_alone_and_then_all_of_the_encoder_does(
 def test_the_stage_learns_alone_for_a_share_of_a_short_run(patches: Patches) -> None:
     options = replace(OPTIONS, clean_from="salt:5%", model=REPAIRING)
     assert restoring.repairs_alone(options, 5, 0.1)
-    assert not restoring.repairs_alone(options, 5, restoring.SHARE)
-    assert not restoring.repairs_alone(options, restoring.ALONE["salt"], 0.1)
+    most, share = restoring.ALONE["salt"]
+    assert not restoring.repairs_alone(options, 5, share)
+    assert not restoring.repairs_alone(options, most, 0.1)
     assert not restoring.repairs_alone(replace(options, freeze="encoder"), 5, 0.1)
     assert not restoring.repairs_alone(replace(options, clean_from=""), 5, 0.1)
     assert not restoring.repairs_alone(replace(options, model=TINY), 5, 0.1)
@@ -185,7 +186,7 @@ def test_the_stage_learns_alone_for_a_share_of_a_short_run(patches: Patches) -> 
 def test_a_run_stopped_before_or_after_the_stage_learnt_alone_goes_on(
     patches: Patches, start: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stop: int
 ) -> None:
-    monkeypatch.setattr(restoring, "ALONE", {"salt": 3})
+    monkeypatch.setattr(restoring, "ALONE", {"salt": (3, 0.8)})
     options = replace(OPTIONS, clean_from="salt:5%", model=REPAIRING)
     whole = Trainer(options, patches, fresh=False)
     whole.start_from(start)
