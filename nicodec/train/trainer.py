@@ -159,7 +159,7 @@ class Trainer:
         patches = restoring.pairs(self.damage, patches, o.seed, self.step, progress)
         steps = o.steps or (self.schedule_step + 1) / max(progress, 1e-9)
         rate = o.rate * SLOWER**self.returns * learning_rate(self.since, progress, steps)
-        self._fresh.fill_(1 - min(EMA, (1 + self.step) / (10 + self.step)))
+        self._fresh.fill_(1 - min(EMA, (1 + self.since) / (10 + self.since)))
         optimiser.set_rate(self.optimiser, rate)
         if self.device.type == "cuda":
             torch.manual_seed(int(self._seeds.generate_state(1, np.uint64)[0]))
