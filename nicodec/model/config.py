@@ -19,7 +19,8 @@ SHUFFLE = "shuffle"
 UPSAMPLES = {SHUFFLE: 0, "nearest": 1, "bilinear": 3, "bed-of-nails": 1, "transposed": 2, "transposed-3": 2}
 # The transforms: a deep and a linear branch side by side, or the linear one alone.
 BOTH, LINEAR = TRANSFORMS = ("deep+linear", "linear")
-# What is stated, and counted in the id, only if it is something else. So earlier files and ids stay as they are.
+# What is stated only if it is something else, and counted in the id only then; `repair` never is. So earlier files and
+# ids stay as they are.
 USUAL = {"colours": COLOURS, "upsample": SHUFFLE, "transform": BOTH, "repair": 0}
 # The channels between the layers that repair pixels before g_a.
 REPAIRING = 48

@@ -24,11 +24,12 @@ class Repair(nn.Module):
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
         widths = [4 * c.colours, *[REPAIRING] * (c.repair - 1), 4 * c.colours]
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
-        for layer in self.layers:
+        layers = [nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths)]
+        for layer in layers:
             nn.init.kaiming_normal_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        nn.init.zeros_(self.layers[-1].weight)
+        for p in layers[-1].parameters():
+            nn.init.zeros_(p)
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor) -> Tensor:
         t = space_to_depth(x, 2).permute(0, 3, 1, 2)
