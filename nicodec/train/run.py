@@ -19,7 +19,7 @@ from nicodec import progress
 from nicodec.errors import BadImage, BadModel, ModelNotFound, NicError
 from nicodec.model import card, checkpoint, modelfile, shelf
 from nicodec.model.card import Card
-from nicodec.model.config import NETWORKS, ModelConfig
+from nicodec.model.config import COLOURS, NETWORKS, ModelConfig
 from nicodec.model.modelfile import SUFFIX
 from nicodec.nn.model import Model
 from nicodec.storage.files import shown
@@ -222,8 +222,8 @@ def _start(origin: str, begin: checkpoint.Checkpoint | None) -> str:
 
 def _word(config: ModelConfig) -> str:
     """The word of --network for these widths, in colour or gray, with repair or without; empty for others."""
-    usual = {"colours": config.colours, "repair": config.repair}
-    return next((word for word, known in NETWORKS.items() if config == replace(known, **usual)), "")
+    usual = replace(config, colours=COLOURS, repair=0)
+    return next((word for word, known in NETWORKS.items() if usual == known), "")
 
 
 def _widths(path: Path, config: ModelConfig) -> ModelConfig:
