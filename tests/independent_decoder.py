@@ -155,7 +155,7 @@ class Model:
         beginnings = ("context.", "correction.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
         names = sorted(name for name in self.tensors if name.startswith(beginnings))
         usual = {"colours": 3, "upsample": "shuffle", "transform": "deep+linear"}
-        left_out = {"blocks_a", "latent_blocks_a"} | {
+        left_out = {"blocks_a", "latent_blocks_a", "repair"} | {
             name for name, n in usual.items() if self.config.get(name, n) == n
         }
         config = {name: n for name, n in self.config.items() if name not in left_out}

@@ -19,10 +19,13 @@ SHUFFLE = "shuffle"
 UPSAMPLES = {SHUFFLE: 0, "nearest": 1, "bilinear": 3, "bed-of-nails": 1, "transposed": 2, "transposed-3": 2}
 # The transforms: a deep and a linear branch side by side, or the linear one alone.
 BOTH, LINEAR = TRANSFORMS = ("deep+linear", "linear")
-# What is stated, and counted in the id, only if it is something else. So earlier files and ids stay as they are.
-USUAL = {"colours": COLOURS, "upsample": SHUFFLE, "transform": BOTH}
+# What is stated only if it is something else, and counted in the id only then; `repair` never is. So earlier files and
+# ids stay as they are.
+USUAL = {"colours": COLOURS, "upsample": SHUFFLE, "transform": BOTH, "repair": 0}
+# The channels between the layers that repair pixels before g_a.
+REPAIRING = 48
 # Of a network without a deep branch: it has no blocks and no channels at /8.
-_EMPTY = {"width": 1, "blocks_a": 0, "blocks_s": 0, "latent_blocks_a": 0, "latent_blocks_s": 0}
+_EMPTY = {"width": 1, "blocks_a": 0, "blocks_s": 0, "latent_blocks_a": 0, "latent_blocks_s": 0, "repair": 0}
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class ModelConfig:
     latent_blocks_a, latent_blocks_s, context_blocks: blocks at /16. linear: the last channels of the latent, which
     only the linear shortcuts make and read, and which have no means. They carry rare content, such as thin lines.
     colours: planes of the pictures that it knows, 3, or 1 for gray alone. upsample: one of UPSAMPLES. transform: one of
-    TRANSFORMS; "linear" has no deep branch, and then `linear` counts the channels that have no means.
+    TRANSFORMS; "linear" has no deep branch, and then `linear` counts the channels that have no means. repair: layers at
+    /2 that repair pixels before g_a, of REPAIRING channels between them; 0 without this stage.
     """
 
     latent: int
@@ -51,6 +55,7 @@ class ModelConfig:
     colours: int = COLOURS
     upsample: str = SHUFFLE
     transform: str = BOTH
+    repair: int = 0
 
     @classmethod
     def of(cls, saved: object, where: str) -> ModelConfig:
@@ -64,8 +69,8 @@ class ModelConfig:
             if name in saved and saved[name] not in known:
                 raise BadModel(f"{where}: the config of the model needs {name}, one of {', '.join(known)}")
         numbers = {name: value for name, value in saved.items() if name not in ("upsample", "transform")}
-        least = {name: 0 if "blocks" in name or name == "linear" else 1 for name in numbers}
-        most = {name: MAX_BLOCKS if "blocks" in name else MAX_WIDTH for name in numbers}
+        least = {name: 0 if "blocks" in name or name in ("linear", "repair") else 1 for name in numbers}
+        most = {name: MAX_BLOCKS if "blocks" in name or name == "repair" else MAX_WIDTH for name in numbers}
         if type(saved["latent"]) is int:
             most["linear"] = saved["latent"] - 1
         for name, value in numbers.items():
@@ -96,8 +101,11 @@ class ModelConfig:
 
     @property
     def reach_a(self) -> int:
-        """The positions of the latent that g_a sees around each: one for a block at /16, a half for a block at /8."""
-        return self.latent_blocks_a + -(-self.blocks_a // 2)
+        """The positions of the latent that g_a sees around each.
+
+        One for a block at /16, a half for a block at /8, an eighth for a layer at /2.
+        """
+        return self.latent_blocks_a + -(-(4 * self.blocks_a + self.repair) // 8)
 
     @property
     def reach_s(self) -> int:

@@ -44,7 +44,7 @@ _KINDS = {np.dtype(dtype): kind for kind, dtype in DTYPES.items()}
 # The part of a model that decides what a file decodes to: beginnings of the names of tensors, and of names in the
 # config, those that only an encoder reads.
 DECODER = ("context.", "correction.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
-ENCODER_ONLY = ("blocks_a", "latent_blocks_a")
+ENCODER_ONLY = ("blocks_a", "latent_blocks_a", "repair")
 # The parts of networks that the decoder of browsers computes.
 PARTS = {"upsample": SHUFFLE, "transform": BOTH}
 
@@ -175,7 +175,9 @@ def for_decoders(data: bytes, where: str) -> bytes:
         if (kind := config_of(metadata, where).stated().get(part, usual)) != usual:
             raise BadModel(f"{where}: the model has the {part} {kind}, which browsers cannot compute: no page shows it")
     kept = {name: value for name, value in tensors.items() if name.startswith((*DECODER, "preview.", "halos"))}
-    texts = {name: value for name, value in metadata.items() if name in ("format", "name", "config", "id")}
+    config = {name: value for name, value in config_of(metadata, where).stated().items() if name != "repair"}
+    texts = {name: value for name, value in metadata.items() if name in ("format", "name", "id")}
+    texts["config"] = json.dumps(config, sort_keys=True)
     header: dict[str, Any] = {"__metadata__": texts | {"sha256": UNSEALED}}
     at = 0
     for name, value in kept.items():

@@ -22,6 +22,7 @@ from nicodec.nn.layers import (
     still_blocks,
 )
 from nicodec.nn.likelihood import SCALES
+from nicodec.nn.repair import Repair
 from nicodec.nn.upsampling import Doubling, doublings
 
 
@@ -30,6 +31,7 @@ class Analysis(nn.Module):
 
     def __init__(self, c: ModelConfig) -> None:
         super().__init__()
+        self.repair = Repair(c) if c.repair else None
         self.embed = nn.Linear(64 * c.colours, c.width)
         self.quality = Modulation(c.width)
         self.blocks = nn.ModuleList(Block(c.width) for _ in range(c.blocks_a))
@@ -44,6 +46,7 @@ class Analysis(nn.Module):
 
     def forward(self, x: Tensor, hat: Tensor, spread: Tensor, passing: list[Tensor] | None = None) -> Tensor:
         """passing: gets the features at /8 (B, H/8, W/8, width), for skips."""
+        x = x if self.repair is None else self.repair(x)
         linear = full(self.shortcut(space_to_depth(x, 16))) / spread
         t = self.quality(self.embed(space_to_depth(x, 8)), hat)
         for block in self.blocks:

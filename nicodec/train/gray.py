@@ -90,9 +90,14 @@ def gray(model: Model, data: Patches) -> Model:
     state = model.state_dict()
     for name in ("g_a.embed.weight", "g_a.shortcut.weight"):
         state[name] = state[name].reshape(len(state[name]), -1, colours).sum(2)
-    for part in ("head.weight", "head.bias", "shortcut.weight", "shortcut.bias"):
-        rows = state[f"g_s.{part}"]
-        state[f"g_s.{part}"] = rows.reshape(-1, colours, *rows.shape[1:]).mean(1)
+    means = ["g_s.head.weight", "g_s.head.bias", "g_s.shortcut.weight", "g_s.shortcut.bias"]
+    if layers := model.config.repair:
+        weight = state["g_a.repair.layers.0.weight"]
+        state["g_a.repair.layers.0.weight"] = weight.reshape(len(weight), -1, colours, 3, 3).sum(2)
+        means += [f"g_a.repair.layers.{layers - 1}.{part}" for part in ("weight", "bias")]
+    for name in means:
+        rows = state[name]
+        state[name] = rows.reshape(-1, colours, *rows.shape[1:]).mean(1)
     thin.select(state, kept)
     for name in ("g_s.shortcut.weight", "h_a.embed.weight"):
         state[name] = state[name][:, kept]

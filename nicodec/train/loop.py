@@ -78,7 +78,10 @@ def run(
         try:
             while trainer.progress() < 1 and not stopped:
                 begun = trainer.progress()
-                watch.add(trainer.train_step())
+                values = trainer.train_step()
+                if trainer.since == 1:  # its loss may be another one
+                    watch = Watch()
+                watch.add(values)
                 now = time.monotonic()
                 # Looking, saving and logging count: a schedule ends when it was said to end.
                 trainer.spent += now - last

@@ -1,4 +1,4 @@
-"""The optimiser of a run: Adam, with a rate of its own for the linear shortcuts.
+"""The optimiser of a run: Adam, with rates of their own for the linear shortcuts and the stage that repairs pixels.
 
 Under `trainer`.
 """
@@ -11,16 +11,21 @@ from torch import Tensor, nn
 # The shortcuts start near their optimum, and every pixel passes through them: with a quarter of the
 # learning rate their jitter alone held PSNR under 37 dB (docs/LOG.md).
 SHORTCUT_RATE = 0.02
+# That stage is small, and has to be learnt from nothing in a few thousand steps (docs/LOG.md).
+REPAIR_RATE = 4.0
 
 
 def made(model: nn.Module, *, cuda: bool) -> torch.optim.Adam:
     """Adam of all weights. On a GPU the rate lies in a tensor, which a recorded step reads."""
-    rates = [torch.zeros((), device=next(model.parameters()).device) if cuda else 0.0 for _ in range(2)]
-    named = list(model.named_parameters())
+    groups: dict[float, list[nn.Parameter]] = {1.0: [], SHORTCUT_RATE: [], REPAIR_RATE: []}
+    for name, p in model.named_parameters():
+        groups[SHORTCUT_RATE if "shortcut" in name else REPAIR_RATE if "repair" in name else 1.0].append(p)
+    device = next(model.parameters()).device
     return torch.optim.Adam(
         [
-            {"params": [p for n, p in named if "shortcut" not in n], "factor": 1.0, "lr": rates[0]},
-            {"params": [p for n, p in named if "shortcut" in n], "factor": SHORTCUT_RATE, "lr": rates[1]},
+            {"params": params, "factor": factor, "lr": torch.zeros((), device=device) if cuda else 0.0}
+            for factor, params in groups.items()
+            if params
         ],
         betas=(0.9, 0.98),
         fused=True,

@@ -19,7 +19,7 @@ from nicodec import progress
 from nicodec.errors import BadImage, BadModel, ModelNotFound, NicError
 from nicodec.model import card, checkpoint, modelfile, shelf
 from nicodec.model.card import Card
-from nicodec.model.config import NETWORKS, ModelConfig
+from nicodec.model.config import COLOURS, NETWORKS, ModelConfig
 from nicodec.model.modelfile import SUFFIX
 from nicodec.nn.model import Model
 from nicodec.storage.files import shown
@@ -88,7 +88,7 @@ def train(
     begin: checkpoint.Checkpoint | None = None
     if not resume and start != NOTHING:
         begin = checkpoint.load(checkpoint.find(start or RELEASED[network or NETWORK]))
-    if network is not None and begin is not None and begin.config != NETWORKS[network]:
+    if network is not None and begin is not None and replace(begin.config, repair=0) != NETWORKS[network]:
         raise NicError(f"{shown(begin.path)} has another network than --network {network}")
     changed: list[str] = []
     kept: Held | None = None
@@ -106,7 +106,7 @@ def train(
         if "rate" not in said:
             options = replace(options, rate=RATE_FROM.get(_word(begin.config), RATE_FROM_OTHERS))
     if network is not None:
-        options = replace(options, model=NETWORKS[network])
+        options = replace(options, model=NETWORKS[network] if begin is None else begin.config)
     options = replace(options, model=parts.network(options.model, upsample, transform))
     check_fonts(options.fonts)
     device = pick_device(options.device)
@@ -130,6 +130,8 @@ def train(
         colour = gray.word(options, begin, resume)
         data = _read(images, validation, kept, device, replace(options, colour=colour), times, out, console)
         options = replace(options, model=gray.network(options.model, begin, data))
+        if not resume:
+            options = replace(options, model=restoring.network(options))
         trainer = Trainer(options, data, fresh=not resume and begin is None)
         if resume:
             trainer.load(state, restart=again)
@@ -219,8 +221,9 @@ def _start(origin: str, begin: checkpoint.Checkpoint | None) -> str:
 
 
 def _word(config: ModelConfig) -> str:
-    """The word of --network for these widths, in colour or gray; empty for others."""
-    return next((word for word, known in NETWORKS.items() if config == replace(known, colours=config.colours)), "")
+    """The word of --network for these widths, in colour or gray, with repair or without; empty for others."""
+    usual = replace(config, colours=COLOURS, repair=0)
+    return next((word for word, known in NETWORKS.items() if usual == known), "")
 
 
 def widths(path: Path, config: ModelConfig) -> ModelConfig:

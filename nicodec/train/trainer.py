@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,9 @@ PCA_PATCHES = 40_000
 # The number of photographs, and of drawings, on which the caps are measured.
 LIMITED = 24
 EMA, CLIP = 0.999, 1.0
+# What a state holds beside tensors and what is told apart.
+COUNTERS = ("step", "pixels", "schedule_step", "spent", "seconds", "length", "since", "returns", "looks", "looking",
+            "repairs")  # fmt: skip
 # A run that goes back to its best state goes on from there at this share of the rate.
 SLOWER = 0.5
 
@@ -54,6 +57,8 @@ class Trainer:
         # What the encoder sees is damaged; so are the held-out pictures, in `held`.
         self.damage = Damage.of(options.clean_from) if options.clean_from else None
         self.held = restoring.held(self.damage, data.validation)
+        # Whether the stage that repairs pixels learns alone, as it does first.
+        self.repairs = restoring.repairs_alone(options, 0, 0.0)
         torch.manual_seed(options.seed)
         self.model = Model(options.model, skips=options.skips)
         if self.device.type == "cuda":
@@ -83,7 +88,7 @@ class Trainer:
         self.model.to(self.device).train()
         named = list(self.model.named_parameters())
         for name, p in named:
-            p.requires_grad_(not name.startswith(FREEZE[self.options.freeze]))
+            p.requires_grad_("repair" in name if self.repairs else not name.startswith(FREEZE[self.options.freeze]))
         self.ema = [p.detach().clone() for _, p in named]
         # Numbers that change, where a recorded step can read them.
         self._fresh = torch.zeros((), device=self.device)
@@ -99,9 +104,12 @@ class Trainer:
 
     def _loss(self, model: Model, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, colours = patches.float() / 255 - 0.5, model.config.colours
+        given, wanted = x[..., :colours], x[..., -colours:]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
-            output = model(x[..., :colours], q)
-        loss = rate_distortion(x[..., -colours:], q, output, self.options.distortion)
+            if self.repairs:
+                return restoring.repaired(model, given, wanted)
+            output = model(given, q)
+        loss = rate_distortion(wanted, q, output, self.options.distortion)
         return loss.total, loss.bpp, loss.mse
 
     def _gradients(self, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -120,9 +128,11 @@ class Trainer:
         # A fused optimiser does not take a step with found_inf, which torch's gradient scaler sets too.
         self.optimiser.found_inf = (~torch.isfinite(norm) | jumped).float()  # type: ignore[attr-defined]
         self.optimiser.step()
-        change = torch._foreach_sub([p.detach() for p in self.model.parameters()], self.ema)
+        named = zip(self.model.parameters(), self.ema, strict=True)
+        learning, means = zip(*((p.detach(), mean) for p, mean in named if p.requires_grad), strict=True)
+        change = torch._foreach_sub(learning, means)
         torch._foreach_mul_(change, self._fresh)
-        torch._foreach_add_(self.ema, change)
+        torch._foreach_add_(means, change)
         return torch.stack([total, bpp.mean(), (10 * torch.log10(255**2 / mse)).mean()])
 
     @property
@@ -140,12 +150,16 @@ class Trainer:
         Gradients that are not finite change nothing.
         """
         o, progress = self.options, self.progress()
+        if self.repairs and not restoring.repairs_alone(o, self.step, progress):
+            self.repairs, self.since = False, 0  # from here on everything learns
+            torch._foreach_copy_([p.detach() for p in self.model.parameters()], self.ema)
+            self._prepare()
         side, count = patch_of(progress, o.patch, o.batch, room=self.data.has(2 * o.patch))
         patches, q = self.data.batch(self.step, count, side)
         patches = restoring.pairs(self.damage, patches, o.seed, self.step, progress)
         steps = o.steps or (self.schedule_step + 1) / max(progress, 1e-9)
         rate = o.rate * SLOWER**self.returns * learning_rate(self.since, progress, steps)
-        self._fresh.fill_(1 - min(EMA, (1 + self.step) / (10 + self.step)))
+        self._fresh.fill_(1 - min(EMA, (1 + self.since) / (10 + self.since)))
         optimiser.set_rate(self.optimiser, rate)
         if self.device.type == "cuda":
             torch.manual_seed(int(self._seeds.generate_state(1, np.uint64)[0]))
@@ -223,16 +237,7 @@ class Trainer:
         meta = {
             "version": STATE_VERSION,
             "options": asdict(self.options),
-            "step": self.step,
-            "pixels": self.pixels,
-            "schedule_step": self.schedule_step,
-            "spent": self.spent,
-            "seconds": self.seconds,
-            "length": self.length,
-            "since": self.since,
-            "returns": self.returns,
-            "looks": self.looks,
-            "looking": self.looking,
+            **{name: getattr(self, name) for name in COUNTERS},
             "usual": float(self._usual),
             "usual_norm": float(self._usual_norm),
             "best": self.best.meta(),
@@ -252,6 +257,7 @@ class Trainer:
             average = {k[4:]: v for k, v in tensors.items() if k.startswith("ema.")}
             if restart:
                 self.model.load_state_dict(average, strict=False)
+            self.repairs &= bool(meta.get("repairs"))
             self._prepare()
             for i, (name, p) in enumerate(self.model.named_parameters()):
                 self.ema[i].copy_(average[name])
@@ -282,9 +288,10 @@ class Trainer:
         """
         start = model_of(released)
         start = gray.gray(start, self.data) if self.options.model.colours < start.config.colours else start
-        if start.config != self.options.model:
+        config = self.options.model
+        if replace(start.config, repair=start.config.repair or config.repair) != config:
             raise BadModel(f"{released.path}: a network of other widths, {released.config}")
-        self.model.load_state_dict(start.state_dict(), strict=not self.options.skips)
+        self.model.load_state_dict(start.state_dict(), strict=start.config == config and not self.options.skips)
         if self.damage is not None and not released.restores:
             restoring.start(self.model.to(self.device), self.data, self.damage, self.options.freeze)
         self._prepare()

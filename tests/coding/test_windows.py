@@ -2,6 +2,7 @@
 
 import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,26 @@ def test_analysis_in_windows_is_that_in_one_piece(
     assert np.abs(y - y_pieces).max() < 5e-2
     assert np.abs(y - y_pieces).mean() < 1e-4
     assert (z != z_pieces).mean() < 1e-3  # one may lie between two integers
+
+
+def test_windows_of_an_encoder_that_repairs_make_the_whole(
+    picture: Array, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The stage before g_a sees further than g_a does, and the halo has room for it."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    import tiny_models
+
+    config = replace(tiny_models.TINY, blocks_a=0, latent_blocks_a=0, repair=8)
+    codec = Codec(tiny_models.write(tiny_models.random(config), tmp_path / "repairing.nicmodel"), threads=1)
+    assert codec.checkpoint.config.reach_a == 1
+    y, _ = latents(codec, picture, 5000)
+    small_windows(monkeypatch, 1)
+    pieces, _ = latents(codec, picture, 5000)
+    assert np.abs(y - pieces).max() < 5e-2
+    monkeypatch.setattr(codec.crew.alone, "_around_a", 0)
+    pieces, _ = latents(codec, picture, 5000)
+    assert np.abs(y - pieces).max() > 0.5
 
 
 def test_symbols_in_small_tiles_are_those_in_one(codec: Codec, picture: Array, monkeypatch: pytest.MonkeyPatch) -> None:

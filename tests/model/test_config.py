@@ -29,6 +29,8 @@ def test_a_saved_config_comes_back(name: str) -> None:
         {"linear": -1},
         {"linear": 10_000},
         {"linear": "8"},
+        {"repair": -1},
+        {"repair": 65},
     ],
     ids=str,
 )
@@ -52,6 +54,7 @@ def test_anything_else_is_refused(saved: object) -> None:
 def test_a_network_sees_as_far_as_its_blocks_reach() -> None:
     full = NETWORKS["full"]
     assert (full.deep, full.reach_a, full.reach_s, full.reach_mean) == (320, 16, 6, 2)
+    assert [replace(full, repair=layers).reach_a for layers in (1, 8, 9)] == [17, 17, 18]
 
 
 def test_a_model_has_three_colours_unless_its_file_says_one() -> None:
@@ -62,6 +65,14 @@ def test_a_model_has_three_colours_unless_its_file_says_one() -> None:
     gray = replace(NETWORKS["full"], colours=1)
     assert gray.stated() == stated | {"colours": 1}
     assert ModelConfig.of(gray.stated(), "a file") == gray
+
+
+def test_a_stage_that_repairs_is_stated_where_there_is_one() -> None:
+    usual = NETWORKS["full"]
+    assert "repair" not in usual.stated()
+    assert replace(usual, repair=5).stated() == usual.stated() | {"repair": 5}
+    assert ModelConfig.of(replace(usual, repair=5).stated(), "a file").repair == 5
+    assert replace(usual, repair=5).without_deep().repair == 0
 
 
 @pytest.mark.parametrize("colours", [0, 2, 4, True, "1", None, 1.0])

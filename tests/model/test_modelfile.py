@@ -193,7 +193,7 @@ def test_whatever_decides_what_a_file_means_changes_the_id(name: str) -> None:
 def test_nothing_else_changes_the_id() -> None:
     tensors = small(*DECODER)
     first = identity(CONFIG, tensors)
-    assert identity(replace(CONFIG, blocks_a=9, latent_blocks_a=9), tensors | small(*OTHERS)) == first
+    assert identity(replace(CONFIG, blocks_a=9, latent_blocks_a=9, repair=9), tensors | small(*OTHERS)) == first
     assert identity(CONFIG, dict(reversed(tensors.items()))) == first
 
 

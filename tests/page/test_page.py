@@ -1,6 +1,7 @@
 """The page of .nic files: what is in it, what it lets itself do, and the commands that write it. Browsers: web/test."""
 
 import base64
+import json
 import os
 import re
 import webbrowser
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sealing import raw, resealed
 from typer.testing import CliRunner
 
 from nicodec import page as pages
@@ -81,6 +83,19 @@ def test_a_model_for_decoders_keeps_its_id_and_has_its_own_seal() -> None:
     assert modelfile.identity(whole.config, tensors) == whole.identity == metadata["id"]
     assert metadata["sha256"] != whole.sha256
     assert modelfile.for_decoders(made, "again") == made
+
+
+def test_a_model_for_decoders_says_nothing_of_a_stage_that_repairs() -> None:
+    """It belongs to g_a, which is left out."""
+    data = modelfile.read(checkpoint.find("photo-fast"))
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    texts = header["__metadata__"]
+    texts["config"] = json.dumps(json.loads(texts["config"]) | {"repair": 6})
+    whole = resealed(raw(json.dumps(header).encode(), data[end:]))
+    metadata, _ = modelfile.parse(modelfile.for_decoders(whole, "model"), "made")
+    assert "repair" not in json.loads(metadata["config"])
+    assert metadata["id"] == texts["id"]
 
 
 def test_the_decoder_of_pages_is_small() -> None:

@@ -22,7 +22,7 @@ from nicodec.bitstream import anchors
 from nicodec.bitstream.hyper import MAX_HYPER
 from nicodec.codec import Codec
 from nicodec.errors import BadModel
-from nicodec.model import checkpoint
+from nicodec.model import checkpoint, modelfile
 from nicodec.model.backends import OnnxNetworks as Networks
 from nicodec.nn import layers
 from nicodec.nn.model import FAMILIAR
@@ -50,6 +50,22 @@ def test_onnx_agrees_with_torch_on_odd_sizes(network: Any, made: checkpoint.Chec
     assert worst["pixel"] <= 1e-2
     assert worst["index"] == 0
     assert 0 < worst["gradient"] <= 1e-3
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_onnx_repairs_as_torch_does(colours: int, tmp_path: Path) -> None:
+    """`write` compares the two, and its id is that of a model without this stage."""
+    config = replace(TINY, colours=colours, repair=3)
+    repairing = tiny_models.write(tiny_models.random(config), tmp_path / "repairing.nicmodel")
+    x = np.random.default_rng(0).uniform(-0.5, 0.5, (1, colours, 64, 64)).astype(np.float32)
+    model, given = model_of(repairing), torch.from_numpy(x.transpose(0, 2, 3, 1).copy())
+    with torch.no_grad():
+        assert float((model.g_a.repair(given) - given).abs().mean()) > 0.01  # it does something
+        hat = layers.hats(torch.tensor([50.0]))
+        theirs = (model.g_a(given, hat, model.spread) * model.gain(hat)).permute(0, 3, 1, 2).numpy()
+    ours = Networks(repairing, threads=1).g_a(x, 50.0)
+    assert (np.abs(ours - theirs) <= 1e-3 * np.maximum(1, np.abs(theirs))).all()
+    assert repairing.identity == modelfile.identity(replace(config, repair=0), repairing.tensors)
 
 
 @pytest.mark.parametrize(("kind", "part"), [("LeakyRelu", "g_s_back"), ("Asinh", "context_back")])

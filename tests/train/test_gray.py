@@ -167,6 +167,17 @@ def test_a_gray_start_does_to_a_plane_what_the_colour_model_does_to_three(
     assert colour.config.latent - 1 == len(gray._kept(shortcut, colour.config))
 
 
+def test_a_gray_stage_that_repairs_adds_the_mean_of_what_that_of_colours_adds(patches: Patches) -> None:
+    colour, x = tiny_models.random(replace(TINY, repair=3)), 0.2 * (patches.squares(1).float() / 255 - 0.5)
+    with torch.no_grad():
+        for p in colour.g_a.repair.layers[-1].parameters():
+            p.mul_(0.1)  # nothing is cut off
+        theirs = colour.g_a.repair(x.expand(-1, -1, -1, 3)).mean(-1, keepdim=True)
+        ours = gray.gray(colour, patches).g_a.repair(x)
+    assert float((theirs - x).abs().mean()) > 1e-3
+    assert float((ours - theirs).abs().max()) < 1e-5
+
+
 def silent(config: ModelConfig, channels: list[int]) -> Model:
     """A network in which these deep channels, and these places inside of the blocks beside them, are always zero."""
     model = tiny_models.random(config)

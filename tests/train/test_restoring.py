@@ -37,6 +37,7 @@ from nicodec.train.data import Patches
 from nicodec.train.options import BadOption, Options, resumed
 from nicodec.train.trainer import Trainer
 
+REPAIRING = replace(TINY, repair=restoring.LAYERS)
 QUICK: dict[str, Any] = {"steps": 2, "batch": 1, "patch": 64, "threads": 1}
 
 
@@ -100,7 +101,7 @@ def test_a_cleaner_is_judged_by_its_cost_alone(patches: Patches, start: Checkpoi
     assert not Trainer(replace(options, clean_from="noise:25"), patches, fresh=False).best.guarded
 
 
-def test_the_linear_start_keeps_less_noise(patches: Patches, start: Checkpoint) -> None:
+def test_without_a_stage_that_repairs_the_linear_start_keeps_less_noise(patches: Patches, start: Checkpoint) -> None:
     """And it is the best linear map: of the damaged picture it makes more nearly what it made of the clean one."""
     trainer = Trainer(replace(OPTIONS, clean_from="noise:25"), patches, fresh=False)
     trainer.start_from(start)
@@ -129,6 +130,82 @@ def test_with_a_frozen_encoder_the_linear_start_is_that_of_the_decoder(patches: 
     assert torch.equal(whole.model.g_s.shortcut.weight, before.g_s.shortcut.weight)
 
 
+def test_an_encoder_that_learns_to_clean_gets_a_stage_that_repairs(cleaner: Path, restorer: Path) -> None:
+    """Where the decoder alone learns, or the codec is linear, there is none. One that is there stays."""
+    assert checkpoint.load(cleaner).config == REPAIRING
+    assert checkpoint.load(restorer).config == TINY
+    options = replace(OPTIONS, clean_from="salt:5%")
+    assert restoring.network(replace(options, model=TINY.without_deep())) == TINY.without_deep()
+    assert restoring.network(replace(options, model=replace(TINY, repair=2))).repair == 2
+    assert restoring.network(replace(options, clean_from="")) == TINY
+
+
+def test_a_shortcut_behind_a_stage_that_repairs_stays(patches: Patches, start: Checkpoint) -> None:
+    trainer = Trainer(replace(OPTIONS, clean_from="noise:25", model=REPAIRING), patches, fresh=False)
+    trainer.start_from(start)
+    assert torch.equal(trainer.model.g_a.shortcut.weight, model_of(start).g_a.shortcut.weight)
+    x, q = torch.rand(1, 64, 64, 3) - 0.5, torch.tensor([5000])
+    with torch.no_grad():
+        assert torch.equal(trainer.model.eval()(x, q).pixels, model_of(start)(x, q).pixels)
+
+
+def test_the_stage_learns_alone_and_then_all_of_the_encoder_does(
+    patches: Patches, start: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restoring, "ALONE", {"salt": (3, 0.8)})
+    trainer = Trainer(replace(OPTIONS, clean_from="salt:5%", model=REPAIRING, freeze="decoder"), patches, fresh=False)
+    trainer.start_from(start)
+
+    def learnt() -> set[str]:
+        """Beginnings of the names of what changed since the last look."""
+        now = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+        changed = {name for name, p in now.items() if not torch.equal(p, before[name])}
+        before.update(now)
+        return {"g_a.repair" if "repair" in name else name.split(".")[0] for name in changed}
+
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters()}
+    losses_of(trainer, 3)
+    assert learnt() == {"g_a.repair"}
+    losses_of(trainer, 2)
+    assert learnt() == {"g_a.repair", "g_a", "h_a"}
+    assert trainer.since == 2  # the rate has warmed up anew
+
+
+def test_the_stage_learns_alone_for_a_share_of_a_short_run(patches: Patches) -> None:
+    options = replace(OPTIONS, clean_from="salt:5%", model=REPAIRING)
+    assert restoring.repairs_alone(options, 5, 0.1)
+    most, share = restoring.ALONE["salt"]
+    assert not restoring.repairs_alone(options, 5, share)
+    assert not restoring.repairs_alone(options, most, 0.1)
+    assert not restoring.repairs_alone(replace(options, freeze="encoder"), 5, 0.1)
+    assert not restoring.repairs_alone(replace(options, clean_from=""), 5, 0.1)
+    assert not restoring.repairs_alone(replace(options, model=TINY), 5, 0.1)
+
+
+@pytest.mark.parametrize("stop", [2, 3, 5])
+def test_a_run_stopped_before_or_after_the_stage_learnt_alone_goes_on(
+    patches: Patches, start: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stop: int
+) -> None:
+    monkeypatch.setattr(restoring, "ALONE", {"salt": (3, 0.8)})
+    options = replace(OPTIONS, clean_from="salt:5%", model=REPAIRING)
+    whole = Trainer(options, patches, fresh=False)
+    whole.start_from(start)
+    expected = losses_of(whole, stop)
+    whole.save(tmp_path / "state")
+    other = Trainer(options, patches, fresh=False)
+    other.load(tmp_path / "state")
+    assert losses_of(other, 3) == losses_of(whole, 3)
+    assert len(expected) == stop
+
+
+def test_the_stage_learns_to_repair(patches: Patches, start: Checkpoint) -> None:
+    """The error of the pixels that g_a sees falls, before anything is coded."""
+    trainer = Trainer(replace(OPTIONS, clean_from="salt:5%", model=REPAIRING), patches, fresh=False)
+    trainer.start_from(start)
+    losses = losses_of(trainer, 60)
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+
+
 def test_a_start_that_restores_already_keeps_its_shortcut(patches: Patches, start: Checkpoint) -> None:
     trainer = Trainer(replace(OPTIONS, clean_from="noise:25"), patches, fresh=False)
     trainer.start_from(replace(start, restores="noise:25"))
@@ -143,7 +220,9 @@ def test_the_encoder_alone_learns_and_the_id_stays(start: Checkpoint, cleaner: P
     changed = {name for name, array in start.tensors.items() if not np.array_equal(array, made.tensors[name])}
     assert changed
     assert not any(name.startswith(DECODER) for name in changed)
-    assert {name.split(".")[0] for name in changed} == {"g_a", "h_a", "familiar"}
+    assert [name for name in made.tensors if name.startswith("g_a.repair.")]
+    assert {name.split(".")[0] for name in changed} == {"g_a", "graph", "h_a", "familiar"}
+    assert {name for name in changed if name.startswith("graph.")} == {"graph.g_a", "graph.g_a.weights"}
 
 
 def test_the_decoder_alone_learns_and_the_symbols_stay(start: Checkpoint, restorer: Path) -> None:

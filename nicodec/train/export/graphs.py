@@ -127,6 +127,16 @@ class Graph:
         t = self.conv3(t, f"{name}.depthwise", groups=channels)
         return self.linear(t, f"{name}.mix")
 
+    def repaired(self, x: str, layers: int) -> str:
+        """The twin of `repair.Repair`."""
+        if not layers:
+            return x
+        t = self.down(x, 2)
+        for i in range(layers - 1):
+            t = self.op("Relu", self.conv3(t, f"g_a.repair.layers.{i}"))
+        added = self.up(self.conv3(t, f"g_a.repair.layers.{layers - 1}"), 2)
+        return self.op("Clip", self.op("Add", x, added), self.constant(-0.5), self.constant(0.5))
+
     def quartered(self, rows: str, *sides: int) -> str:
         """Weights whose rows are patches of 16 -> of four patches of 8 each, for `up` by 2 and then by 8.
 
@@ -218,7 +228,7 @@ class Graph:
 
 
 def g_a(g: Graph, c: ModelConfig) -> None:
-    x, hat = g.input("x", 1, c.colours, "16h", "16w"), g.hats()
+    x, hat = g.repaired(g.input("x", 1, c.colours, "16h", "16w"), c.repair), g.hats()
     if c.transform == LINEAR:
         y = g.op("Mul", g.linear(g.down(x, 16), "g_a.shortcut"), g.gain(hat))
         g.output("y", y, 1, c.latent, "h", "w")

@@ -136,8 +136,8 @@ class Learner:
         Two pictures of one file differ by their draws and noise alone. With errors a and b the mean of a b estimates
         their squared bias, that of (a - b)² / 2 their variance. The sum of both is the squared error. The loss weighs
         them, in shares of the squared error that is usual at the quality, and adds the distance of textures. Plain
-        squared error punishes grain that is free to vary as much as grain that is wrong. So the noise died out, and the
-        grain was a pattern, the same each time.
+        squared error punishes grain that is free to vary as much as grain that is wrong. So the grain was a pattern,
+        the same each time.
         """
         errors = 255 * (pixels - batch.pixels)
         first, second = errors[0::2], errors[1::2]

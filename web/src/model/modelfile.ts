@@ -15,7 +15,7 @@ const NATURAL = ['natural.', 'graph.g_s_natural'];
 
 /** What decides how a file decodes, and so the id: beginnings of the names of tensors. */
 const DECODER = ['context.', 'correction.', 'g_s.', 'h_mu.', 'h_sigma.', 'log_gain', 'spread', 'tables.'];
-const ENCODER_ONLY = ['blocks_a', 'latent_blocks_a'];
+const ENCODER_ONLY = ['blocks_a', 'latent_blocks_a', 'repair'];
 
 // More channels, and more blocks in a row, than any network that is trained.
 const MAX_WIDTH = 2 ** 14, MAX_BLOCKS = 64;
@@ -155,7 +155,7 @@ function config(stated: Record<string, number>): Config {
     throw new BadModel(`the model has the ${part} ${kind}, which this decoder cannot compute; nicodec for Python can`);
   }
   const colours = stated['colours'] ?? 3;
-  const names = [...WIDTHS, ...BLOCKS, ...Object.keys(USUAL)];
+  const names = [...WIDTHS, ...BLOCKS, ...ENCODER_ONLY, ...Object.keys(USUAL)];
   let fine = (colours === 1 || colours === 3) && Object.keys(stated).every((name) => (names as string[]).includes(name));
   for (const name of [...WIDTHS, ...BLOCKS]) {
     const blocks = (BLOCKS as readonly string[]).includes(name), value = stated[name]!;
