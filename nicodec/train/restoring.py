@@ -50,9 +50,10 @@ WHOLE_BESIDE = ("holes",)
 RIDGE = 1e-4
 # The layers of the stage that repairs pixels before g_a.
 LAYERS = 6
-# By the kind of damage, the steps in which it learns alone at most, and the share of a schedule at most. Such a step
-# takes a sixth of the time of one of the whole codec. What is small or thin is repaired by it, other damage by g_a.
-ALONE = {"noise": (2000, 0.2), "salt": (4000, 0.8), "lines": (8000, 0.8), "holes": (2000, 0.2)}
+# The damage that has one, which is small or thin; and the steps, and the share of a schedule, in which the stage learns
+# alone at most. Such a step takes a sixth of the time of one of the whole codec. Noise gained nothing by it.
+ALONE = {"salt": (4000, 0.8), "lines": (8000, 0.8)}
+NEVER = (0, 0.0)
 
 
 def pairs(damage: Damage | None, patches: Tensor, seed: int, step: int, progress: float = 1.0) -> Tensor:
@@ -75,13 +76,12 @@ def seen(damage: Damage | None, pictures: Tensor) -> Tensor:
 
 
 def network(options: Options) -> ModelConfig:
-    """The network of a new run: an encoder that learns to clean has a stage that repairs pixels.
+    """The network of a new run: with a stage that repairs pixels if its encoder learns to clean from such damage.
 
     A start that has one keeps its own. With the transform "linear" there is none, because it would not be linear.
     """
     c = options.model
-    cleans = bool(options.clean_from) and options.freeze != "encoder"
-    return replace(c, repair=LAYERS) if cleans and not c.repair and c.transform != LINEAR else c
+    return replace(c, repair=LAYERS) if _alone(options) != NEVER and not c.repair and c.transform != LINEAR else c
 
 
 def repairs_alone(options: Options, step: int, progress: float) -> bool:
@@ -90,9 +90,15 @@ def repairs_alone(options: Options, step: int, progress: float) -> bool:
     Without the rest of the codec it takes several times as many steps a minute, and g_a then learns from what is
     nearly clean. step: of the run, and `progress`: the share of its schedule that is done.
     """
-    learns = bool(options.clean_from) and options.freeze != "encoder" and options.model.repair > 0
-    steps, share = ALONE[Damage.of(options.clean_from).kind] if learns else (0, 0.0)
-    return step < steps and progress < share
+    steps, share = _alone(options)
+    return options.model.repair > 0 and step < steps and progress < share
+
+
+def _alone(options: Options) -> tuple[int, float]:
+    """What ALONE says of a run."""
+    if not options.clean_from or options.freeze == "encoder":
+        return NEVER
+    return ALONE.get(Damage.of(options.clean_from).kind, NEVER)
 
 
 def repaired(model: Model, given: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -118,7 +118,9 @@ class OnnxNetworks:
         names = self.checkpoint.array(f"graph.{name}.weights").tobytes().decode().split("\n")
         weights = {n: np.ascontiguousarray(self.checkpoint.array(n), np.float32) for n in names}
         graph = self.checkpoint.array(f"graph.{name}").tobytes()
-        if self._elsewhere is None or name not in MOVED:
+        # OpenVINO refuses the stage that repairs pixels (docs/LOG.md).
+        stays = name not in MOVED or (name == "g_a" and self._config.repair > 0)
+        if self._elsewhere is None or stays:
             return Session(graph, weights, self.threads or cores(), exact=name not in MOVED)
         made = self._elsewhere.open(graph, weights)
         trial.hold(made, name, self._elsewhere.name, OnnxNetworks(self.checkpoint, self.threads))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,19 @@ def test_each_backend_decodes_what_the_other_wrote(here: Codec, there: Codec, pi
         assert 10 * np.log10(lost[1] / lost[0]) < 0.06
         symbols = [codec.symbols_of(container.unpack(data)).whole() for codec in (here, there)]
         assert np.array_equal(*symbols)
+
+
+def test_an_encoder_that_repairs_stays_on_the_cpu(tmp_path: Path) -> None:
+    """OpenVINO does not open its graph; the decoder is computed there all the same."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnx")
+    import tiny_models
+
+    made = tiny_models.write(tiny_models.random(replace(tiny_models.TINY, repair=2)), tmp_path / "repairing.nicmodel")
+    one, other = Codec(made, threads=1), Codec(made, threads=1, backend="openvino")
+    x = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 3, 64, 128)).astype(np.float32)
+    assert np.array_equal(one.networks.g_a(x, 50.0), other.networks.g_a(x, 50.0))
+    assert isinstance(other.networks.session("g_s"), openvino.Compiled)
 
 
 def test_a_region_previews_and_pictures_of_several_windows_are_the_same(here: Codec, there: Codec) -> None:
