@@ -145,7 +145,7 @@ def test_every_module_says_its_place_first() -> None:
 
 def test_what_travels_in_the_wheel_is_small() -> None:
     paths = [*PACKAGE.rglob("*.py"), *(ROOT / "checkpoints").glob("*.*")]
-    assert 5e6 < sum(len(zlib.compress(path.read_bytes())) for path in paths) < 26e6
+    assert 5e6 < sum(len(zlib.compress(path.read_bytes())) for path in paths) < 27e6
 
 
 def test_the_changelog_has_this_version() -> None:
