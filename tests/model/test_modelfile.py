@@ -161,7 +161,7 @@ def test_all_metadata_are_texts(field: dict[str, Any]) -> None:
 CONFIG = NETWORKS["fast"]
 DECODER = ("context.fuse.weight", "g_s.head.bias", "h_mu.up1.weight", "h_sigma.layers.0.scale", "log_gain", "spread",
            "tables.y.low")  # fmt: skip
-OTHERS = ("familiar", "g_a.head.bias", "graph.g_s", "graph.g_s.weights", "h_a.embed.weight", "halos", "preview.bias",
+OTHERS = ("natural.head.bias", "familiar", "g_a.head.bias", "graph.g_s", "graph.g_s.weights", "h_a.embed.weight", "halos", "preview.bias",
           "thresholds", "z_prior.mean", "filter.weight")  # fmt: skip
 
 
@@ -200,5 +200,5 @@ def test_nothing_else_changes_the_id() -> None:
 def test_every_tensor_of_a_released_model_is_one_or_the_other() -> None:
     """A new kind of tensor has to be put on one side."""
     names = load(find("photo")).tensors.keys()
-    others = ("familiar", "g_a.", "graph.", "h_a.", "halos", "preview.", "thresholds", "z_prior.")
+    others = ("familiar", "g_a.", "graph.", "h_a.", "halos", "natural.", "preview.", "thresholds", "z_prior.")
     assert [name for name in names if name.startswith(modelfile.DECODER) == name.startswith(others)] == []
