@@ -147,7 +147,7 @@ class Draw:
         for i, j in np.ndindex(cells.rows, cells.columns):
             # A generator that counts: its numbers follow from key and place, whatever was drawn before.
             place = [0, kind, cells.top + i, cells.left + j]
-            raw = np.random.Philox(key=self.key, counter=place).random_raw(-(-size // 8))
+            raw = np.random.Philox(key=np.array(self.key, np.uint64), counter=place).random_raw(-(-size // 8))
             own = raw.astype("<u8").view(np.uint8)[:size].reshape(channels, side, side)
             result[0, :, side * i : side * (i + 1), side * j : side * (j + 1)] = own
         return result

@@ -149,8 +149,9 @@ def kept(start: Checkpoint, freeze: str) -> Tensors:
     freeze: "decoder", then the id of the model stays too; or "encoder". Of weights float16 is the whole truth; of
     tables nothing is counted anew.
     """
-    whole = (*DECODER, "preview.") if freeze == "decoder" else ("",)
-    other = ("graph.", "halos") if freeze == "decoder" else ("graph.", "halos", "g_s.")
+    whole = (*DECODER, "preview.", "natural.") if freeze == "decoder" else ("",)
+    # Layers that paint the natural picture go with the g_s that they were taught beside.
+    other = ("graph.", "halos") if freeze == "decoder" else ("graph.", "halos", "g_s.", "natural.")
     return {n: t for n, t in start.tensors.items() if n.startswith(whole) and not n.startswith(other)}
 
 

@@ -130,7 +130,7 @@ def train(
         colour = gray.word(options, begin, resume)
         data = _read(images, validation, kept, device, replace(options, colour=colour), times, out, console)
         options = replace(options, model=gray.network(options.model, begin, data))
-        if not resume:
+        if begin is not None:  # from nothing there is no g_a that could learn from repaired pixels
             options = replace(options, model=restoring.network(options))
         trainer = Trainer(options, data, fresh=not resume and begin is None)
         if resume:

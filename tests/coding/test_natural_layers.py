@@ -142,6 +142,13 @@ def test_noise_is_standard_normal_and_depends_on_file_seed_and_place_alone(codec
         assert abs(np.corrcoef(Draw(widths, 1, key, 2500, 192).grain(whole).ravel(), noise.ravel())[0, 1]) < 0.05
 
 
+def test_keys_of_all_64_bits_make_draws_of_their_own(codec: Codec) -> None:
+    """A trainer counts its pictures from far above what 53 bits hold."""
+    widths, cell = codec.crew.alone.widths, Box(0, 0, 1, 1)
+    first, second = (Draw(widths, 1, (0, 2**63 + k), 2500, 192).grain(cell) for k in (0, 1))
+    assert not np.array_equal(first, second)
+
+
 def test_noise_has_bytes_of_its_own(codec: Codec) -> None:
     """Not those of the draws of the same cell."""
     draw, cell = Draw(codec.crew.alone.widths, 1, (1, 2), 2500, 192), Box(0, 0, 1, 1)

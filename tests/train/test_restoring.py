@@ -360,3 +360,11 @@ def test_what_chose_the_best_state_cannot_change_on_the_way(change: dict[str, An
 def test_a_state_whose_options_are_none_is_no_state(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadFile, match="not a training state"):
         resumed(Options(), set(), asdict(Options()) | wrong, "state")
+
+
+def test_layers_for_natural_pictures_stay_beside_the_g_s_that_they_were_taught_with() -> None:
+    start = checkpoint.load(checkpoint.find("photo"))
+    natural = {name for name in start.tensors if name.startswith("natural.")}
+    assert natural
+    assert natural <= restoring.kept(start, "decoder").keys()
+    assert not natural & restoring.kept(start, "encoder").keys()

@@ -53,7 +53,8 @@ def freeze(model: Model, counts: tables.Counts | None, fitted: dict[str, Array])
     tensors["thresholds"] = model.thresholds.cpu().numpy()
     tensors |= {} if counts is None else tables.y_tables(counts) | tables.z_tables(model, counts)
     shapes = {name: array.shape for name, array in tensors.items()}
-    made = {name: graphs.build(name, model.config, shapes) for name in graphs.PARTS}
+    parts = [*graphs.PARTS, *([graphs.NATURAL] if any(name.startswith("natural.") for name in shapes) else [])]
+    made = {name: graphs.build(name, model.config, shapes) for name in parts}
     made |= {name: gradient.build(name, model.config, shapes) for name in gradient.PARTS}
     for name, (data, weights) in made.items():
         tensors[f"graph.{name}"] = np.frombuffer(data, np.uint8)

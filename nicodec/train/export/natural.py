@@ -42,6 +42,8 @@ def add(
     """
     tensors = {name: np.asarray(array) for name, array in begin.tensors.items() if not name.startswith(NATURAL)}
     tensors |= {NATURAL + name: stored(name, value) for name, value in layers.state_dict().items()}
+    # The halo of g_s was measured on its own layers, and these have others: they get their whole reach.
+    tensors["halos"] = np.array([tensors["halos"][0], begin.config.reach_s], tensors["halos"].dtype)
     shapes = {name: array.shape for name, array in tensors.items()}
     graph, weights = graphs.build(graphs.NATURAL, begin.config, shapes)
     tensors[f"graph.{graphs.NATURAL}"] = np.frombuffer(graph, np.uint8)

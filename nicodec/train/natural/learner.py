@@ -213,6 +213,8 @@ class Learner:
 
     def finished(self) -> NaturalSynthesis:
         """The best state, with limits that were measured. Nothing is to be learnt after it."""
+        if not self.best:
+            raise NicError("no state of the layers had a finite loss on held-out pictures")
         self.average.load_state_dict(self.best)
         if not self.measured:
             self.measure_limits()
@@ -230,7 +232,7 @@ class Learner:
         tensors |= {f"held.{i:02}": torch.from_numpy(p) for i, p in enumerate(self.data.validation)}
         best = self.best_loss if math.isfinite(self.best_loss) else None
         counted: dict[str, Any] = {"step": self.step, "seconds": self.seconds, "measured": self.measured}
-        counted |= {"best_loss": best, "best_step": self.best_step}
+        counted |= {"best_loss": best, "best_step": self.best_step, "goes_on": self.goes_on}
         meta = {"version": STATE_VERSION, "natural": asdict(self.options), "held": self.data.held.meta()}
         write_state(path, {**meta, **counted, "identity": self.identity}, tensors)
 
@@ -245,11 +247,11 @@ class Learner:
             for name, p in self.layers.named_parameters():
                 if f"optimiser.step.{name}" in tensors:
                     moments = {key: tensors[f"optimiser.{key}.{name}"] for key in MOMENTS}
-                    self.optimiser.state[p] = {k: t if k == "step" else t.to(self.device) for k, t in moments.items()}
+                    self.optimiser.state[p] = {k: t.to(self.device) for k, t in moments.items()}
             self.step, self.seconds, self.measured = int(meta["step"]), float(meta["seconds"]), bool(meta["measured"])
             self.best = {n[5:]: t.to(self.device) for n, t in tensors.items() if n.startswith("best.")}
             self.best_loss = math.inf if meta["best_loss"] is None else float(meta["best_loss"])
-            self.best_step = int(meta["best_step"])
+            self.best_step, self.goes_on = int(meta["best_step"]), bool(meta["goes_on"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise BadFile(f"{shown(path)}: the state is not one of these layers ({one_line(error)})") from None
 

@@ -6,6 +6,7 @@ Under the command line; `learner` learns, `export.natural` writes. The state lie
 from __future__ import annotations
 
 import itertools
+import math
 import shlex
 import time
 from dataclasses import asdict, replace
@@ -136,7 +137,8 @@ def _learn(learner: Learner, state: Path) -> None:
     if learner.goes_on and not learner.measured:
         learner.measure_limits()
     every = max(LEAST, learner.options.steps // LOOKS)
-    _say(learner, learner.look())
+    if not math.isfinite(learner.best_loss):
+        _say(learner, learner.look())
     last = saved = time.monotonic()
     with loop.interrupted() as stopped, progress.bar(1, share=True) as advance:
         try:
@@ -153,10 +155,10 @@ def _learn(learner: Learner, state: Path) -> None:
                 if now - saved > SAVE_EVERY:
                     learner.save(state)
                     saved = time.monotonic()
-            if stopped:
-                _say(learner, learner.look())
         finally:
             learner.save(state)
+    if stopped:  # this look is beside the schedule, so the state has nothing of it
+        _say(learner, learner.look())
 
 
 def _say(learner: Learner, found: Look) -> None:
