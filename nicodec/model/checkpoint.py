@@ -17,12 +17,10 @@ from nicodec.errors import BadModel, ModelNotFound
 from nicodec.model import modelfile, shelf
 from nicodec.model.card import MAX_NAME, Card
 from nicodec.model.config import ModelConfig
-from nicodec.model.modelfile import SUFFIX
+from nicodec.model.modelfile import NATURAL, SUFFIX
 from nicodec.storage.files import shown
 
 ID_BYTES = 8
-# Beginnings of the names of the tensors that natural pictures may have of their own.
-NATURAL = ("natural.", "graph.g_s_natural")
 # The most files that were left out whose reasons an error names.
 NAMED = 4
 
@@ -71,7 +69,7 @@ class Checkpoint:
     @property
     def has_natural(self) -> bool:
         """Whether it has layers of g_s that learnt from draws, or a part of them (docs/NATURAL.md)."""
-        return any(name.startswith(NATURAL) for name in self.tensors)
+        return any(name.startswith((NATURAL, "graph.g_s_natural")) for name in self.tensors)
 
     def array(self, name: str) -> npt.NDArray[Any]:
         """One tensor. Raises BadModel if the model has none of that name."""

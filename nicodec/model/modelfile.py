@@ -45,6 +45,8 @@ _KINDS = {np.dtype(dtype): kind for kind, dtype in DTYPES.items()}
 # config, those that only an encoder reads.
 DECODER = ("context.", "correction.", "g_s.", "h_mu.", "h_sigma.", "log_gain", "spread", "tables.")
 ENCODER_ONLY = ("blocks_a", "latent_blocks_a", "repair")
+# How the names of the layers that paint natural pictures begin; neither side counts them (docs/NATURAL.md).
+NATURAL = "natural."
 # The parts of networks that the decoder of browsers computes.
 PARTS = {"upsample": SHUFFLE, "transform": BOTH}
 

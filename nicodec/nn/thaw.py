@@ -15,13 +15,11 @@ from torch import Tensor
 from nicodec.errors import BadModel
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import ModelConfig
+from nicodec.model.modelfile import NATURAL
 from nicodec.nn.layers import IntegerLayer
 from nicodec.nn.model import Model
 from nicodec.nn.natural import NaturalSynthesis
 from nicodec.storage.files import shown
-
-# How the names of the layers of `natural` begin in a model file.
-NATURAL = "natural."
 
 
 def model_of(checkpoint: Checkpoint) -> Model:

@@ -20,7 +20,7 @@ from nicodec.model import checkpoint, modelfile
 from nicodec.model.card import Card, Point
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import LINEAR, ModelConfig
-from nicodec.model.modelfile import DECODER, Tensors
+from nicodec.model.modelfile import DECODER, NATURAL, Tensors
 from nicodec.nn.model import Model
 from nicodec.nn.transforms import Analysis
 from nicodec.storage.files import atomic_write, shown
@@ -149,9 +149,9 @@ def kept(start: Checkpoint, freeze: str) -> Tensors:
     freeze: "decoder", then the id of the model stays too; or "encoder". Of weights float16 is the whole truth; of
     tables nothing is counted anew.
     """
-    whole = (*DECODER, "preview.", "natural.") if freeze == "decoder" else ("",)
+    whole = (*DECODER, "preview.", NATURAL) if freeze == "decoder" else ("",)
     # Layers that paint the natural picture go with the g_s that they were taught beside.
-    other = ("graph.", "halos") if freeze == "decoder" else ("graph.", "halos", "g_s.", "natural.")
+    other = ("graph.", "halos") if freeze == "decoder" else ("graph.", "halos", "g_s.", NATURAL)
     return {n: t for n, t in start.tensors.items() if n.startswith(whole) and not n.startswith(other)}
 
 

@@ -53,13 +53,20 @@ def freeze(model: Model, counts: tables.Counts | None, fitted: dict[str, Array])
     tensors["thresholds"] = model.thresholds.cpu().numpy()
     tensors |= {} if counts is None else tables.y_tables(counts) | tables.z_tables(model, counts)
     shapes = {name: array.shape for name, array in tensors.items()}
-    parts = [*graphs.PARTS, *([graphs.NATURAL] if any(name.startswith("natural.") for name in shapes) else [])]
+    parts = [*graphs.PARTS, *([graphs.NATURAL] if any(name.startswith(modelfile.NATURAL) for name in shapes) else [])]
     made = {name: graphs.build(name, model.config, shapes) for name in parts}
     made |= {name: gradient.build(name, model.config, shapes) for name in gradient.PARTS}
     for name, (data, weights) in made.items():
-        tensors[f"graph.{name}"] = np.frombuffer(data, np.uint8)
-        tensors[f"graph.{name}.weights"] = np.frombuffer("\n".join(weights).encode(), np.uint8)
+        tensors |= stored_graph(name, data, weights)
     return tensors
+
+
+def stored_graph(name: str, data: bytes, weights: list[str]) -> dict[str, Array]:
+    """A graph as a model file has it. data: the serialised graph. weights: the names of those that it refers to."""
+    return {
+        f"graph.{name}": np.frombuffer(data, np.uint8),
+        f"graph.{name}.weights": np.frombuffer("\n".join(weights).encode(), np.uint8),
+    }
 
 
 def stored(name: str, value: Tensor) -> Array:

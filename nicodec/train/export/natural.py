@@ -19,13 +19,14 @@ from nicodec.errors import BadModel
 from nicodec.model import checkpoint, modelfile
 from nicodec.model.backends import OnnxNetworks
 from nicodec.model.checkpoint import Checkpoint
+from nicodec.model.modelfile import NATURAL
 from nicodec.nn.layers import hats
 from nicodec.nn.natural import NaturalSynthesis
-from nicodec.nn.thaw import NATURAL, model_of, natural_of
+from nicodec.nn.thaw import model_of, natural_of
 from nicodec.nn.transforms import Synthesis
 from nicodec.storage.files import atomic_write
 from nicodec.train.export import graphs
-from nicodec.train.export.freeze import stored
+from nicodec.train.export.freeze import stored, stored_graph
 from nicodec.train.export.proof import PIXEL_TOLERANCE
 from nicodec.train.natural import pool
 
@@ -45,9 +46,7 @@ def add(
     # The halo of g_s was measured on its own layers, and these have others: they get their whole reach.
     tensors["halos"] = np.array([tensors["halos"][0], begin.config.reach_s], tensors["halos"].dtype)
     shapes = {name: array.shape for name, array in tensors.items()}
-    graph, weights = graphs.build(graphs.NATURAL, begin.config, shapes)
-    tensors[f"graph.{graphs.NATURAL}"] = np.frombuffer(graph, np.uint8)
-    tensors[f"graph.{graphs.NATURAL}.weights"] = np.frombuffer("\n".join(weights).encode(), np.uint8)
+    tensors |= stored_graph(graphs.NATURAL, *graphs.build(graphs.NATURAL, begin.config, shapes))
     texts = {**metadata, "sha256": modelfile.UNSEALED, "training": json.dumps(_history(metadata, made), sort_keys=True)}
     data = modelfile.sealed(save(tensors, texts))
     trial = checkpoint.of(data, out)
