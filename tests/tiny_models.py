@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.numpy import save
 
 from nicodec.bitstream.anchors import ANCHORS
 from nicodec.bitstream.hyper import MAX_HYPER
 from nicodec.coding.correction import features
-from nicodec.model import checkpoint, modelfile
+from nicodec.model import modelfile
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import ModelConfig
 from nicodec.nn.likelihood import SCALES
@@ -24,7 +23,7 @@ from nicodec.nn.model import Model
 from nicodec.nn.natural import NaturalSynthesis
 from nicodec.nn.thaw import model_of
 from nicodec.train import correction, export, limits, preview, tables
-from nicodec.train.export import graphs
+from nicodec.train.export import natural
 
 TINY = ModelConfig(
     latent=24,
@@ -86,18 +85,7 @@ def with_natural(made: Checkpoint, path: Path, spread: float) -> Checkpoint:
     layers.start_from(model_of(made).g_s)
     torch.nn.init.normal_(layers.grain.weight, std=spread)
     torch.nn.init.zeros_(layers.grain.bias)
-    metadata, tensors = modelfile.parse(modelfile.read(made.path), made.path.name)
-    for name, value in layers.state_dict().items():
-        array = value.numpy().astype(np.float16)
-        square = array.ndim == 2 and name.endswith(".weight")
-        tensors[f"natural.{name}"] = array[:, :, None, None] if square else array
-    shapes = {name: array.shape for name, array in tensors.items()}
-    data, weights = graphs.build(graphs.NATURAL, made.config, shapes)
-    tensors[f"graph.{graphs.NATURAL}"] = np.frombuffer(data, np.uint8)
-    tensors[f"graph.{graphs.NATURAL}.weights"] = np.frombuffer("\n".join(weights).encode(), np.uint8)
-    whole = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
-    path.write_bytes(modelfile.sealed(save(whole, metadata | {"sha256": modelfile.UNSEALED})))
-    return checkpoint.load(path)
+    return natural.add(modelfile.head(made.path), made, layers.eval(), path, {})
 
 
 def main() -> None:

@@ -22,24 +22,6 @@ from nicodec.picture.metrics import cell_errors
 Array = npt.NDArray[Any]
 
 
-@pytest.fixture(scope="module")
-def codec() -> Codec:
-    return Codec("photo-fast", threads=1)
-
-
-@pytest.fixture(scope="module")
-def photograph() -> Array:
-    data = pytest.importorskip("skimage.data")
-    pixels: Array = data.chelsea()[20:276, 60:444]
-    return pixels
-
-
-@pytest.fixture(scope="module")
-def file(codec: Codec, photograph: Array) -> bytes:
-    data: bytes = codec.encode(photograph, quality=25)
-    return data
-
-
 def plain(codec: Codec, data: bytes, **options: Any) -> Array:
     pixels: Array = codec.decode(data, dtype=np.uint8, **options).astype(int)
     return pixels

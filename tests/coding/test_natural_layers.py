@@ -25,28 +25,10 @@ Array = npt.NDArray[Any]
 
 
 @pytest.fixture(scope="module")
-def codec() -> Codec:
-    return Codec("photo-fast", threads=1)
-
-
-@pytest.fixture(scope="module")
 def learnt(codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Codec:
     """The same layers as those of g_s, and noise beside them."""
     path = tmp_path_factory.mktemp("models") / "learnt.nicmodel"
     return Codec(with_natural(codec.checkpoint, path, 0.005), threads=1)
-
-
-@pytest.fixture(scope="module")
-def photograph() -> Array:
-    data = pytest.importorskip("skimage.data")
-    pixels: Array = data.chelsea()[20:276, 60:444]
-    return pixels
-
-
-@pytest.fixture(scope="module")
-def file(codec: Codec, photograph: Array) -> bytes:
-    data: bytes = codec.encode(photograph, quality=25)
-    return data
 
 
 def plain(codec: Codec, data: bytes, **options: Any) -> Array:
