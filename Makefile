@@ -8,7 +8,7 @@ DEMO_VENV := build/venv-demo
 LOWEST_VENV := build/venv-lowest
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(SCRIPTS)
-# A test file stays in one process, so that what its tests share is made once. tests/conftest.py counts the processes and
+# A test file stays in one process, so that what its tests share is made once. tests/spreading.py counts the processes and
 # orders the files.
 SPREAD := -n auto --dist loadfile --no-loadscope-reorder
 RUNTIME := pyproject.toml README.md LICENSE $(wildcard nicodec/*.py nicodec/*/*.py nicodec/*/*/*.py checkpoints/*)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Run
+from program import Run
 from sealing import resealed
 
 import nicodec

@@ -16,8 +16,8 @@ from typing import Any
 import fuzz_decode
 import numpy as np
 import pytest
-from conftest import Run
 from PIL import Image
+from program import Run
 
 from nicodec.model import shelf
 from nicodec.train import sources

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 from chromium import Browser, browser  # noqa: F401 - a fixture
-from conftest import Run, names
 from PIL import Image
+from program import Run, names
 
 import nicodec
 from nicodec.bench import comparison

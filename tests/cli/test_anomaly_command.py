@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Run
 from drawn_parts import part
 from PIL import Image
+from program import Run
 
 import nicodec
 from nicodec.explore.normal import file, learning

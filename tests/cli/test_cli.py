@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Run, encoded, names
 from PIL import Image, PngImagePlugin
+from program import Run, encoded, names
 from sealing import with_another_id
 
 import nicodec

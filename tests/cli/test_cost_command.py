@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run, names
 from PIL import Image
+from program import Run, names
 
 import nicodec
 

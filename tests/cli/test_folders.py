@@ -8,8 +8,8 @@ from pathlib import Path
 import fuzz_decode
 import numpy as np
 import pytest
-from conftest import Run
 from PIL import Image
+from program import Run
 
 import nicodec
 

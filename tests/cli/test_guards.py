@@ -14,8 +14,8 @@ from typing import Any
 import fuzz_decode
 import numpy as np
 import pytest
-from conftest import Run, names
 from PIL import Image
+from program import Run, names
 
 import nicodec
 from nicodec.cli import jobs

@@ -7,8 +7,8 @@ from pathlib import Path
 import fuzz_decode
 import numpy as np
 import pytest
-from conftest import Run, names
 from PIL import Image
+from program import Run, names
 from sealing import raw, resealed, with_another_id
 
 import nicodec

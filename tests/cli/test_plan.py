@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import Run, encoded, names
 from PIL import Image
+from program import Run, encoded, names
 
 from nicodec.cli import plan
 from nicodec.cli.plan import BadUsage, Job, Plan

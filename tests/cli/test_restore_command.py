@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Run
 from PIL import Image
+from program import Run
 from safetensors.numpy import save
 
 from nicodec.model import checkpoint, modelfile

@@ -5,8 +5,8 @@ from pathlib import Path
 import fuzz_decode
 import numpy as np
 import pytest
-from conftest import Run, names
 from PIL import Image
+from program import Run, names
 
 TINY = ("-j", 1, "-m", str(fuzz_decode.TINY))
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import fuzz_decode
 import numpy as np
 import pytest
-from conftest import Run, names
 from drawn_parts import part
 from PIL import Image
+from program import Run, names
 
 import nicodec
 from nicodec.parallel import cluster

@@ -13,8 +13,8 @@ from typing import Any
 
 import fuzz_decode
 import pytest
-from conftest import Run
 from PIL import Image
+from program import Run
 
 import nicodec
 from nicodec.cli import plan

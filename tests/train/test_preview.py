@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Run
+from program import Run
 
 import nicodec
 from nicodec.bitstream import container
