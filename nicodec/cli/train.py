@@ -69,7 +69,8 @@ def train(
     patch: Annotated[
         int | None,
         typer.Option(
-            help="Side of a patch, a multiple of 64; twice that at the end, up to 256.", show_default=f"{Options.patch}"
+            help="Side of a patch, a multiple of 64; twice that at the end, up to 256.",
+            show_default=f"{Options.patch}, or 64 where pictures are small",
         ),
     ] = None,
     rate: Annotated[

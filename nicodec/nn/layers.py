@@ -92,7 +92,7 @@ def asinh(x: Tensor) -> Tensor:
     return result
 
 
-# Less than any product of a gradient with a distance to a bound, and no denormal number.
+# Gradient times distance to a bound is 0 or further from 0 than this, which is no denormal number.
 TINY = 1e-30
 
 

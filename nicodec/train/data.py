@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nicodec.errors import BadImage
 from nicodec.picture import scenes
+from nicodec.storage.files import shown
 from nicodec.train import held
 from nicodec.train.held import Held
 from nicodec.train.options import DRAWN, GRAY
@@ -69,28 +70,29 @@ class Patches:
         if validation:
             kept = self.library.held_out(validation, HELD_SIDE)
         found = self.library.read(paths, seconds)
+        out = list[Photograph]()
+        if kept is None:
+            chosen = held.choose([p.path for p in found], [p.look for p in found])
+            out = sorted((found[i] for i in chosen), key=lambda p: p.path)
+            kept = Held([], [p.file for p in out], [p.look for p in out], borrowed=not out)
+        learnt = [p for p in found if kept.borrowed or not kept.has(p.file, p.look)]
         # The number of training pictures that are left out because they, or nearly they, are held out.
-        self.kept_apart, chosen = 0, set[int]()
-        if kept is not None:
-            learnt = [p for p in found if kept.borrowed or not kept.has(p.file, p.look)]
-            self.kept_apart = len(found) - len(learnt)
-        else:
-            chosen = set(held.choose([p.path for p in found], [p.look for p in found]))
-            learnt = [p for i, p in enumerate(found) if i not in chosen]
+        self.kept_apart = len(found) - len(learnt) - len(out)
         if not learnt:
             raise BadImage("no picture with sides of 64 pixels or more was found to train on")
         self.entries: list[Entry] = [entry for p in learnt for entry in p.entries]
+        # The lesser side of each.
+        self._rooms = [min(p.entries[0].height, p.entries[0].width) for p in learnt]
         # The number of photographs to train on, and of their pixels. Each counts once, though it is stored twice.
         self.photographs, self.pixels = len(learnt), sum(p.pixels for p in learnt)
         self.is_gray = all(p.gray for p in learnt)
         self.size, self.in_file = self.library.store.size, self.library.store.in_file
         self.store = self.library.store.tensor(device)
         # The pictures in colour, whether they are learnt from or held out.
-        apart = [] if kept is None else kept.pictures
-        self.coloured = sum(not p.gray for p in found) + sum(not is_gray(p) for p in apart)
-        if kept is None:
-            out = [found[i] for i in sorted(chosen, key=lambda i: found[i].path)] or learnt[:1]
-            kept = self._held(out, borrowed=not chosen)
+        self.coloured = sum(not p.gray for p in found) + sum(not is_gray(p) for p in kept.pictures)
+        if not kept.pictures:
+            first = [p.entries[0] for p in out or learnt[:1]]
+            kept = replace(kept, pictures=[centre(self._picture(entry).cpu().numpy(), HELD_SIDE) for entry in first])
         self.colours = 1 if colour == "gray" or (colour == "auto" and not self.coloured) else 3
         self.held = replace(kept, pictures=[self._seen(torch.from_numpy(p)).numpy() for p in kept.pictures])
         details = [detail for p in learnt for detail in p.details]
@@ -100,12 +102,6 @@ class Patches:
             [(e.offset, e.height, e.width, start) for e, start in zip(self.entries, starts, strict=True)]
         )
         self._details = np.concatenate([d.reshape(-1) for d in details])
-
-    def _held(self, out: list[Photograph], *, borrowed: bool) -> Held:
-        squares = [centre(self._picture(p.entries[0]).cpu().numpy(), HELD_SIDE) for p in out]
-        if borrowed:
-            return Held(squares, borrowed=True)
-        return Held(squares, [p.file for p in out], [p.look for p in out])
 
     @property
     def validation(self) -> list[Pixels]:
@@ -164,7 +160,7 @@ class Patches:
     @property
     def square(self) -> int:
         """The side of `squares`: 256, or 128 or 64 where no picture is larger."""
-        return next(s for s in (256, 128, SMALLEST) if self.has(s))
+        return next(s for s in (256, 128, SMALLEST) if self.share(s))
 
     def squares(self, count: int) -> Tensor:
         """Central squares (<= count, square, square, C) uint8 of pictures spread evenly over the store."""
@@ -196,7 +192,7 @@ class Patches:
         """Random 16x16 patches as rows (count, 256 C) of pixels in [-1/2, 1/2]."""
         rows = []
         for step in range(-(-count // 1024)):
-            x, _ = self.batch(2**31 + step, 16, 128 if self.has(128) else SMALLEST)
+            x, _ = self.batch(2**31 + step, 16, 128 if self.share(128) else SMALLEST)
             x = x.unfold(1, 16, 16).unfold(2, 16, 16).permute(0, 1, 2, 4, 5, 3)
             rows.append(x.reshape(-1, 256 * self.colours))
         return torch.cat(rows)[:count].float() / 255 - 0.5
@@ -208,9 +204,42 @@ class Patches:
     def _picture(self, e: Entry) -> Tensor:
         return self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
 
-    def has(self, side: int) -> bool:
-        """Whether any picture is large enough for patches of this side."""
-        return any(min(e.height, e.width) >= side for e in self.entries)
+    def share(self, side: int) -> float:
+        """The share of the pictures that have room for patches of this side."""
+        return sum(room >= side for room in self._rooms) / len(self._rooms)
+
+    def notes(self, side: int) -> list[str]:
+        """What was left out of the pictures, and why, in lines. side: that of the patches.
+
+        Raises BadImage if no picture has room for such patches.
+        """
+        if not self.share(side):
+            raise BadImage(f"no training picture has sides of {side} pixels or more; --patch 64 needs the least")
+        library, said = self.library, list[str]()
+        unread = (library.left.skipped, "not readable as pictures"), (library.small, "sides under 64 pixels")
+        for names, why in unread:
+            if names:
+                more = " …" if len(names) > 5 else ""
+                listed = ", ".join(shown(name) for name in names[:5])
+                said.append(f"{len(names)} left out, {why}: {listed}{more}")
+        narrow = sum(room < side for room in self._rooms)
+        for count, what in (
+            (library.left.repeated, "files are named more than once, and count once"),
+            (narrow, f"have sides under {side} pixels, and are not learnt from; --patch 64 needs the least"),
+            (self.kept_apart, "of the pictures are held out, or nearly the same, and not trained on"),
+            (library.late, "files were not read: a tenth of the minutes was over"),
+            (library.full, "files were not read: memory or disk has no more room for pictures"),
+            (library.cut, "pictures are large: a part of each is learnt from"),
+            (self.coloured if self.colours == 1 else 0, "pictures are in colour, and are seen in gray"),
+        ):
+            if count:
+                said.append(f"{count} {what}")
+        if self.in_file:
+            said.append(
+                f"The pictures take {self.size / 1e9:.1f} GB, too much for memory: they are read from a temporary file"
+                f" in {shown(self.library.store.folder)}."
+            )
+        return said
 
 
 def _spread(entries: list[Entry], count: int) -> list[Entry]:

@@ -67,32 +67,44 @@ def choose(paths: Sequence[bytes], looks: Sequence[bytes]) -> list[int]:
     """The numbers of the pictures to hold out: at least one and never all; none if all are alike.
 
     paths: a digest of the path of each, whose order decides. looks: difference hashes. Near-duplicates, and their
-    near-duplicates, are one group. A whole group is held out or learnt from.
+    near-duplicates, are one group. A small group is held out or learnt from as a whole. Of a large one, as the slices
+    of a scan or the frames of a film are, single pictures are held out. Then `Held.has` tells which of their neighbours
+    must not be learnt from: at most a quarter of all pictures.
     """
     all_looks, number = table(looks), wanted(len(paths))
-    free, held, larger = set(range(len(paths))), list[int](), list[list[int]]()
-    for i in sorted(free, key=lambda i: paths[i]):
+    room = min(max(number, len(paths) // 4), len(paths) - 1)
+    group_of, held, apart = dict[int, list[int]](), list[int](), set[int]()
+    for i in sorted(range(len(paths)), key=lambda i: paths[i]):
         if len(held) >= number:
             break
-        if i not in free:
+        if i in apart:
             continue
-        group = _group(i, all_looks)
-        free -= set(group)
-        if len(group) > number or len(group) == len(paths):
-            larger.append(group)
-        else:
-            held += group
+        if i not in group_of:
+            group = _group(i, all_looks)
+            group_of |= dict.fromkeys(group, group)
+        group = group_of[i]
+        whole = len(group) <= number and len(group) < len(paths)
+        further = apart.union(group if whole else _alike(i, all_looks))
+        if len(further) <= room:
+            held += group if whole else [i]
+            apart = further
     if not held:
-        fitting = [group for group in larger if 2 * len(group) <= len(paths)]
+        fitting = [group for group in group_of.values() if 2 * len(group) <= len(paths)]
         held = min(fitting, key=len, default=[])
     return held
+
+
+def _alike(one: int, looks: npt.NDArray[np.uint8]) -> list[int]:
+    """A picture and its near-duplicates."""
+    alike: list[int] = np.flatnonzero(likeness.near(looks[one].tobytes(), looks)).tolist()
+    return alike
 
 
 def _group(first: int, looks: npt.NDArray[np.uint8]) -> list[int]:
     """A picture and all that are alike, through others too."""
     group, waiting = {first}, [first]
     while waiting:
-        alike = np.flatnonzero(likeness.near(looks[waiting.pop()].tobytes(), looks)).tolist()
+        alike = _alike(waiting.pop(), looks)
         waiting += [i for i in alike if i not in group]
         group |= set(alike)
     return sorted(group)

@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 from nicodec import progress
-from nicodec.errors import BadImage, BadModel, ModelNotFound, NicError
+from nicodec.errors import BadModel, ModelNotFound, NicError
 from nicodec.model import card, checkpoint, modelfile, shelf
 from nicodec.model.card import Card
 from nicodec.model.config import COLOURS, NETWORKS, ModelConfig
@@ -51,6 +51,7 @@ from nicodec.train.options import (
     run_of,
 )
 from nicodec.train.plan import Plan
+from nicodec.train.schedule import fitting
 from nicodec.train.state import read_held, read_meta
 from nicodec.train.trainer import Trainer
 
@@ -128,7 +129,12 @@ def train(
 
     with explained(out, state, say), torch_threads(options.threads):
         colour = gray.word(options, begin, resume)
-        data = _read(images, validation, kept, device, replace(options, colour=colour), times, out, console)
+        data = _read(images, validation, kept, device, replace(options, colour=colour), times, out)
+        if not resume and "patch" not in said:
+            side, count = fitting(options.patch, options.batch, data.share)
+            options = replace(options, patch=side, batch=options.batch if "batch" in said else count)
+        for line in data.notes(options.patch):
+            console.print(line, markup=False)
         options = replace(options, model=gray.network(options.model, begin, data))
         if begin is not None:  # from nothing there is no g_a that could learn from repaired pixels
             options = replace(options, model=restoring.network(options))
@@ -243,7 +249,6 @@ def _read(
     options: Options,
     times: Plan,
     out: Path,
-    console: Console,
 ) -> Patches:
     with progress.bar(None) as advance:
         seen = [0, 0]
@@ -266,34 +271,4 @@ def _read(
             folder=out.parent,
             seconds=times.reading(),
         )
-    if not data.has(options.patch):
-        raise BadImage(f"no training picture has sides of {options.patch} pixels or more; --patch 64 needs the least")
-    for line in notes(data, out):
-        console.print(line, markup=False)
     return data
-
-
-def notes(data: Patches, out: Path) -> list[str]:
-    """What was left out of the pictures, and why, in lines."""
-    library, said = data.library, list[str]()
-    for names, why in ((library.left.skipped, "not readable as pictures"), (library.small, "sides under 64 pixels")):
-        if names:
-            more = " …" if len(names) > 5 else ""
-            listed = ", ".join(shown(name) for name in names[:5])
-            said.append(f"{len(names)} left out, {why}: {listed}{more}")
-    for count, what in (
-        (library.left.repeated, "files are named more than once, and count once"),
-        (data.kept_apart, "of the pictures are held out, or nearly the same, and not trained on"),
-        (library.late, "files were not read: a tenth of the minutes was over"),
-        (library.full, "files were not read: memory or disk has no more room for pictures"),
-        (library.cut, "pictures are large: a part of each is learnt from"),
-        (data.coloured if data.colours == 1 else 0, "pictures are in colour, and are seen in gray"),
-    ):
-        if count:
-            said.append(f"{count} {what}")
-    if data.in_file:
-        said.append(
-            f"The pictures take {data.size / 1e9:.1f} GB, too much for memory: they are read from a temporary file in"
-            f" {shown(out.parent)}."
-        )
-    return said

@@ -51,8 +51,8 @@ class Store:
     def __init__(self, folder: Path | None = None, limit: int | None = None) -> None:
         free = free_memory() if limit is None else None
         self.limit = limit if limit is not None else MEMORY if free is None else min(MEMORY, int(SHARE * free))
-        self.size, self._folder = 0, folder
-        disk = shutil.disk_usage(folder or tempfile.gettempdir()).free
+        self.size, self.folder = 0, folder or Path(tempfile.gettempdir())
+        disk = shutil.disk_usage(self.folder).free
         self.room = max(self.limit, min(DISK, int(DISK_SHARE * disk)))
         self._chunks: list[Pixels] = []
         self._file: IO[bytes] | None = None
@@ -71,7 +71,7 @@ class Store:
         if self._file is not None or self.size > self.limit:
             try:
                 if self._file is None:
-                    self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 (lives as long as this)
+                    self._file = tempfile.TemporaryFile(dir=self.folder)  # noqa: SIM115 (lives as long as this)
                 while self._chunks:
                     self._file.write(self._chunks.pop(0).data)
                 self._file.flush()
@@ -79,10 +79,9 @@ class Store:
                 with suppress(OSError):
                     if self._file is not None:
                         self._file.close()
-                place = shown(self._folder or tempfile.gettempdir())
                 raise NicError(
-                    f"{place}: pictures of {self.size / 1e9:.1f} GB fit neither into memory nor onto this disk"
-                    f" ({one_line(error)}); train on fewer or smaller ones"
+                    f"{shown(self.folder)}: pictures of {self.size / 1e9:.1f} GB fit neither into memory nor onto this"
+                    f" disk ({one_line(error)}); train on fewer or smaller ones"
                 ) from None
         return offset
 

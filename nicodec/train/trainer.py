@@ -30,7 +30,7 @@ from nicodec.train.data import Patches
 from nicodec.train.losses import rate_distortion
 from nicodec.train.options import FREEZE, Options, plain
 from nicodec.train.replicas import Replicas
-from nicodec.train.schedule import learning_rate, patch_of
+from nicodec.train.schedule import ROOMY, learning_rate, patch_of
 from nicodec.train.state import MOMENTS, STATE_VERSION, read_state, write_state
 from nicodec.train.watch import jumps
 
@@ -154,7 +154,7 @@ class Trainer:
             self.repairs, self.since = False, 0  # from here on everything learns
             torch._foreach_copy_([p.detach() for p in self.model.parameters()], self.ema)
             self._prepare()
-        side, count = patch_of(progress, o.patch, o.batch, room=self.data.has(2 * o.patch))
+        side, count = patch_of(progress, o.patch, o.batch, room=self.data.share(2 * o.patch) >= ROOMY)
         patches, q = self.data.batch(self.step, count, side)
         patches = restoring.pairs(self.damage, patches, o.seed, self.step, progress)
         steps = o.steps or (self.schedule_step + 1) / max(progress, 1e-9)

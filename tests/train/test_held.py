@@ -54,15 +54,35 @@ def test_near_duplicates_stay_on_one_side() -> None:
     assert not {groups[i] for i in chosen} & {groups[i] for i in range(40) if i not in chosen}
 
 
-def test_what_is_alike_through_others_is_one_group() -> None:
-    """A slow film: each frame differs from the next in 20 bits."""
-    bits = np.zeros((9, 256), np.uint8)
-    for i in range(9):
+def film(count: int) -> list[bytes]:
+    """Frames of which each differs from the next in 20 bits, and from all others in more than near-duplicates do."""
+    bits = np.zeros((count, 256), np.uint8)
+    for i in range(count):
         bits[i, : 20 * i] = 1
-    frames = [np.packbits(row).tobytes() for row in bits]
-    chosen = held.choose(paths(12), frames + looks([1, 2, 3]))
-    assert set(chosen) <= {9, 10, 11}
-    assert len(chosen) > 0
+    return [np.packbits(row).tobytes() for row in bits]
+
+
+def test_what_is_alike_through_others_is_one_group() -> None:
+    """Three frames: the first and the last are no near-duplicates, and yet on one side."""
+    chosen = held.choose(paths(40), film(3) + looks(list(range(1, 38))))
+    assert len({0, 1, 2} & set(chosen)) in (0, 3)
+    names = paths(40)
+    names[1] = b""  # the first to be looked at
+    assert {0, 1, 2} <= set(held.choose(names, film(3) + looks(list(range(1, 38)))))
+
+
+def test_of_a_film_single_frames_are_held_out_and_their_neighbours_not_learnt_from() -> None:
+    """The slices of a scan are one long row of near-duplicates: it must neither be held out whole nor unmeasured."""
+    frames = film(12)
+    chosen = held.choose(paths(12), frames)
+    kept = held.Held([], looks=[frames[i] for i in chosen])
+    lost = {i for i in range(12) if kept.has("", frames[i])}
+    assert chosen
+    assert lost == {j for i in chosen for j in (i - 1, i, i + 1) if 0 <= j < 12}
+    assert len(lost) <= 3
+    with_others = held.choose(paths(120), frames + looks(list(range(1, 109))))
+    assert len({i for i in with_others if i < 12}) <= 3
+    assert {i for i in with_others if i >= 12}
 
 
 def test_of_two_kinds_one_is_held_out_and_of_one_kind_none() -> None:

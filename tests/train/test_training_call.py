@@ -28,6 +28,7 @@ from tiny_models import TINY
 from tiny_training import picture
 
 import nicodec
+import nicodec.cli.train  # before its Options are others
 import nicodec.train
 from nicodec import progress
 from nicodec.cli import app
@@ -162,6 +163,36 @@ def test_the_command_says_photographs_and_what_is_left_out(
     assert "1 left out, sides under 64 pixels: narrow.png\n" in said
     assert "1 files are named more than once" in said
     assert "1 of the pictures are held out, or nearly the same, and not trained on" in said
+
+
+@pytest.mark.parametrize(("narrow", "patch", "batch"), [(8, 64, 32), (3, 64, 32), (2, 128, 8)])
+def test_patches_fit_the_pictures_unless_their_side_is_asked_for(
+    narrow: int,
+    patch: int,
+    batch: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Slices of half a head are 90 pixels wide: no option is needed, and pictures without room are told of."""
+    for i in range(8):
+        Image.fromarray(picture(i, 150, 90 if i < narrow else 170)).save(tmp_path / f"{i}.png")
+    seen: list[options.Options] = []
+
+    def begun(trainer: Trainer, folder: Path) -> None:
+        seen.append(trainer.options)
+        raise NicError("far enough")
+
+    monkeypatch.setattr(loop, "begin", begun)
+    held = tmp_path / "held"
+    held.mkdir()
+    Image.fromarray(picture(20)).save(held / "h.png")
+    words: dict[str, Any] = {"steps": 2, "threads": 1, "start": "none", "validation": held}
+    with pytest.raises(NicError, match="far enough"):
+        nicodec.train.train([tmp_path / f"{i}.png" for i in range(8)], tmp_path / "my.nicmodel", **words)
+    assert [(o.patch, o.batch) for o in seen] == [(patch, batch)]
+    said = "2 have sides under 128 pixels, and are not learnt from"
+    assert (said in capfd.readouterr().err) == (patch == 128)
 
 
 def test_a_validation_set_of_small_pictures_alone_is_bad_input(folder: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from nicodec import progress
+from nicodec.bitstream.container import CELL
 from nicodec.errors import BadFile, BadModel, NicError
 from nicodec.model import checkpoint, modelfile
 from nicodec.model.checkpoint import Checkpoint
@@ -29,7 +30,7 @@ from nicodec.train.export import natural as export
 from nicodec.train.held import Held
 from nicodec.train.natural.learner import MEASURED, Learner, Look, Options
 from nicodec.train.options import STATE, BadOption, check_out, check_there, run_of
-from nicodec.train.run import notes, pick_device, widths
+from nicodec.train.run import pick_device, widths
 from nicodec.train.state import read_held, read_meta
 
 # A run looks at held-out pictures this often, and not before this number of steps. Seconds between two saved states.
@@ -125,7 +126,7 @@ def _read(
             advance(f"reading pictures: {next(count)}")
 
         data = Patches(images, device, seed, note, colour=colour, kept=kept, folder=out.parent)
-    for line in notes(data, out):
+    for line in data.notes(CELL):
         progress.say(line)
     held = "one of them is looked at" if data.held.borrowed else f"{len(data.validation)} held out"
     progress.say(f"{data.photographs} photographs, {data.pixels / 1e6:.3g} megapixels, {held}.")
