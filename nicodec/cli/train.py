@@ -120,6 +120,15 @@ def train(
             help="With --clean-from: only g_s learns. The model restores files that the start has made.",
         ),
     ] = False,
+    augment: Annotated[
+        bool | None,
+        typer.Option(
+            "--augment/--no-augment",
+            help="Learn from pictures reduced, turned and mirrored too, and from any place in them. Without, from what"
+            " encoders will see of them.",
+            show_default="with --from none and --clean-from",
+        ),
+    ] = None,
     skips: Annotated[
         bool | None,
         typer.Option(
@@ -193,6 +202,7 @@ def train(
         distortion=distortion,
         clean_from=clean_from,
         decoder_only=decoder_only,
+        augment=augment,
         skips=skips,
         fonts=fonts,
         seed=seed,

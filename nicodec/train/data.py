@@ -20,7 +20,7 @@ from nicodec.storage.files import shown
 from nicodec.train import held
 from nicodec.train.held import Held
 from nicodec.train.options import DRAWN, GRAY
-from nicodec.train.reading import CELL, SMALLEST, Entry, Library, Photograph, centre, is_gray
+from nicodec.train.reading import CELL, GRID, SMALLEST, Entry, Library, Photograph, centre, is_gray
 from nicodec.train.store import Pixels, Store
 
 TRIES = 4
@@ -33,9 +33,11 @@ WHOLE = 512
 class Patches:
     """All pictures as one uint8 tensor, and patches of them by (seed, step), the same on every run.
 
-    Each training picture is stored twice, as it is and reduced to 0.5 to 0.75 of its size: patches show fine
-    and coarse detail. Each patch is the busiest of `TRIES` random places, in one of the eight orientations of a
-    square. A share `gray` of the patches becomes gray, and a share `drawn` gets a drawing (`scenes`).
+    Each patch is the busiest of `TRIES` random places. A share `gray` of the patches becomes gray, and a share
+    `drawn` gets a drawing (`scenes`). With `augment` each training picture is stored twice, as it is and reduced to
+    0.5 to 0.75 of its size: patches show fine and coarse detail, in one of the eight orientations of a square. Without,
+    patches show what encoders will see: they lie as in the picture, and begin at multiples of 16, where blocks of
+    JPEG begin too.
 
     colours: the samples C of each pixel that is handed out, 3, or 1 for a gray model. The store has 3 of each.
     """
@@ -56,6 +58,7 @@ class Patches:
         folder: Path | None = None,
         limit: int | None = None,
         seconds: float | None = None,
+        augment: bool = True,
     ) -> None:
         """Reads all pictures. progress: called with the name and the number of pixels of each.
 
@@ -64,9 +67,9 @@ class Patches:
         folder, limit: as in `Store`. seconds: reading stops after them. fonts: a folder of fonts to draw with; None:
         those of the system. Raises NicError if nothing is left to train on or to hold out.
         """
-        self.device, self.seed, self.drawn, self.gray = device, seed, drawn, gray
+        self.device, self.seed, self.drawn, self.gray, self.augment = device, seed, drawn, gray, augment
         self.fonts = scenes.Fonts(fonts)
-        self.library = Library(Store(folder, limit), seed, progress)
+        self.library = Library(Store(folder, limit), seed, progress, reduced=augment)
         if validation:
             kept = self.library.held_out(validation, HELD_SIDE)
         found = self.library.read(paths, seconds)
@@ -83,7 +86,7 @@ class Patches:
         self.entries: list[Entry] = [entry for p in learnt for entry in p.entries]
         # The lesser side of each.
         self._rooms = [min(p.entries[0].height, p.entries[0].width) for p in learnt]
-        # The number of photographs to train on, and of their pixels. Each counts once, though it is stored twice.
+        # The number of photographs to train on, and of their pixels. Each counts once, though it may be stored twice.
         self.photographs, self.pixels = len(learnt), sum(p.pixels for p in learnt)
         self.is_gray = all(p.gray for p in learnt)
         self.size, self.in_file = self.library.store.size, self.library.store.in_file
@@ -119,11 +122,12 @@ class Patches:
         y, x = self._busiest(rng, chosen, side)
         # The first sample, and the steps to the next row and column: another orientation is another order.
         start, down, right = offset + (y * width + x) * 3, 3 * width, np.full(count, 3)
-        for turned in (rng.random(count) < 0.5, rng.random(count) < 0.5):
-            start = np.where(turned, start + down * (side - 1), start)
-            down, right = right, np.where(turned, -down, down)
-        swapped = rng.random(count) < 0.5
-        down, right = np.where(swapped, right, down), np.where(swapped, down, right)
+        if self.augment:
+            for turned in (rng.random(count) < 0.5, rng.random(count) < 0.5):
+                start = np.where(turned, start + down * (side - 1), start)
+                down, right = right, np.where(turned, -down, down)
+            swapped = rng.random(count) < 0.5
+            down, right = np.where(swapped, right, down), np.where(swapped, down, right)
         # One quality from each of `count` equal slices of the range: every batch sees all rates.
         q = np.rint(rng.permutation((np.arange(count) + rng.random(count)) / count) * 10000).astype(np.int64)
         place = self.store.device
@@ -145,6 +149,8 @@ class Patches:
         _, height, width, start = chosen.T[:, :, None]
         room = np.stack([height, width]) - side + 1
         corners = rng.integers(room, size=(2, len(chosen), TRIES))
+        if not self.augment:
+            corners -= corners % GRID
         (top, left), (bottom, right) = corners // CELL, (corners + side) // CELL
         row = width // CELL + 1
         s = self._details
@@ -171,7 +177,7 @@ class Patches:
         usable = [e for e in self.entries if min(e.height, e.width) >= side]
         result = []
         for e in _spread(usable, count):
-            y, x = (e.height - side) // 2, (e.width - side) // 2
+            y, x = ((n - side) // 2 // GRID * GRID for n in (e.height, e.width))
             result.append(self._picture(e)[y : y + side, x : x + side])
         return torch.stack(result)
 

@@ -70,6 +70,7 @@ class Options:
     batch: int = 8
     patch: int = 128
     rate: float = 2e-3
+    augment: bool = True
     drawn: float = DRAWN
     gray: float = GRAY
     colour: str = "auto"
@@ -91,8 +92,8 @@ class Options:
 
 
 # The options of the command line; where a run goes on, those not given come from the state.
-SAID = ("minutes", "steps", "batch", "patch", "rate", "drawn", "gray", "colour", "freeze", "distortion", "clean_from",
-        "skips", "fonts", "seed", "threads", "device", "measure", "name", "licence", "note")  # fmt: skip
+SAID = ("minutes", "steps", "batch", "patch", "rate", "augment", "drawn", "gray", "colour", "freeze", "distortion",
+        "clean_from", "skips", "fonts", "seed", "threads", "device", "measure", "name", "licence", "note")  # fmt: skip
 # Those that a resumed run cannot change: its best state was chosen by them.
 ASKED = ("clean_from", "distortion", "skips")
 # Those that the card of the model says.
@@ -138,8 +139,9 @@ def check(options: Options) -> None:
         raise BadOption(f"--distortion is one of {', '.join(DISTORTIONS)}, not {options.distortion}")
     if not isinstance(options.clean_from, str):
         raise BadOption(f"--clean-from takes a word, not {options.clean_from}")
-    if type(options.skips) is not bool:
-        raise BadOption(f"--skips takes no value, not {options.skips}")
+    for name in ("skips", "augment"):
+        if type(getattr(options, name)) is not bool:
+            raise BadOption(f"--{name} takes no value, not {getattr(options, name)}")
     if options.clean_from:
         Damage.of(options.clean_from)
     for name, most in {"licence": card.MAX_LICENCE, "note": card.MAX_NOTE, "origin": card.MAX_NAME + 9}.items():
@@ -268,8 +270,9 @@ def command(out: str, said: Mapping[str, Any], origin: str) -> list[str]:
         value = plainly.get(name, given) if given else given
         if (name, value) == ("freeze", "encoder"):
             name, value = "decoder-only", True
-        word = flag(name)
-        words += [word] if value is True else [] if value in (None, False, []) else [word, str(value)]
+        word = "--no-augment" if (name, value) == ("augment", False) else flag(name)
+        plain_word = value is True or word == "--no-augment"
+        words += [word] if plain_word else [] if value in (None, False, []) else [word, str(value)]
     return words
 
 

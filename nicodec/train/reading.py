@@ -32,6 +32,8 @@ SMALLEST = container.CELL
 LEAST_PIXELS = 512**2
 # A tar file is expected to hold this number of pictures.
 IN_TAR = 1000
+# Parts of pictures begin at multiples of this, as blocks of JPEG do (with chroma of half the size too), and latents.
+GRID = 16
 # A reduced picture has this share of the sides at least.
 FINEST, COARSEST = 0.75, 0.5
 
@@ -48,7 +50,8 @@ class Entry(NamedTuple):
 class Photograph:
     """What is known of a picture. path: digest of its path. file: SHA-256 of its bytes. look: difference hash.
 
-    entries: as it is, and reduced. details: their running sums. pixels: as many as are kept. gray: it has no colour.
+    entries: as it is, and perhaps reduced. details: their running sums. pixels: as many as are kept. gray: without
+    colour.
     """
 
     path: bytes
@@ -67,8 +70,9 @@ class Library:
     read, since time or room was over. pictures, pixels: how many there are, of pixels the whole of each.
     """
 
-    def __init__(self, store: Store, seed: int, progress: Callable[[str, int], None]) -> None:
-        self.store, self._seed, self._progress = store, seed, progress
+    def __init__(self, store: Store, seed: int, progress: Callable[[str, int], None], *, reduced: bool = True) -> None:
+        """reduced: each picture is stored a second time, reduced."""
+        self.store, self._seed, self._progress, self._reduced = store, seed, progress, reduced
         self.left, self.small = Left(), list[str]()
         self.cut = self.late = self.full = 0
         self.pictures = self.pixels = 0
@@ -90,8 +94,9 @@ class Library:
         """Fills the store with all pictures that time and room suffice for. seconds: None is without end."""
         begun, files, found = time.monotonic(), listed(paths, self.left), list[Photograph]()
         expected = sum(IN_TAR if is_tar(file.path) else 1 for file in files)
-        # Three samples of each pixel, as it is and reduced.
-        most = max(LEAST_PIXELS, self.store.room // (6 * max(expected, 1)))
+        # Three samples of each pixel, as it is and perhaps reduced.
+        bytes_of = 6 if self._reduced else 3
+        most = max(LEAST_PIXELS, self.store.room // (bytes_of * max(expected, 1)))
         done = 0
 
         def counted() -> Iterator[File]:
@@ -101,7 +106,7 @@ class Library:
                 done += 1
 
         for name, data, pixels in self._pictures(counted()):
-            if self.store.size + 6 * min(pixels.size // 3, most) > self.store.room and found:
+            if self.store.size + bytes_of * min(pixels.size // 3, most) > self.store.room and found:
                 self.full = len(files) - done
                 break
             found.append(self._kept(name, data, pixels, most))
@@ -135,7 +140,10 @@ class Library:
         self.pictures += 1
         self.pixels += pixels.shape[0] * pixels.shape[1]
         entries, details = list[Entry](), list[npt.NDArray[np.float32]]()
-        for version in (as_it_is, _reduced(_part(rng, pixels, most / factor**2), factor)):
+        versions = [as_it_is]
+        if self._reduced:
+            versions.append(_reduced(_part(rng, pixels, most / factor**2), factor))
+        for version in versions:
             if min(version.shape[:2]) >= SMALLEST:
                 entries.append(Entry(self.store.add(version), *version.shape[:2]))
                 details.append(running_detail(version))
@@ -161,9 +169,12 @@ def is_gray(pixels: Pixels) -> bool:
 
 
 def centre(picture: Pixels, side: int) -> Pixels:
-    """The central square. Its side is `side`, or in a smaller picture the largest multiple of 64 that fits."""
+    """The central square. Its side is `side`, or in a smaller picture the largest multiple of 64 that fits.
+
+    It begins at a multiple of 16: where the picture was a JPEG, its blocks lie as in the whole picture.
+    """
     side = min(side, min(picture.shape[:2]) // SMALLEST * SMALLEST)
-    y, x = ((n - side) // 2 for n in picture.shape[:2])
+    y, x = ((n - side) // 2 // GRID * GRID for n in picture.shape[:2])
     return np.ascontiguousarray(picture[y : y + side, x : x + side])
 
 
@@ -175,7 +186,7 @@ def _part(rng: np.random.Generator, pixels: Pixels, most: float) -> Pixels:
         return pixels
     # A narrow picture keeps its narrow side.
     h, w = (min(n, max(SMALLEST, round(n * share))) for n in (height, width))
-    y, x = rng.integers(height - h + 1), rng.integers(width - w + 1)
+    y, x = (GRID * rng.integers((n - m) // GRID + 1) for n, m in ((height, h), (width, w)))
     return np.ascontiguousarray(pixels[y : y + h, x : x + w])
 
 

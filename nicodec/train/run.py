@@ -111,6 +111,8 @@ def train(
     options = replace(options, model=parts.network(options.model, upsample, transform))
     check_fonts(options.fonts)
     device = pick_device(options.device)
+    if "augment" not in said and not resume:
+        options = replace(options, augment=begin is None or bool(options.clean_from))
     if "batch" not in said and not resume:
         threads = options.threads or torch.get_num_threads()
         busy = BATCH_GPU if device.type == "cuda" else min(BATCH_MOST, BATCH_PER_THREAD * threads)
@@ -270,5 +272,6 @@ def _read(
             kept=kept,
             folder=out.parent,
             seconds=times.reading(),
+            augment=options.augment,
         )
     return data

@@ -20,7 +20,7 @@ from tiny_training import CPU, picture
 
 from nicodec.errors import BadImage
 from nicodec.picture import scenes
-from nicodec.train import data, reading
+from nicodec.train import data, reading, store
 from nicodec.train.data import Patches
 from nicodec.train.reading import Library
 from nicodec.train.store import Store
@@ -122,6 +122,35 @@ def test_a_patch_lies_in_one_of_eight_ways(tmp_path: Path, monkeypatch: pytest.M
     turned = [np.rot90(square, k) for k in range(4)]
     ways = {w.tobytes() for w in [*turned, *(t[:, ::-1] for t in turned)]}
     assert {patch.tobytes() for patch in x.numpy()} == ways
+
+
+def test_without_augmentation_patches_are_those_of_the_grid_of_jpeg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they lie in the picture, of its own size, from multiples of 16 on; so are large pictures that are cut."""
+    whole = picture(2, 150, 170)
+    Image.fromarray(whole).save(tmp_path / "whole.png")
+    monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
+    own = {whole[y : y + 64, x : x + 64].tobytes() for y in range(0, 87, 16) for x in range(0, 107, 16)}
+    data = Patches([tmp_path], CPU, seed=0, gray=0, augment=False)
+    x, _ = data.batch(0, 200, 64)
+    found = {patch.tobytes() for patch in x.numpy()}
+    assert found <= own
+    assert len(found) > len(own) // 2
+    assert data.size == whole.size  # stored once
+    augmented, _ = Patches([tmp_path], CPU, seed=0, gray=0).batch(0, 200, 64)
+    assert not {patch.tobytes() for patch in augmented.numpy()} <= own
+    monkeypatch.setattr(reading, "LEAST_PIXELS", 100 * 100)
+    monkeypatch.setattr(store, "DISK", 0)
+    data = Patches([tmp_path], CPU, seed=1, gray=0, augment=False, limit=3 * 100 * 100)
+    x, _ = data.batch(0, 200, 64)
+    assert data.library.cut == 1
+    assert {patch.tobytes() for patch in x.numpy()} <= own
+
+
+def test_a_held_out_square_begins_on_the_grid_of_jpeg() -> None:
+    whole = picture(2, 150, 170)
+    assert np.array_equal(reading.centre(whole, 64), whole[32:96, 48:112])
 
 
 def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:

@@ -134,6 +134,9 @@ def test_the_command_says_what_was_asked_for() -> None:
     assert shlex.join(words) == (
         "nicodec train PICTURES -o mine.nicmodel --validation PICTURES --steps 3 --resume --from photo"
     )
+    for augment in (True, False):
+        word = "--augment" if augment else "--no-augment"
+        assert options.command("mine.nicmodel", {"augment": augment}, "")[5:] == [word]
 
 
 def test_the_card_of_a_model_is_that_of_its_state_unless_said() -> None:

@@ -35,7 +35,7 @@ from nicodec.cli import app
 from nicodec.errors import NicError
 from nicodec.model import checkpoint
 from nicodec.model.card import Card
-from nicodec.train import finish, loop, options, plan
+from nicodec.train import finish, loop, options, plan, run
 from nicodec.train.reading import centre
 from nicodec.train.trainer import Trainer
 
@@ -193,6 +193,31 @@ def test_patches_fit_the_pictures_unless_their_side_is_asked_for(
     assert [(o.patch, o.batch) for o in seen] == [(patch, batch)]
     said = "2 have sides under 128 pixels, and are not learnt from"
     assert (said in capfd.readouterr().err) == (patch == 128)
+
+
+@pytest.mark.parametrize(
+    ("words", "augmented"),
+    [
+        ({}, False),
+        ({"augment": True}, True),
+        ({"start": "none"}, True),
+        ({"start": "none", "augment": False}, False),
+        ({"clean_from": "noise:25"}, True),
+    ],
+)
+def test_pictures_are_learnt_from_as_they_are_where_a_model_is_made_for_them(
+    words: dict[str, Any], augmented: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def read(*arguments: Any, augment: bool, **others: Any) -> None:
+        seen.append(augment)
+        raise NicError("far enough")
+
+    monkeypatch.setattr(run, "Patches", read)
+    with pytest.raises(NicError, match="far enough"):
+        nicodec.train.train(folder, tmp_path / "my.nicmodel", steps=2, threads=1, **words)
+    assert seen == [augmented]
 
 
 def test_a_validation_set_of_small_pictures_alone_is_bad_input(folder: Path, tmp_path: Path) -> None:
