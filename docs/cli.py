@@ -24,7 +24,7 @@ This page is made from the program: `make docs`.
 
 def option(parameter: Any) -> str:
     """One row of the table."""
-    names = ", ".join(f"`{name}`" for name in parameter.opts)
+    names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
     takes = "" if parameter.is_flag else f" {parameter.metavar or 'VALUE'}"
     said = parameter.show_default
     default = said if isinstance(said, str) else parameter.default if said else None

@@ -69,7 +69,7 @@ def train(
     patch: Annotated[
         int | None,
         typer.Option(
-            help="Side of a patch, a multiple of 64; twice that at the end, up to 256.",
+            help="Side of a patch, a multiple of 64; twice that at the end, up to 256, where most pictures have room.",
             show_default=f"{Options.patch}, or 64 where pictures are small",
         ),
     ] = None,
@@ -126,7 +126,7 @@ def train(
             "--augment/--no-augment",
             help="Learn from pictures reduced, turned and mirrored too, and from any place in them. Without, from what"
             " encoders will see of them.",
-            show_default="with --from none and --clean-from",
+            show_default="on with --from none or --clean-from, else off",
         ),
     ] = None,
     skips: Annotated[

@@ -21,6 +21,7 @@ from nicodec.train import held
 from nicodec.train.held import Held
 from nicodec.train.options import DRAWN, GRAY
 from nicodec.train.reading import CELL, GRID, SMALLEST, Entry, Library, Photograph, centre, is_gray
+from nicodec.train.schedule import ROOMY
 from nicodec.train.store import Pixels, Store
 
 TRIES = 4
@@ -81,6 +82,9 @@ class Patches:
         learnt = [p for p in found if kept.borrowed or not kept.has(p.file, p.look)]
         # The number of training pictures that are left out because they, or nearly they, are held out.
         self.kept_apart = len(found) - len(learnt) - len(out)
+        self._apart_as = "nearly the same as held-out ones" if out else "held out, or nearly the same"
+        if found and not learnt:
+            raise BadImage("all pictures are held out, or nearly the same as held-out ones: none is left to learn from")
         if not learnt:
             raise BadImage("no picture with sides of 64 pixels or more was found to train on")
         self.entries: list[Entry] = [entry for p in learnt for entry in p.entries]
@@ -165,8 +169,8 @@ class Patches:
 
     @property
     def square(self) -> int:
-        """The side of `squares`: 256, or 128 or 64 where no picture is larger."""
-        return next(s for s in (256, 128, SMALLEST) if self.share(s))
+        """The side of `squares`: 256, or 128 or 64 where few pictures have room for more."""
+        return next((s for s in (256, 128) if self.share(s) >= ROOMY), SMALLEST)
 
     def squares(self, count: int) -> Tensor:
         """Central squares (<= count, square, square, C) uint8 of pictures spread evenly over the store."""
@@ -198,7 +202,7 @@ class Patches:
         """Random 16x16 patches as rows (count, 256 C) of pixels in [-1/2, 1/2]."""
         rows = []
         for step in range(-(-count // 1024)):
-            x, _ = self.batch(2**31 + step, 16, 128 if self.share(128) else SMALLEST)
+            x, _ = self.batch(2**31 + step, 16, min(128, self.square))
             x = x.unfold(1, 16, 16).unfold(2, 16, 16).permute(0, 1, 2, 4, 5, 3)
             rows.append(x.reshape(-1, 256 * self.colours))
         return torch.cat(rows)[:count].float() / 255 - 0.5
@@ -214,13 +218,14 @@ class Patches:
         """The share of the pictures that have room for patches of this side."""
         return sum(room >= side for room in self._rooms) / len(self._rooms)
 
-    def notes(self, side: int) -> list[str]:
-        """What was left out of the pictures, and why, in lines. side: that of the patches.
+    def notes(self, side: int, remedy: str = "") -> list[str]:
+        """What was left out of the pictures, and why, in lines.
 
-        Raises BadImage if no picture has room for such patches.
+        side: that of the patches. remedy: what lets smaller pictures be learnt from, after a semicolon. Raises BadImage
+        if no picture has room for such patches.
         """
         if not self.share(side):
-            raise BadImage(f"no training picture has sides of {side} pixels or more; --patch 64 needs the least")
+            raise BadImage(f"no training picture has sides of {side} pixels or more{remedy}")
         library, said = self.library, list[str]()
         unread = (library.left.skipped, "not readable as pictures"), (library.small, "sides under 64 pixels")
         for names, why in unread:
@@ -231,8 +236,8 @@ class Patches:
         narrow = sum(room < side for room in self._rooms)
         for count, what in (
             (library.left.repeated, "files are named more than once, and count once"),
-            (narrow, f"have sides under {side} pixels, and are not learnt from; --patch 64 needs the least"),
-            (self.kept_apart, "of the pictures are held out, or nearly the same, and not trained on"),
+            (narrow, f"of the pictures have sides under {side} pixels, and are not learnt from{remedy}"),
+            (self.kept_apart, f"of the pictures are {self._apart_as}, and not learnt from"),
             (library.late, "files were not read: a tenth of the minutes was over"),
             (library.full, "files were not read: memory or disk has no more room for pictures"),
             (library.cut, "pictures are large: a part of each is learnt from"),

@@ -5,6 +5,7 @@ Between `reading`, which reads all of them, and `data`. The state keeps the choi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ from nicodec.train.store import Pixels
 
 # The most pictures that are held out. More would not make a measurement better, and would take time.
 MOST = 64
+# The most pictures of one large group whose near-duplicates are counted: frames of a film come by the thousand.
+TRIED = 256
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,15 @@ def choose(paths: Sequence[bytes], looks: Sequence[bytes]) -> list[int]:
     paths: a digest of the path of each, whose order decides. looks: difference hashes. Near-duplicates, and their
     near-duplicates, are one group. A small group is held out or learnt from as a whole. Of a large one, as the slices
     of a scan or the frames of a film are, single pictures are held out. Then `Held.has` tells which of their neighbours
-    must not be learnt from: at most a quarter of all pictures.
+    must not be learnt from: at most a quarter of all pictures. Where a folder is two such groups of pictures that are
+    all alike, a part of one is held out and the rest of it left out: at most half of all.
     """
     all_looks, number = table(looks), wanted(len(paths))
     room = min(max(number, len(paths) // 4), len(paths) - 1)
-    group_of, held, apart = dict[int, list[int]](), list[int](), set[int]()
+    # A single picture may take this many from learning. Those that take more wait for the end.
+    fair = 2 * room // number + 1
+    group_of, dear = dict[int, list[int]](), list[tuple[int, int]]()
+    tried, held, apart = Counter[int](), list[int](), set[int]()
     for i in sorted(range(len(paths)), key=lambda i: paths[i]):
         if len(held) >= number:
             break
@@ -83,14 +90,26 @@ def choose(paths: Sequence[bytes], looks: Sequence[bytes]) -> list[int]:
             group = _group(i, all_looks)
             group_of |= dict.fromkeys(group, group)
         group = group_of[i]
-        whole = len(group) <= number and len(group) < len(paths)
-        further = apart.union(group if whole else _alike(i, all_looks))
-        if len(further) <= room:
-            held += group if whole else [i]
+        if len(group) <= number and len(group) < len(paths):
+            if len(apart) + len(group) <= room:
+                held += group
+                apart |= set(group)
+        elif tried[group[0]] < TRIED:
+            alike = _alike(i, all_looks)
+            tried[group[0]] += 1
+            if len(alike) > fair:
+                dear.append((len(alike), i))
+            elif len(apart.union(alike)) <= room:
+                held.append(i)
+                apart |= set(alike)
+    for _, i in sorted(dear, key=lambda each: each[0]):
+        further = apart.union(_alike(i, all_looks))
+        if len(held) < number and i not in apart and len(further) <= room:
+            held.append(i)
             apart = further
     if not held:
         fitting = [group for group in group_of.values() if 2 * len(group) <= len(paths)]
-        held = min(fitting, key=len, default=[])
+        held = min(fitting, key=len, default=[])[:MOST]
     return held
 
 
@@ -102,9 +121,9 @@ def _alike(one: int, looks: npt.NDArray[np.uint8]) -> list[int]:
 
 def _group(first: int, looks: npt.NDArray[np.uint8]) -> list[int]:
     """A picture and all that are alike, through others too."""
-    group, waiting = {first}, [first]
-    while waiting:
-        alike = _alike(waiting.pop(), looks)
-        waiting += [i for i in alike if i not in group]
-        group |= set(alike)
+    group, waiting, rest = [first], [first], np.delete(np.arange(len(looks)), first)
+    while waiting and len(rest):
+        close = likeness.near(looks[waiting.pop()].tobytes(), looks[rest])
+        found = rest[close].tolist()
+        group, waiting, rest = group + found, waiting + found, rest[~close]
     return sorted(group)

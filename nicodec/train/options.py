@@ -254,6 +254,8 @@ def flag(name: str) -> str:
 
 
 def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return "not set" if value is None else str(value)
 
 
@@ -270,9 +272,10 @@ def command(out: str, said: Mapping[str, Any], origin: str) -> list[str]:
         value = plainly.get(name, given) if given else given
         if (name, value) == ("freeze", "encoder"):
             name, value = "decoder-only", True
-        word = "--no-augment" if (name, value) == ("augment", False) else flag(name)
-        plain_word = value is True or word == "--no-augment"
-        words += [word] if plain_word else [] if value in (None, False, []) else [word, str(value)]
+        if (name, value) == ("augment", False):
+            words.append("--no-augment")
+        elif not (value is None or value is False or value == []):
+            words += [flag(name)] if value is True else [flag(name), str(value)]
     return words
 
 

@@ -28,7 +28,7 @@ from nicodec.train.store import Pixels, Store
 CELL = 8
 # The least side of a picture: one cell of the hyper latent.
 SMALLEST = container.CELL
-# Each picture keeps at least this number of pixels, of those as they are and of the reduced ones.
+# Each picture keeps at least this number of pixels, and as many of a reduced version if there is one.
 LEAST_PIXELS = 512**2
 # A tar file is expected to hold this number of pictures.
 IN_TAR = 1000

@@ -135,7 +135,7 @@ def train(
         if not resume and "patch" not in said:
             side, count = fitting(options.patch, options.batch, data.share)
             options = replace(options, patch=side, batch=options.batch if "batch" in said else count)
-        for line in data.notes(options.patch):
+        for line in data.notes(options.patch, "; --patch 64 needs the least"):
             console.print(line, markup=False)
         options = replace(options, model=gray.network(options.model, begin, data))
         if begin is not None:  # from nothing there is no g_a that could learn from repaired pixels

@@ -51,7 +51,8 @@ def read_held(path: Path) -> Held:
     meta = read_meta(path)
     try:
         with safe_open(path, "np") as f:
-            names = sorted(name for name in f.keys() if name.startswith("held."))  # noqa: SIM118 (not a dict)
+            names = [name for name in f.keys() if name.startswith("held.")]  # noqa: SIM118 (not a dict)
+            names.sort(key=lambda name: int(name.removeprefix("held.")))  # "held.100" comes after "held.11"
             return Held.of(meta["held"], [f.get_tensor(name) for name in names])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise BadFile(f"{shown(path)}: not a training state ({error})") from None

@@ -50,6 +50,10 @@ def test_rounding_passes_gradients_and_bounds_stop_those_that_lead_out() -> None
         x = torch.tensor([-1.0, 5.0, 70.0], requires_grad=True)
         (sign * layers.bounded(x, 0, 63)).sum().backward()
         assert x.grad.tolist() == expected
+        limit = torch.tensor([0.5, 8.0, 64.0], dtype=torch.bfloat16)
+        half = torch.tensor([-1.0, 5.0, 70.0], dtype=torch.bfloat16, requires_grad=True)
+        (sign * 1e-9 * layers.bounded(half, -limit, limit)).sum().backward()
+        assert (half.grad != 0).tolist() == [bool(sign * s > 0) for s in (-1, sign, 1)]
 
 
 def test_asinh_is_that_of_torch() -> None:

@@ -148,6 +148,19 @@ def test_without_augmentation_patches_are_those_of_the_grid_of_jpeg(
     assert {patch.tobytes() for patch in x.numpy()} <= own
 
 
+def test_squares_are_of_a_size_that_most_pictures_have_room_for(tmp_path: Path) -> None:
+    for i in range(12):
+        Image.fromarray(picture(i, *((300, 300) if i < 3 else (100, 90)))).save(tmp_path / f"{i}.png")
+    data = Patches([tmp_path], CPU, seed=0, augment=False)
+    assert len(data.squares(96)) == data.photographs
+    assert data.square == 64
+
+
+def test_pictures_that_are_all_held_out_are_said_to_be(folder: Path) -> None:
+    with pytest.raises(BadImage, match="all pictures are held out"):
+        Patches([folder], CPU, seed=0, validation=[folder])
+
+
 def test_a_held_out_square_begins_on_the_grid_of_jpeg() -> None:
     whole = picture(2, 150, 170)
     assert np.array_equal(reading.centre(whole, 64), whole[32:96, 48:112])

@@ -80,9 +80,28 @@ def test_of_a_film_single_frames_are_held_out_and_their_neighbours_not_learnt_fr
     assert chosen
     assert lost == {j for i in chosen for j in (i - 1, i, i + 1) if 0 <= j < 12}
     assert len(lost) <= 3
-    with_others = held.choose(paths(120), frames + looks(list(range(1, 109))))
-    assert len({i for i in with_others if i < 12}) <= 3
-    assert {i for i in with_others if i >= 12}
+    names = paths(120)
+    names[5] = b""  # the first to be looked at
+    with_others = held.choose(names, film(13) + looks(list(range(1, 108))))
+    assert 5 in with_others
+    assert len({i for i in with_others if i < 13}) <= 5
+    assert len(with_others) == held.wanted(120)
+
+
+@pytest.mark.parametrize(("alike", "others"), [(6, 18), (10, 30), (45, 155)])
+def test_a_burst_of_near_duplicates_does_not_take_the_place_of_other_pictures(alike: int, others: int) -> None:
+    """Each of them would take all the others from learning."""
+    names = paths(alike + others)
+    names[:alike] = [bytes([0, i]) for i in range(alike)]  # the first to be looked at
+    chosen = held.choose(names, looks([0] * alike + list(range(1, others + 1))))
+    assert len(chosen) == held.wanted(alike + others)
+    assert min(chosen) >= alike
+
+
+def test_of_two_dense_scans_a_part_of_one_is_held_out() -> None:
+    chosen = held.choose(paths(200), looks([0] * 100 + [1] * 100))
+    assert len(chosen) == 64
+    assert len({i < 100 for i in chosen}) == 1
 
 
 def test_of_two_kinds_one_is_held_out_and_of_one_kind_none() -> None:

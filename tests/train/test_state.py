@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -19,7 +21,7 @@ from tiny_training import OPTIONS
 from nicodec.errors import BadFile
 from nicodec.model.config import ModelConfig
 from nicodec.train.data import Patches
-from nicodec.train.state import read_meta, read_state
+from nicodec.train.state import read_held, read_meta, read_state
 from nicodec.train.trainer import Trainer
 
 
@@ -58,3 +60,13 @@ def test_a_state_tells_what_the_run_has_done(patches: Patches, tmp_path: Path) -
     assert (meta["step"], meta["pixels"], meta["spent"]) == (7, 99, 1.5)
     assert ModelConfig.of(meta["options"]["model"], "the state") == TINY
     assert {name.split(".")[0] for name in tensors} == {"model", "ema", "held"}
+
+
+def test_held_out_pictures_keep_their_order_where_there_are_more_than_a_hundred(
+    patches: Patches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Costs of the best state are told by their place."""
+    pictures = [np.full((64, 64, 3), i, np.uint8) for i in range(123)]
+    monkeypatch.setattr(patches, "held", replace(patches.held, pictures=pictures))
+    Trainer(OPTIONS, patches).save(tmp_path / "state")
+    assert [int(picture[0, 0, 0]) for picture in read_held(tmp_path / "state").pictures] == list(range(123))

@@ -162,7 +162,7 @@ def test_the_command_says_photographs_and_what_is_left_out(
     assert "1 left out, not readable as pictures: broken.png\n" in said
     assert "1 left out, sides under 64 pixels: narrow.png\n" in said
     assert "1 files are named more than once" in said
-    assert "1 of the pictures are held out, or nearly the same, and not trained on" in said
+    assert "1 of the pictures are held out, or nearly the same, and not learnt from" in said
 
 
 @pytest.mark.parametrize(("narrow", "patch", "batch"), [(8, 64, 32), (3, 64, 32), (2, 128, 8)])
@@ -191,7 +191,7 @@ def test_patches_fit_the_pictures_unless_their_side_is_asked_for(
     with pytest.raises(NicError, match="far enough"):
         nicodec.train.train([tmp_path / f"{i}.png" for i in range(8)], tmp_path / "my.nicmodel", **words)
     assert [(o.patch, o.batch) for o in seen] == [(patch, batch)]
-    said = "2 have sides under 128 pixels, and are not learnt from"
+    said = "2 of the pictures have sides under 128 pixels, and are not learnt from; --patch 64 needs the least"
     assert (said in capfd.readouterr().err) == (patch == 128)
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from nicodec import progress
-from nicodec.bitstream.container import CELL
 from nicodec.errors import BadFile, BadModel, NicError
 from nicodec.model import checkpoint, modelfile
 from nicodec.model.checkpoint import Checkpoint
@@ -126,7 +125,7 @@ def _read(
             advance(f"reading pictures: {next(count)}")
 
         data = Patches(images, device, seed, note, colour=colour, kept=kept, folder=out.parent)
-    for line in data.notes(CELL):
+    for line in data.notes(data.square):
         progress.say(line)
     held = "one of them is looked at" if data.held.borrowed else f"{len(data.validation)} held out"
     progress.say(f"{data.photographs} photographs, {data.pixels / 1e6:.3g} megapixels, {held}.")
