@@ -13,7 +13,7 @@ import typer
 from nicodec.cli.options import Force
 from nicodec.train import train as training
 from nicodec.train.damage import MEANING
-from nicodec.train.options import BATCH_GPU, BATCH_MOST, BATCH_PER_THREAD, RATE_FROM, Options
+from nicodec.train.options import AUGMENT_FROM, BATCH_GPU, BATCH_MOST, BATCH_PER_THREAD, RATE_FROM, Options
 
 
 def train(
@@ -121,12 +121,11 @@ def train(
         ),
     ] = False,
     augment: Annotated[
-        bool | None,
+        float | None,
         typer.Option(
-            "--augment/--no-augment",
-            help="Learn from pictures reduced, turned and mirrored too, and from any place in them. Without, from what"
-            " encoders will see of them.",
-            show_default="on with --from none or --clean-from, else off",
+            help="Share of patches that show pictures reduced, turned, mirrored, from any place. The others are what"
+            " encoders will see.",
+            show_default=f"{AUGMENT_FROM:g}, with --from none or --clean-from {Options.augment:g}",
         ),
     ] = None,
     skips: Annotated[

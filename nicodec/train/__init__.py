@@ -33,7 +33,7 @@ def train(
     batch: int | None = None,
     patch: int | None = None,
     rate: float | None = None,
-    augment: bool | None = None,
+    augment: float | None = None,
     drawn: float | None = None,
     gray: float | None = None,
     colour: str | None = None,

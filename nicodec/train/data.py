@@ -35,10 +35,9 @@ class Patches:
     """All pictures as one uint8 tensor, and patches of them by (seed, step), the same on every run.
 
     Each patch is the busiest of `TRIES` random places. A share `gray` of the patches becomes gray, and a share
-    `drawn` gets a drawing (`scenes`). With `augment` each training picture is stored twice, as it is and reduced to
-    0.5 to 0.75 of its size: patches show fine and coarse detail, in one of the eight orientations of a square. Without,
-    patches show what encoders will see: they lie as in the picture, and begin at multiples of 16, where blocks of
-    JPEG begin too.
+    `drawn` gets a drawing (`scenes`). A share `augment` shows pictures in many ways: as they are and reduced to 0.5 to
+    0.75 of their size, from any place, in one of the eight orientations of a square. The others show what encoders will
+    see: they lie as in the picture, and begin at multiples of 16, where blocks of JPEG begin too.
 
     colours: the samples C of each pixel that is handed out, 3, or 1 for a gray model. The store has 3 of each.
     """
@@ -59,7 +58,7 @@ class Patches:
         folder: Path | None = None,
         limit: int | None = None,
         seconds: float | None = None,
-        augment: bool = True,
+        augment: float = 1.0,
     ) -> None:
         """Reads all pictures. progress: called with the name and the number of pixels of each.
 
@@ -70,7 +69,7 @@ class Patches:
         """
         self.device, self.seed, self.drawn, self.gray, self.augment = device, seed, drawn, gray, augment
         self.fonts = scenes.Fonts(fonts)
-        self.library = Library(Store(folder, limit), seed, progress, reduced=augment)
+        self.library = Library(Store(folder, limit), seed, progress, reduced=augment > 0)
         if validation:
             kept = self.library.held_out(validation, HELD_SIDE)
         found = self.library.read(paths, seconds)
@@ -103,11 +102,13 @@ class Patches:
         self.colours = 1 if colour == "gray" or (colour == "auto" and not self.coloured) else 3
         self.held = replace(kept, pictures=[self._seen(torch.from_numpy(p)).numpy() for p in kept.pictures])
         details = [detail for p in learnt for detail in p.details]
-        # One row for each picture: offset, height, width, and where its running sum of detail begins.
+        # One row for each picture: offset, height, width, and where its running sum of detail begins. And whether it
+        # has its own size.
         starts = np.cumsum([0] + [d.size for d in details[:-1]])
         self._table = np.array(
             [(e.offset, e.height, e.width, start) for e, start in zip(self.entries, starts, strict=True)]
         )
+        self._own = np.array([number == 0 for p in learnt for number in range(len(p.entries))])
         self._details = np.concatenate([d.reshape(-1) for d in details])
 
     @property
@@ -118,20 +119,23 @@ class Patches:
     def batch(self, step: int, count: int, side: int) -> tuple[Tensor, Tensor]:
         """Patches (count, side, side, C) uint8, and a quality for each (count,) in hundredths, 0..10000."""
         rng = np.random.default_rng([self.seed, step])
-        usable = self._table[(self._table[:, 1:3] >= side).all(1)]
-        if not len(usable):
+        room = (self._table[:, 1:3] >= side).all(1)
+        usable, own = self._table[room], self._table[room & self._own]
+        if not len(own):
             raise BadImage(f"no training picture has sides of {side} pixels or more")
-        chosen = usable[rng.integers(len(usable), size=count)]
+        varied = rng.random(count) < self.augment
+        chosen = np.where(
+            varied[:, None], usable[rng.integers(len(usable), size=count)], own[rng.integers(len(own), size=count)]
+        )
         offset, width = chosen.T[[0, 2]]
-        y, x = self._busiest(rng, chosen, side)
+        y, x = self._busiest(rng, chosen, side, varied)
         # The first sample, and the steps to the next row and column: another orientation is another order.
         start, down, right = offset + (y * width + x) * 3, 3 * width, np.full(count, 3)
-        if self.augment:
-            for turned in (rng.random(count) < 0.5, rng.random(count) < 0.5):
-                start = np.where(turned, start + down * (side - 1), start)
-                down, right = right, np.where(turned, -down, down)
-            swapped = rng.random(count) < 0.5
-            down, right = np.where(swapped, right, down), np.where(swapped, down, right)
+        for turned in (varied & (rng.random(count) < 0.5), varied & (rng.random(count) < 0.5)):
+            start = np.where(turned, start + down * (side - 1), start)
+            down, right = right, np.where(turned, -down, down)
+        swapped = varied & (rng.random(count) < 0.5)
+        down, right = np.where(swapped, right, down), np.where(swapped, down, right)
         # One quality from each of `count` equal slices of the range: every batch sees all rates.
         q = np.rint(rng.permutation((np.arange(count) + rng.random(count)) / count) * 10000).astype(np.int64)
         place = self.store.device
@@ -148,13 +152,17 @@ class Patches:
             patches[i] = torch.from_numpy(drawn).to(self.device, non_blocking=True)
         return self._seen(patches), numbers[3].to(self.device)
 
-    def _busiest(self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int64]:
-        """Corners (2, N), y and x: the busiest of `TRIES` places in each picture. chosen: rows of the table."""
+    def _busiest(
+        self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int, varied: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.int64]:
+        """Corners (2, N), y and x: the busiest of `TRIES` places in each picture. chosen: rows of the table.
+
+        varied: of which patches (N,) the place may be any, and not a multiple of 16.
+        """
         _, height, width, start = chosen.T[:, :, None]
         room = np.stack([height, width]) - side + 1
         corners = rng.integers(room, size=(2, len(chosen), TRIES))
-        if not self.augment:
-            corners -= corners % GRID
+        corners -= np.where(varied[:, None], 0, corners % GRID)
         (top, left), (bottom, right) = corners // CELL, (corners + side) // CELL
         row = width // CELL + 1
         s = self._details

@@ -21,6 +21,8 @@ from nicodec.model.config import NETWORKS, ModelConfig
 from nicodec.storage.files import shown
 from nicodec.train.damage import BadDamage, Damage
 
+# The share of patches that show pictures in many ways, of a run from a model.
+AUGMENT_FROM = 0.5
 # The share of patches that are drawn, unless told otherwise.
 DRAWN = 1 / 32
 # The share of photographs that become gray, unless told otherwise. Few collections have gray ones.
@@ -70,7 +72,7 @@ class Options:
     batch: int = 8
     patch: int = 128
     rate: float = 2e-3
-    augment: bool = True
+    augment: float = 1.0
     drawn: float = DRAWN
     gray: float = GRAY
     colour: str = "auto"
@@ -100,7 +102,7 @@ ASKED = ("clean_from", "distortion", "skips")
 ON_CARD = ("name", "licence", "note", "origin")
 # Its history has none of these, which are on the card, or a path of the user's.
 NO_HISTORY = (*ON_CARD, "fonts")
-_SHARES = ("drawn", "gray")
+_SHARES = ("augment", "drawn", "gray")
 _LEAST = {"steps": 1, "batch": 1, "patch": CELL, "seed": 0, "threads": 1}
 _MOST = {"seed": 2**63 - 1, "threads": 4096}
 
@@ -139,9 +141,8 @@ def check(options: Options) -> None:
         raise BadOption(f"--distortion is one of {', '.join(DISTORTIONS)}, not {options.distortion}")
     if not isinstance(options.clean_from, str):
         raise BadOption(f"--clean-from takes a word, not {options.clean_from}")
-    for name in ("skips", "augment"):
-        if type(getattr(options, name)) is not bool:
-            raise BadOption(f"--{name} takes no value, not {getattr(options, name)}")
+    if type(options.skips) is not bool:
+        raise BadOption(f"--skips takes no value, not {options.skips}")
     if options.clean_from:
         Damage.of(options.clean_from)
     for name, most in {"licence": card.MAX_LICENCE, "note": card.MAX_NOTE, "origin": card.MAX_NAME + 9}.items():
@@ -254,8 +255,6 @@ def flag(name: str) -> str:
 
 
 def _word(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
     return "not set" if value is None else str(value)
 
 
@@ -272,9 +271,7 @@ def command(out: str, said: Mapping[str, Any], origin: str) -> list[str]:
         value = plainly.get(name, given) if given else given
         if (name, value) == ("freeze", "encoder"):
             name, value = "decoder-only", True
-        if (name, value) == ("augment", False):
-            words.append("--no-augment")
-        elif not (value is None or value is False or value == []):
+        if not (value is None or value is False or value == []):
             words += [flag(name)] if value is True else [flag(name), str(value)]
     return words
 

@@ -30,6 +30,7 @@ from nicodec.train.endings import explained
 from nicodec.train.held import Held
 from nicodec.train.loop import Step
 from nicodec.train.options import (
+    AUGMENT_FROM,
     BATCH_GPU,
     BATCH_MOST,
     BATCH_PER_THREAD,
@@ -112,7 +113,7 @@ def train(
     check_fonts(options.fonts)
     device = pick_device(options.device)
     if "augment" not in said and not resume:
-        options = replace(options, augment=begin is None or bool(options.clean_from))
+        options = replace(options, augment=AUGMENT_FROM if begin is not None and not options.clean_from else 1.0)
     if "batch" not in said and not resume:
         threads = options.threads or torch.get_num_threads()
         busy = BATCH_GPU if device.type == "cuda" else min(BATCH_MOST, BATCH_PER_THREAD * threads)

@@ -124,7 +124,7 @@ def test_a_patch_lies_in_one_of_eight_ways(tmp_path: Path, monkeypatch: pytest.M
     assert {patch.tobytes() for patch in x.numpy()} == ways
 
 
-def test_without_augmentation_patches_are_those_of_the_grid_of_jpeg(
+def test_patches_that_are_not_augmented_lie_on_the_grid_of_jpeg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As they lie in the picture, of its own size, from multiples of 16 on; so are large pictures that are cut."""
@@ -132,17 +132,19 @@ def test_without_augmentation_patches_are_those_of_the_grid_of_jpeg(
     Image.fromarray(whole).save(tmp_path / "whole.png")
     monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
     own = {whole[y : y + 64, x : x + 64].tobytes() for y in range(0, 87, 16) for x in range(0, 107, 16)}
-    data = Patches([tmp_path], CPU, seed=0, gray=0, augment=False)
+    data = Patches([tmp_path], CPU, seed=0, gray=0, augment=0)
     x, _ = data.batch(0, 200, 64)
     found = {patch.tobytes() for patch in x.numpy()}
     assert found <= own
     assert len(found) > len(own) // 2
     assert data.size == whole.size  # stored once
-    augmented, _ = Patches([tmp_path], CPU, seed=0, gray=0).batch(0, 200, 64)
-    assert not {patch.tobytes() for patch in augmented.numpy()} <= own
+    for share in (0.25, 1.0):
+        x, _ = Patches([tmp_path], CPU, seed=0, gray=0, augment=share).batch(0, 400, 64)
+        others = sum(patch.tobytes() not in own for patch in x.numpy()) / 400
+        assert others == pytest.approx(share, abs=0.06)
     monkeypatch.setattr(reading, "LEAST_PIXELS", 100 * 100)
     monkeypatch.setattr(store, "DISK", 0)
-    data = Patches([tmp_path], CPU, seed=1, gray=0, augment=False, limit=3 * 100 * 100)
+    data = Patches([tmp_path], CPU, seed=1, gray=0, augment=0, limit=3 * 100 * 100)
     x, _ = data.batch(0, 200, 64)
     assert data.library.cut == 1
     assert {patch.tobytes() for patch in x.numpy()} <= own
@@ -151,7 +153,7 @@ def test_without_augmentation_patches_are_those_of_the_grid_of_jpeg(
 def test_squares_are_of_a_size_that_most_pictures_have_room_for(tmp_path: Path) -> None:
     for i in range(12):
         Image.fromarray(picture(i, *((300, 300) if i < 3 else (100, 90)))).save(tmp_path / f"{i}.png")
-    data = Patches([tmp_path], CPU, seed=0, augment=False)
+    data = Patches([tmp_path], CPU, seed=0, augment=0)
     assert len(data.squares(96)) == data.photographs
     assert data.square == 64
 

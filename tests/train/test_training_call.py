@@ -198,19 +198,19 @@ def test_patches_fit_the_pictures_unless_their_side_is_asked_for(
 @pytest.mark.parametrize(
     ("words", "augmented"),
     [
-        ({}, False),
-        ({"augment": True}, True),
-        ({"start": "none"}, True),
-        ({"start": "none", "augment": False}, False),
-        ({"clean_from": "noise:25"}, True),
+        ({}, options.AUGMENT_FROM),
+        ({"augment": 0.75}, 0.75),
+        ({"start": "none"}, 1.0),
+        ({"start": "none", "augment": 0.0}, 0.0),
+        ({"clean_from": "noise:25"}, 1.0),
     ],
 )
 def test_pictures_are_learnt_from_as_they_are_where_a_model_is_made_for_them(
-    words: dict[str, Any], augmented: bool, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: dict[str, Any], augmented: float, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[bool] = []
+    seen: list[float] = []
 
-    def read(*arguments: Any, augment: bool, **others: Any) -> None:
+    def read(*arguments: Any, augment: float, **others: Any) -> None:
         seen.append(augment)
         raise NicError("far enough")
 
