@@ -20,12 +20,12 @@ from nicodec.storage.files import shown
 from nicodec.train import held
 from nicodec.train.held import Held
 from nicodec.train.options import DRAWN, GRAY
-from nicodec.train.reading import CELL, GRID, SMALLEST, Entry, Library, Photograph, centre, is_gray
+from nicodec.train.reading import CELL, GRID, SMALLEST, Entry, Library, Photograph, is_gray, middle
 from nicodec.train.schedule import ROOMY
 from nicodec.train.store import Pixels, Store
 
 TRIES = 4
-# The most pixels of a side of the central squares that are held out.
+# The most rows and columns of the central parts that are held out.
 HELD_SIDE = 384
 # The same of the pictures whose z is counted: some of them have a hundred times as many pixels.
 WHOLE = 512
@@ -98,7 +98,7 @@ class Patches:
         self.coloured = sum(not p.gray for p in found) + sum(not is_gray(p) for p in kept.pictures)
         if not kept.pictures:
             first = [p.entries[0] for p in out or learnt[:1]]
-            kept = replace(kept, pictures=[centre(self._picture(entry).cpu().numpy(), HELD_SIDE) for entry in first])
+            kept = replace(kept, pictures=[middle(self._picture(entry).cpu().numpy(), HELD_SIDE) for entry in first])
         self.colours = 1 if colour == "gray" or (colour == "auto" and not self.coloured) else 3
         self.held = replace(kept, pictures=[self._seen(torch.from_numpy(p)).numpy() for p in kept.pictures])
         details = [detail for p in learnt for detail in p.details]
@@ -113,7 +113,7 @@ class Patches:
 
     @property
     def validation(self) -> list[Pixels]:
-        """The central squares (S, S, C) of the pictures that are held out."""
+        """The central parts (H, W, C) of the pictures that are held out."""
         return self.held.pictures
 
     def batch(self, step: int, count: int, side: int) -> tuple[Tensor, Tensor]:

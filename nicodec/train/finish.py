@@ -21,10 +21,9 @@ from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import NETWORKS
 from nicodec.picture import Picture, writer
 from nicodec.train import best, correction, export, limits, preview, restoring, tables, validate
-from nicodec.train.data import HELD_SIDE
 from nicodec.train.options import page_of
 from nicodec.train.plan import Effort
-from nicodec.train.reading import centre, is_gray
+from nicodec.train.reading import is_gray
 from nicodec.train.trainer import LIMITED, Trainer
 
 # The time of a file of `photo` in units of one of `photo-fast`: it encodes four and decodes two times as slowly.
@@ -134,9 +133,8 @@ def measure(
     for old in pictures.glob("*.png"):  # of an earlier run
         old.unlink()
     for i, picture in enumerate(trainer.data.validation[: effort.measured]):
-        square = centre(picture, HELD_SIDE)
-        square = square[..., :1] if is_gray(square) else square
-        writer.write(writer.to_pil(Picture(np.ascontiguousarray(square))), pictures / f"{i:02}.png")
+        part = picture[..., :1] if is_gray(picture) else picture
+        writer.write(writer.to_pil(Picture(np.ascontiguousarray(part))), pictures / f"{i:02}.png")
     return proof.prove(
         pictures,
         model,

@@ -26,7 +26,7 @@ TRIED = 256
 class Held:
     """Pictures that a run is judged by, and what tells them again.
 
-    pictures: central squares (S, S, 3) uint8. files: SHA-256 of their files, hexadecimal. looks: their difference
+    pictures: central parts (H, W, 3) uint8. files: SHA-256 of their files, hexadecimal. looks: their difference
     hashes. borrowed: there was no other picture than those that are learnt from.
     """
 

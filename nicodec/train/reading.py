@@ -78,10 +78,10 @@ class Library:
         self.pictures = self.pixels = 0
 
     def held_out(self, paths: list[Path], side: int) -> Held:
-        """The central squares of all pictures. Raises BadImage if there is none."""
+        """The central parts of all pictures. Raises BadImage if there is none."""
         held = Held([])
         for _, data, pixels in self._pictures(listed(paths, self.left)):
-            held.pictures.append(centre(pixels, side))
+            held.pictures.append(middle(pixels, side))
             held.files.append(hashlib.sha256(data).hexdigest())
             held.looks.append(likeness.difference_hash(pixels))
         if not held.pictures:
@@ -176,6 +176,13 @@ def centre(picture: Pixels, side: int) -> Pixels:
     side = min(side, min(picture.shape[:2]) // SMALLEST * SMALLEST)
     y, x = ((n - side) // 2 // GRID * GRID for n in picture.shape[:2])
     return np.ascontiguousarray(picture[y : y + side, x : x + side])
+
+
+def middle(picture: Pixels, side: int) -> Pixels:
+    """The central part, of at most `side` rows and columns, which begins at a multiple of 16."""
+    height, width = (min(side, n) for n in picture.shape[:2])
+    y, x = ((n - m) // 2 // GRID * GRID for n, m in zip(picture.shape, (height, width), strict=False))
+    return np.ascontiguousarray(picture[y : y + height, x : x + width])
 
 
 def _part(rng: np.random.Generator, pixels: Pixels, most: float) -> Pixels:

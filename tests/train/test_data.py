@@ -163,6 +163,17 @@ def test_pictures_that_are_all_held_out_are_said_to_be(folder: Path) -> None:
         Patches([folder], CPU, seed=0, validation=[folder])
 
 
+def test_what_is_held_out_is_whole_or_384_rows_and_columns(tmp_path: Path) -> None:
+    """A file of a part has the same head as that of the whole, which weighs more: rivals with long heads lose by it."""
+    whole = [picture(i, *((150, 170) if i % 2 else (420, 500))) for i in range(12)]
+    for i, pixels in enumerate(whole):
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    own = {whole[i].tobytes() if i % 2 else whole[i][16:400, 48:432].tobytes() for i in range(12)}
+    for validation in (None, [tmp_path / "1.png"]):
+        data = Patches([tmp_path], CPU, seed=0, augment=0, validation=validation)
+        assert {held.tobytes() for held in data.validation} <= own
+
+
 def test_a_held_out_square_begins_on_the_grid_of_jpeg() -> None:
     whole = picture(2, 150, 170)
     assert np.array_equal(reading.centre(whole, 64), whole[32:96, 48:112])

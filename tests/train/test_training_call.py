@@ -36,7 +36,7 @@ from nicodec.errors import NicError
 from nicodec.model import checkpoint
 from nicodec.model.card import Card
 from nicodec.train import finish, loop, options, plan, run
-from nicodec.train.reading import centre
+from nicodec.train.reading import middle
 from nicodec.train.trainer import Trainer
 
 QUICK: dict[str, Any] = {"steps": 2, "batch": 1, "patch": 64, "threads": 1, "start": "none", "measure": "none"}
@@ -283,7 +283,7 @@ def test_a_run_that_goes_on_remembers_what_it_holds_out(
         nicodec.train.train([folder, more], tmp_path / "my.nicmodel", resume=True)
     data = seen[0].data
     assert (data.photographs, data.kept_apart, len(data.validation)) == (4, 2, 1)
-    assert np.array_equal(data.validation[0], centre(np.asarray(Image.open(held)), 384))
+    assert np.array_equal(data.validation[0], middle(np.asarray(Image.open(held)), 384))
     # The best state is still that of the same pictures.
     assert seen[0].best.tensors
     with pytest.raises(NicError, match="far enough"):
