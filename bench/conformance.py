@@ -7,6 +7,7 @@ them all.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import struct
@@ -166,7 +167,9 @@ def _png(coder: Codec, data: bytes) -> bytes:
         return writer.encoded_deep(Picture(deep.pixels, deep.alpha), "png")
     picture = coder.decode(file)
     picture.info.clear()
-    return writer.encoded(picture, "png")
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)  # smaller than what the program writes, which is made for speed
+    return buffer.getvalue()
 
 
 def _payloads(data: bytes) -> dict[int, bytes]:
