@@ -169,19 +169,17 @@ def is_gray(pixels: Pixels) -> bool:
 
 
 def centre(picture: Pixels, side: int) -> Pixels:
-    """The central square. Its side is `side`, or in a smaller picture the largest multiple of 64 that fits.
-
-    It begins at a multiple of 16: where the picture was a JPEG, its blocks lie as in the whole picture.
-    """
-    side = min(side, min(picture.shape[:2]) // SMALLEST * SMALLEST)
-    y, x = ((n - side) // 2 // GRID * GRID for n in picture.shape[:2])
-    return np.ascontiguousarray(picture[y : y + side, x : x + side])
+    """The central square. Its side is `side`, or in a smaller picture the largest multiple of 64 that fits."""
+    return middle(picture, min(side, min(picture.shape[:2]) // SMALLEST * SMALLEST))
 
 
 def middle(picture: Pixels, side: int) -> Pixels:
-    """The central part, of at most `side` rows and columns, which begins at a multiple of 16."""
+    """The central part, of at most `side` rows and columns.
+
+    It begins at a multiple of 16: where the picture was a JPEG, its blocks lie as in the whole picture.
+    """
     height, width = (min(side, n) for n in picture.shape[:2])
-    y, x = ((n - m) // 2 // GRID * GRID for n, m in zip(picture.shape, (height, width), strict=False))
+    y, x = ((n - m) // 2 // GRID * GRID for n, m in zip(picture.shape[:2], (height, width), strict=True))
     return np.ascontiguousarray(picture[y : y + height, x : x + width])
 
 
