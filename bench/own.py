@@ -2,11 +2,13 @@
 
     python bench/own.py -o RESULTS FOLDER...       all: pictures at 30 minutes, minutes with most pictures
     python bench/own.py -o RESULTS FOLDER --pictures 20 --minutes 6             these runs alone
+    python bench/own.py -o RESULTS FOLDER --one-core                            beside another run, on two cores
     python bench/own.py -o RESULTS                 only the plots and the table, from what is there
 
 A FOLDER has `train` and `test`, of which `test/good` alone where it exists. Each run is the default command of
 training. The test pictures take no part in it. BD-rates are those of `nicodec bench`: real files, PSNR, Akima, all
-rates, against AVIF (speed 6, tune psnr, 4:4:4, gray pictures 4:0:0), JPEG, `photo` and `photo-fast`.
+rates, against AVIF (speed 6, tune psnr, 4:4:4, gray pictures 4:0:0), JPEG, `photo` and `photo-fast`. Minutes are those
+of two cores. With --one-core a run has one thread and 5/3 of them: about as many patches, in batches of half the size.
 
 RESULTS gets a line of JSON for each run in own.jsonl, own.md, pictures.png and minutes.png, the models, and the
 measured files of what does not change. A run that is there is not made again.
@@ -24,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -45,7 +48,9 @@ from nicodec.storage.files import atomic_write
 
 PICTURES, MINUTES = (20, 50, 100, 200), (2.0, 5.0, 15.0, 30.0, 60.0)
 USUAL = 30.0
-"""The minutes of the default, at which numbers of pictures are compared."""
+"""The minutes of the default, at which numbers of pictures are compared if none are given."""
+ALONE = 5 / 3
+"""The minutes that one core needs for what two do in one: replicas do 1.7 times as much (docs/TRAINING.md)."""
 RIVALS = ("avif", "jpeg")
 MODELS = ("photo", "photo-fast")
 COLUMNS = {"avif": "AVIF", "jpeg": "JPEG", FURTHER + "photo": "photo", FURTHER + "photo-fast": "photo-fast"}
@@ -53,13 +58,17 @@ COLUMNS = {"avif": "AVIF", "jpeg": "JPEG", FURTHER + "photo": "photo", FURTHER +
 
 @dataclass(frozen=True)
 class Job:
-    """One run: a folder of `train` and `test`, how many pictures of `train`, for how many minutes, and options."""
+    """One run: a folder of `train` and `test`, how many pictures of `train`, for how many minutes, and options.
+
+    one_core: it has one thread, and as much more time.
+    """
 
     folder: Path
     pictures: int
     minutes: float
     network: str
     seed: int
+    one_core: bool = False
 
     @property
     def key(self) -> dict[str, Any]:
@@ -95,7 +104,8 @@ def jobs(options: argparse.Namespace) -> list[Job]:
         else:
             pairs = [(n, USUAL) for n in counts] * (not options.minutes)
             pairs += [(min(max(PICTURES), most), m) for m in minutes] * (not options.pictures)
-        made |= dict.fromkeys(Job(folder, n, m, options.network, options.seed) for n, m in pairs)
+        more = options.network, options.seed, options.one_core
+        made |= dict.fromkeys(Job(folder, n, m, *more) for n, m in pairs)
     return list(made)
 
 
@@ -110,7 +120,8 @@ def trained(job: Job, out: Path) -> tuple[Path, dict[str, Any]]:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
             words = [sys.executable, "-m", "nicodec", "train", temporary, "-o", str(model), "-f"]
-            words += ["--minutes", f"{job.minutes:g}", "--seed", str(job.seed)]
+            words += ["--minutes", f"{job.minutes * (ALONE if job.one_core else 1):.4g}", "--seed", str(job.seed)]
+            words += ["--threads", "1"] * job.one_core
             words += ["--network", job.network] if job.network != "default" else []
             before, begun = load_average(), time.monotonic()
             done = subprocess.run(words, stderr=subprocess.PIPE, text=True)
@@ -201,7 +212,7 @@ def plot(made: Sequence[dict[str, Any]], axis: str, title: str) -> bytes:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.axhline(0, color="#8a929c", linewidth=0.8)
-    axes.set_xlabel("pictures" if axis == "pictures" else "minutes, for everything")
+    axes.set_xlabel("pictures" if axis == "pictures" else "minutes of two cores, for everything")
     axes.set_title(f"BD-rate on pictures never seen, %; {title}", loc="left", fontsize=11)
     axes.grid(color="#e6e8eb", linewidth=0.8)
     figure.legend(loc="outside right upper", frameon=False, fontsize=9)
@@ -229,11 +240,16 @@ def draw(out: Path) -> None:
         return
     atomic_write(out / "own.md", table(made).encode(), overwrite=True)
     usual = [line for line in made if line["network"] == "default" and line["seed"] == 0]
-    by_pictures = [line for line in usual if line["minutes"] == USUAL]
+    if not usual:
+        return
+    # Numbers of pictures are compared at the minutes that most runs had.
+    runs = Counter(line["minutes"] for line in usual)
+    minutes = max(runs, key=lambda minutes: (runs[minutes], minutes))
+    by_pictures = [line for line in usual if line["minutes"] == minutes]
     most = {line["domain"]: max(x["pictures"] for x in usual if x["domain"] == line["domain"]) for line in usual}
     by_minutes = [line for line in usual if line["pictures"] == most[line["domain"]]]
     if by_pictures:
-        atomic_write(out / "pictures.png", plot(by_pictures, "pictures", f"{USUAL:g} minutes"), overwrite=True)
+        atomic_write(out / "pictures.png", plot(by_pictures, "pictures", f"{minutes:g} minutes"), overwrite=True)
     if by_minutes:
         atomic_write(out / "minutes.png", plot(by_minutes, "minutes", "all pictures, 200 at most"), overwrite=True)
 
@@ -246,6 +262,7 @@ def main() -> None:
     parser.add_argument("--minutes", nargs="+", type=float)
     parser.add_argument("--network", choices=("default", "fast", "full"), default="default")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--one-core", action="store_true", help="one thread and 5/3 of the minutes for each run")
     parser.add_argument("--points", type=int, default=11, help="settings of each codec, 6 at least")
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()

@@ -66,7 +66,7 @@ def domain(tmp_path: Path) -> Path:
 
 def asked(domain: Path, **changes: Any) -> argparse.Namespace:
     usual = {"folders": [domain], "pictures": None, "minutes": None, "network": "default", "seed": 0}
-    return argparse.Namespace(**(usual | changes))
+    return argparse.Namespace(**(usual | {"one_core": False} | changes))
 
 
 def test_the_runs_are_those_of_two_plots_or_those_that_are_named(own: ModuleType, domain: Path) -> None:
@@ -95,11 +95,23 @@ def test_a_run_is_measured_once_and_drawn(
     monkeypatch.setattr(own.subprocess, "run", train)
     out = tmp_path / "out"
     for _ in range(2):
-        words = ["own.py", str(domain), "--pictures", "20", "--minutes", "30", "--points", "6", "-o", str(out)]
+        words = [
+            "own.py",
+            "--one-core",
+            str(domain),
+            "--pictures",
+            "20",
+            "--minutes",
+            "30",
+            "--points",
+            "6",
+            "-o",
+            str(out),
+        ]
         monkeypatch.setattr(sys, "argv", words)
         own.main()
     assert len(seen) == 1
-    assert seen[0][7:] == ["-f", "--minutes", "30", "--seed", "0"]
+    assert seen[0][7:] == ["-f", "--minutes", "50", "--seed", "0", "--threads", "1"]
     (line,) = [json.loads(text) for text in (out / "own.jsonl").read_text().splitlines()]
     assert (line["domain"], line["pictures"], line["minutes"], line["tests"]) == ("cells", 20, 30, 1)
     assert line["bd_rate"]["nicodec:photo"] == pytest.approx(-20, abs=0.5)
@@ -115,3 +127,21 @@ def test_a_run_is_measured_once_and_drawn(
     own.main()
     assert len(seen) == 1
     assert {path.name: path.stat().st_mtime_ns for path in (out / "measured").iterdir()} == kept
+
+
+def test_numbers_of_pictures_are_compared_at_the_minutes_that_most_runs_had(
+    own: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = {"domain": "cells", "network": "default", "seed": 0, "bd_rate": {"avif": -5.0}}
+    runs = [(20, 6), (50, 6), (100, 6), (100, 30), (100, 60)]
+    lines = [usual | {"pictures": pictures, "minutes": minutes} for pictures, minutes in runs]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    drawn: dict[str, list[tuple[int, int]]] = {}
+
+    def plot(made: list[dict[str, Any]], axis: str, title: str) -> bytes:
+        drawn[axis] = [(line["pictures"], line["minutes"]) for line in made]
+        return b""
+
+    monkeypatch.setattr(own, "plot", plot)
+    own.draw(tmp_path)
+    assert drawn == {"pictures": runs[:3], "minutes": runs[2:]}
