@@ -24,7 +24,8 @@ from nicodec.coding.windows import Windows
 class Bands:
     """Codes the bands of one picture, from the top, and shows its fit what a decoder will have.
 
-    size: width and height of a tile in cells. q: quality in hundredths.
+    size: width and height of a tile in cells. q: quality in hundredths. within: the positions of the latent that hold
+    samples of the picture.
     """
 
     windows: Windows
@@ -32,6 +33,7 @@ class Bands:
     size: tuple[int, int]
     q: int
     fit: Fit
+    within: Box
     crc: SymbolsCrc = field(default_factory=SymbolsCrc)
 
     def coded(self, band: Box, y: Rows, z: npt.NDArray[np.int8]) -> Iterator[tuple[Box, Residual, bytes]]:
@@ -43,7 +45,7 @@ class Bands:
         r = np.empty((1, y.channels, here.rows, here.columns), np.int16)
 
         def code(tile: Box) -> tuple[Box, Residual, bytes, Matrix]:
-            part, index, latent = self.windows.residual(tile, y, z, self.q, self.tables)
+            part, index, latent = self.windows.residual(tile, y, z, self.q, self.tables, self.within)
             tiles.crop(r, here, tile.times(Y_CELL))[...] = part
             payload = entropy.encode(part.reshape(-1), index.reshape(-1), self.tables)
             return tile, part, payload, self.fit.of(self.windows.networks, tile, latent)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from nicodec.bitstream import tiles
 from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box, Rows
-from nicodec.coding import prior, quantize
+from nicodec.coding import margin, prior, quantize
 from nicodec.coding.crew import Crew
 from nicodec.coding.rates import Rates
 from nicodec.model.backends import OnnxNetworks, Planes
@@ -140,11 +140,14 @@ class Window:
         index = tiles.crop(prior.tables_of(networks, z, near, picture.q), near.times(Y_CELL), seen)
         deep, rare = index[:, : config.deep], index[:, config.deep :]
         self._rates, self._inner_rates = picture.rates.of(deep), picture.rates.of(deep[self._inner])
+        # Symbols that stay zero: those of settled tables, and those where no sample of the picture lies.
+        beyond = margin.beyond(seen, margin.inside(*picture.pixels.shape[:2]))
+        self._still = self._rates.settled | beyond
         # What g_s decodes: the deep channels, filled in at each step, and the symbols of the linear ones.
         self._latent = y.view(seen).copy()
         self.start = y.view(seen)[:, : config.deep].copy()
         symbols = quantize.symbols(self._latent[:, config.deep :], rare, networks.checkpoint.array("thresholds"))
-        self._latent[:, config.deep :] = np.where(picture.rates.settled[rare], 0, symbols)
+        self._latent[:, config.deep :] = np.where(picture.rates.settled[rare] | beyond, 0, symbols)
         area = seen.times(STRIDE)
         self._target = quantize.planes(tiles.cut(picture.pixels, area), config.colours)
         # Samples beyond the picture do not count, nor do those under alpha 0: nobody sees them.
@@ -185,7 +188,7 @@ class Window:
         r, mu = self._decoded(latent, draw)
         decoded = r + mu
         _, at_decoded = self._error(decoded)
-        moves = np.where(self._inner_rates.settled, np.float32(0), draw.slope)
+        moves = np.where(self._still[self._inner], np.float32(0), draw.slope)
         at_r = (at_decoded[inner] + self._inner_rates.slopes(draw.below)) * moves
         # A mean of the second phase moves the latent, and the fraction of its symbol the other way.
         at_mu1 = np.where(even, np.float32(0), at_decoded)
@@ -201,7 +204,7 @@ class Window:
         def symbols(r: Planes) -> Planes:
             made = nearest(r)
             made[self._inner] = rounded(r[self._inner])
-            made[self._rates.settled] = 0
+            made[self._still] = 0
             return made
 
         y0 = np.where(self._even, symbols(latent - self._mu0) + self._mu0, np.float32(0))

@@ -19,7 +19,7 @@ from nicodec.bitstream.container import CELL
 from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.symbols import Symbols
 from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box, Rows
-from nicodec.coding import correction, layout, prior, quantize
+from nicodec.coding import correction, layout, margin, prior, quantize
 from nicodec.coding.natural import NOISE_CELL, Draw, Widths
 from nicodec.errors import BadModel
 from nicodec.model import tables as modelled
@@ -98,7 +98,7 @@ class Windows:
         the cells of the band, and y in quantiser steps, whose rows are kept while they are needed.
         """
         whole = tiles.cells(pixels.shape[1], pixels.shape[0])
-        y = Rows(self._channels, whole.right * Y_CELL)
+        y, source = Rows(self._channels, whole.right * Y_CELL), margin.Extended(pixels)
         z_bottom = 0
         for band in tiles.grid(whole, (whole.right, rows)):
             # The symbols of a band depend on cells of z below it, and these on y below them.
@@ -107,7 +107,7 @@ class Windows:
             y.grow(fresh.rows * Y_CELL)
 
             def latent(window: Box) -> tuple[Box, Planes]:
-                return window, self._latent(pixels, window, whole, q)
+                return window, self._latent(source, window, whole, q)
 
             for window, part in self.beside(latent, layout.windows(fresh)):
                 y.view(window.times(Y_CELL))[...] = part
@@ -124,38 +124,39 @@ class Windows:
             yield band, y
             y.forget((band.bottom - self._around_mean) * Y_CELL)
 
-    def _latent(self, pixels: npt.NDArray[np.uint8], window: Box, whole: Box, q: int) -> Planes:
+    def _latent(self, source: margin.Extended, window: Box, whole: Box, q: int) -> Planes:
         """y of a window of cells, (1, L, 4h, 4w), in quantiser steps."""
         inner = window.times(Y_CELL)
         seen = inner.grown(self._around_a, whole.times(Y_CELL))
-        x = quantize.planes(tiles.cut(pixels, seen.times(STRIDE)), self._colours)
+        x = quantize.planes(source.cut(seen.times(STRIDE)), self._colours)
         return tiles.crop(self.networks.g_a(x, q / 100), seen, inner)
 
     def residual(
-        self, tile: Box, y: Rows, z: npt.NDArray[np.int8], q: int, tables: Tables
+        self, tile: Box, y: Rows, z: npt.NDArray[np.int8], q: int, tables: Tables, within: Box
     ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], Planes]:
         """The symbols r of a tile of cells, the table of each, and the latent that a decoder has, all (1, L, 4h, 4w).
 
         y: the latent around the tile, in quantiser steps. z: (1, Z, R, S), known around the tile. q: quality in
-        hundredths.
+        hundredths. within: the positions of the latent that hold samples of the picture (`margin`).
         """
         whole = Box(0, 0, *z.shape[2:])
         seen = tile.grown(self._around_mean, whole)
-        latent, near = y.view(seen.times(Y_CELL)), tiles.crop(z, whole, seen)
+        outer = seen.times(Y_CELL)
+        latent, near = y.view(outer), tiles.crop(z, whole, seen)
         start_of = self.aside(partial(self.networks.h_mu, near, q / 100))
         index = prior.tables(self.networks, near, q)
         start, deep, rare = latent[:, : self._deep], index[:, : self._deep], index[:, self._deep :]
         zones, zones_deep = (quantize.settled(t, tables.settled) for t in (self._thresholds, self._thresholds_deep))
 
         def symbols(mu: Planes) -> npt.NDArray[np.int16]:
-            return quantize.symbols(start - mu, deep, zones_deep)
+            return margin.silenced(quantize.symbols(start - mu, deep, zones_deep), outer, within)
 
         linear = self.aside(partial(quantize.symbols, latent[:, self._deep :], rare, zones))
         mean = prior.mean(self.networks, start_of(), q, lambda mu: symbols(mu) + mu)
-        r = np.concatenate([symbols(mean), linear()], axis=1)
+        r = np.concatenate([symbols(mean), margin.silenced(linear(), outer, within)], axis=1)
         decoded = r.astype(np.float32)
         decoded[:, : self._deep] += mean
-        inner = seen.times(Y_CELL), tile.times(Y_CELL)
+        inner = outer, tile.times(Y_CELL)
         return tiles.crop(r, *inner), tiles.crop(index, *inner), tiles.crop(decoded, *inner)
 
     def synthesis(

@@ -1,0 +1,94 @@
+"""The margin beyond a picture: smooth samples, no symbols, and so hardly any bytes; decoders never show it."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import nicodec
+from nicodec.bitstream import container
+from nicodec.bitstream.tiles import Box
+from nicodec.codec import Codec
+from nicodec.coding import margin, quantize
+from nicodec.coding.margin import Extended
+
+SIZES = [(1, 1), (1, 65), (63, 64), (64, 64), (70, 150), (129, 20)]
+
+
+def texture(height: int, width: int, channels: int = 3) -> npt.NDArray[np.uint8]:
+    """Waves and noise, which cost bits wherever they are."""
+    i, j, c = np.ogrid[:height, :width, :channels]
+    waves = 120 + 40 * np.sin(i / 7 + c) + 40 * np.cos(j / 9)
+    return np.clip(waves + np.random.default_rng(0).normal(0, 12, waves.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_a_picture_is_extended_to_whole_cells_and_stays_as_it_is(height: int, width: int, dtype: Any) -> None:
+    pixels = texture(height, width).astype(dtype) * (np.iinfo(dtype).max // 255)
+    whole = Box(0, 0, -(-height // 64) * 64, -(-width // 64) * 64)
+    extended = Extended(pixels)
+    found = extended.cut(whole)
+    assert found.shape == (whole.bottom, whole.right, 3)
+    assert found.dtype == dtype
+    assert np.array_equal(found[:height, :width], pixels)
+    # Every box sees the same margin: so windows find the latents of the whole.
+    for box in (Box(0, 0, 64, 64), Box(whole.bottom - 64, whole.right - 64, *whole[2:]), whole.grown(-16, whole)):
+        assert np.array_equal(extended.cut(box), found[box.top : box.bottom, box.left : box.right])
+
+
+def test_the_margin_is_smooth_and_goes_on_from_the_edge() -> None:
+    flat = np.full((70, 150, 3), (10, 200, 90), np.uint8)
+    assert (Extended(flat).cut(Box(0, 0, 128, 192)) == flat[0, 0]).all()
+    pixels = texture(100, 100)
+    found = Extended(pixels).cut(Box(0, 0, 128, 128)).astype(float)
+    # Sides of light and shade stay apart, and noise fades.
+    slope = np.repeat(np.linspace(0, 255, 100)[None, :, None], 100, 0).astype(np.uint8)
+    below = Extended(slope).cut(Box(100, 0, 128, 100))[..., 0]
+    assert np.abs(below - np.linspace(0, 255, 100)).max() < 40
+    inside, beyond = (np.abs(np.diff(part, axis=0)).mean() for part in (found[:100, :100], found[:100, 108:]))
+    assert beyond < inside / 8
+
+
+@pytest.mark.parametrize("effort", [1, 2])
+@pytest.mark.parametrize(("height", "width"), [(80, 80), (70, 150), (64, 100)])
+def test_no_symbol_lies_where_no_sample_of_the_picture_does(codec: Codec, height: int, width: int, effort: int) -> None:
+    data = codec.encode(texture(height, width), quality=80, effort=effort, lossless=False)
+    symbols = codec.symbols_of(container.unpack(data))
+    r = symbols.residual(symbols.cells)
+    rows, columns = -(-height // 16), -(-width // 16)
+    assert r[:, :, :rows, :columns].any()
+    assert not r[:, :, rows:].any()
+    assert not r[..., columns:].any()
+
+
+def test_a_margin_costs_hardly_a_byte(codec: Codec) -> None:
+    """80 x 80 pixels lie in cells of 128 x 128. Half of their share more is for z and the head of the file."""
+    large = texture(128, 128)
+    sizes = [len(codec.encode(pixels, quality=80, lossless=False)) for pixels in (large[:80, :80], large)]
+    assert sizes[0] < 1.5 * 80**2 / 128**2 * sizes[1]
+
+
+@pytest.mark.parametrize("quality", [20, 50, 80])
+def test_a_margin_costs_less_than_repeated_edges(codec: Codec, quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bits and squared error of what is seen."""
+    pixels = texture(70, 150)
+
+    def cost() -> float:
+        data = codec.encode(pixels, quality=quality, lossless=False)
+        error = np.square(np.asarray(codec.decode(data), float) - pixels).mean(-1).sum()
+        return float(8 * len(data) + quantize.lambda_of(100 * quality) * error)
+
+    ours = cost()
+    monkeypatch.setattr(margin, "_continued", lambda p, count: np.repeat(p[:, -1:], count, axis=1))
+    repeated = cost()
+    monkeypatch.setattr(margin, "silenced", lambda r, box, within: r)
+    assert ours < 0.97 * repeated
+    assert repeated < 0.97 * cost()
+
+
+def test_a_file_decodes_to_the_size_of_its_picture(codec: Codec) -> None:
+    for height, width in SIZES:
+        data = codec.encode(texture(height, width), quality=60, lossless=False)
+        assert np.asarray(nicodec.decode(data)).shape == (height, width, 3)
