@@ -12,47 +12,53 @@ import numpy.typing as npt
 from nicodec.bitstream import tiles
 from nicodec.bitstream.container import CELL
 from nicodec.bitstream.tiles import STRIDE, Box
-from nicodec.picture import Picture, Samples, invisible
+from nicodec.picture import Samples
 
-# The rows and columns at an edge that the margin continues.
-NEAR = 32
+# A line of the margin leads from the sample at the edge to the mean of those around it: DEPTH inwards, and AROUND along
+# the edge to both sides. The difference falls to 1 / e within FADE samples.
+DEPTH, AROUND, FADE = 8, 12, 3.0
 
 
-class Extended:
-    """A picture (H, W, C) with its margin, of either depth. The picture is not copied."""
+def cut(pixels: Samples, box: Box) -> Samples:
+    """A box of pixels (H, W, C) of either depth, with its part of the margin.
 
-    def __init__(self, pixels: Samples) -> None:
-        self._pixels = pixels
-        height, width, _ = pixels.shape
-        whole = tiles.cells(width, height).times(CELL)
-        self._beside = _continued(pixels[:, -NEAR:], whole.right - width)
-        last = np.concatenate([pixels[-NEAR:], self._beside[-NEAR:]], axis=1)
-        self._below = _continued(last.swapaxes(0, 1), whole.bottom - height).swapaxes(0, 1)
-
-    def cut(self, box: Box) -> Samples:
-        """The samples of a box of pixels, which lies within the cells of the picture."""
-        height, width, _ = self._pixels.shape
-        rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
-        part = self._pixels[rows, columns]
-        if box.right > width:
-            beside = self._beside[rows, max(0, box.left - width) : box.right - width]
-            part = np.concatenate([part, beside], axis=1)
-        if box.bottom > height:
-            below = self._below[max(0, box.top - height) : box.bottom - height, columns]
-            part = np.concatenate([part, below])
+    A sample of the margin is the same in every box, and follows from the picture nearby: so memory does too.
+    """
+    height, width, _ = pixels.shape
+    part = _rows(pixels, box.top, min(box.bottom, height), box.left, box.right)
+    if box.bottom <= height:
         return part
+    left, right = max(0, box.left - AROUND), min(tiles.cells(width, height).right * CELL, box.right + AROUND)
+    near = _rows(pixels, max(0, height - DEPTH), height, left, right).swapaxes(0, 1)
+    below = _continued(near, box.left - left, box.columns, box.bottom - height).swapaxes(0, 1)
+    return np.concatenate([part, below[max(0, box.top - height) :]])
 
 
-def _continued(pixels: Samples, count: int) -> Samples:
-    """As many columns (H, count, C) as follow pixels (H, W, C)."""
-    height, width, channels = pixels.shape
-    if not count:
-        return pixels[:, :0]
-    frame = np.zeros((height, width + count, channels), pixels.dtype)
-    frame[:, :width] = pixels
-    known = np.zeros(frame.shape[:2], pixels.dtype)
-    known[:, :width] = 1
-    return invisible.filled(Picture(frame, known)).pixels[:, width:]
+def _rows(pixels: Samples, top: int, bottom: int, left: int, right: int) -> Samples:
+    """Rows of the picture, with the margin beside them."""
+    width = pixels.shape[1]
+    inside = pixels[top:bottom, left:right]
+    if right <= width:
+        return inside
+    above = max(0, top - AROUND)
+    near = pixels[above : bottom + AROUND, max(0, width - DEPTH) :]
+    beside = _continued(near, top - above, max(0, bottom - top), right - width)
+    return np.concatenate([inside, beside[:, max(0, left - width) :]], axis=1)
+
+
+def _continued(near: Samples, first: int, rows: int, count: int) -> Samples:
+    """The margin (rows, count, C) behind near (H, DEPTH, C), of which rows from `first` on are continued.
+
+    The others are around them, as far as the picture goes.
+    """
+    sums = np.zeros((len(near) + 1, near.shape[2]), np.int64)  # whole numbers: equal wherever a box begins
+    near.sum(1, dtype=np.int64).cumsum(0, out=sums[1:])
+    lines = np.arange(first, first + rows)
+    low, high = np.maximum(lines - AROUND, 0), np.minimum(lines + AROUND + 1, len(near))
+    mean = ((sums[high] - sums[low]) / ((high - low) * near.shape[1])[:, None])[:, None]
+    fade = np.exp(-np.arange(count) / FADE)[:, None]
+    made: Samples = np.rint(mean + (near[first : first + rows, -1:] - mean) * fade).astype(near.dtype)
+    return made
 
 
 def inside(height: int, width: int) -> Box:
@@ -61,7 +67,7 @@ def inside(height: int, width: int) -> Box:
 
 
 def beyond(box: Box, within: Box) -> npt.NDArray[np.bool_]:
-    """Which positions (h, w) of a box, from the top left on, lie beyond the right or bottom edge of `within`."""
+    """Which positions (h, w) of a box lie beyond the right or bottom edge of `within`."""
     rows, columns = np.ogrid[box.top : box.bottom, box.left : box.right]
     result: npt.NDArray[np.bool_] = (rows >= within.bottom) | (columns >= within.right)
     return result

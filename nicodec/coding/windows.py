@@ -98,7 +98,7 @@ class Windows:
         the cells of the band, and y in quantiser steps, whose rows are kept while they are needed.
         """
         whole = tiles.cells(pixels.shape[1], pixels.shape[0])
-        y, source = Rows(self._channels, whole.right * Y_CELL), margin.Extended(pixels)
+        y = Rows(self._channels, whole.right * Y_CELL)
         z_bottom = 0
         for band in tiles.grid(whole, (whole.right, rows)):
             # The symbols of a band depend on cells of z below it, and these on y below them.
@@ -107,7 +107,7 @@ class Windows:
             y.grow(fresh.rows * Y_CELL)
 
             def latent(window: Box) -> tuple[Box, Planes]:
-                return window, self._latent(source, window, whole, q)
+                return window, self._latent(pixels, window, whole, q)
 
             for window, part in self.beside(latent, layout.windows(fresh)):
                 y.view(window.times(Y_CELL))[...] = part
@@ -124,11 +124,11 @@ class Windows:
             yield band, y
             y.forget((band.bottom - self._around_mean) * Y_CELL)
 
-    def _latent(self, source: margin.Extended, window: Box, whole: Box, q: int) -> Planes:
+    def _latent(self, pixels: npt.NDArray[np.uint8], window: Box, whole: Box, q: int) -> Planes:
         """y of a window of cells, (1, L, 4h, 4w), in quantiser steps."""
         inner = window.times(Y_CELL)
         seen = inner.grown(self._around_a, whole.times(Y_CELL))
-        x = quantize.planes(source.cut(seen.times(STRIDE)), self._colours)
+        x = quantize.planes(margin.cut(pixels, seen.times(STRIDE)), self._colours)
         return tiles.crop(self.networks.g_a(x, q / 100), seen, inner)
 
     def residual(
