@@ -208,8 +208,9 @@ def plot(made: Sequence[dict[str, Any]], axis: str, title: str) -> bytes:
                 label = f"{domain}, against {COLUMNS[rival]}"
                 axes.plot(*zip(*pairs, strict=True), style, marker="o", color=f"C{number}", label=label)
     ticks: list[float] = []
-    for tick in sorted({line[axis] for line in made}):  # those that have room for their number
-        ticks += [tick] * (not ticks or tick > 1.2 * ticks[-1])
+    for tick in sorted({line[axis] for line in made}):
+        if not ticks or tick > 1.2 * ticks[-1]:  # there is room for its number
+            ticks.append(tick)
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
@@ -250,10 +251,8 @@ def draw(out: Path) -> None:
     by_pictures = [line for line in usual if line["minutes"] == minutes]
     most = {line["domain"]: max(x["pictures"] for x in usual if x["domain"] == line["domain"]) for line in usual}
     by_minutes = [line for line in usual if line["pictures"] == most[line["domain"]]]
-    if by_pictures:
-        atomic_write(out / "pictures.png", plot(by_pictures, "pictures", f"{minutes:g} minutes"), overwrite=True)
-    if by_minutes:
-        atomic_write(out / "minutes.png", plot(by_minutes, "minutes", "all pictures"), overwrite=True)
+    atomic_write(out / "pictures.png", plot(by_pictures, "pictures", f"{minutes:g} minutes"), overwrite=True)
+    atomic_write(out / "minutes.png", plot(by_minutes, "minutes", "all pictures"), overwrite=True)
 
 
 def main() -> None:

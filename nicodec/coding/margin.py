@@ -75,6 +75,5 @@ def beyond(box: Box, within: Box) -> npt.NDArray[np.bool_]:
 
 def silenced(r: npt.NDArray[np.int16], box: Box, within: Box) -> npt.NDArray[np.int16]:
     """Symbols (1, L, h, w) of a box of positions, set to zero in place beyond `within`."""
-    r[:, :, max(0, within.bottom - box.top) :] = 0
-    r[..., max(0, within.right - box.left) :] = 0
+    r[..., beyond(box, within)] = 0
     return r

@@ -65,8 +65,8 @@ def domain(tmp_path: Path) -> Path:
 
 
 def asked(domain: Path, **changes: Any) -> argparse.Namespace:
-    usual = {"folders": [domain], "pictures": None, "minutes": None, "network": "default", "seed": 0}
-    return argparse.Namespace(**(usual | {"one_core": False} | changes))
+    usual = {"folders": [domain], "pictures": None, "minutes": None, "network": "default", "seed": 0, "one_core": False}
+    return argparse.Namespace(**(usual | changes))
 
 
 def test_the_runs_are_those_of_two_plots_or_those_that_are_named(own: ModuleType, domain: Path) -> None:
@@ -95,20 +95,8 @@ def test_a_run_is_measured_once_and_drawn(
     monkeypatch.setattr(own.subprocess, "run", train)
     out = tmp_path / "out"
     for _ in range(2):
-        words = [
-            "own.py",
-            "--one-core",
-            str(domain),
-            "--pictures",
-            "20",
-            "--minutes",
-            "30",
-            "--points",
-            "6",
-            "-o",
-            str(out),
-        ]
-        monkeypatch.setattr(sys, "argv", words)
+        words = ["own.py", "--one-core", "--pictures", "20", "--minutes", "30", "--points", "6"]
+        monkeypatch.setattr(sys, "argv", [*words, "-o", str(out), str(domain)])
         own.main()
     assert len(seen) == 1
     assert seen[0][7:] == ["-f", "--minutes", "50", "--seed", "0", "--threads", "1"]
