@@ -165,7 +165,9 @@ def running_detail(pixels: Pixels) -> npt.NDArray[np.float32]:
 
 def is_gray(pixels: Pixels) -> bool:
     """Whether all channels of each pixel (H, W, C) are equal."""
-    return bool((pixels == pixels[..., :1]).all())
+    # Most pictures in colour show it in their first rows.
+    parts = (pixels[i : i + GRID] for i in range(0, len(pixels), GRID))
+    return all(bool((part == part[..., :1]).all()) for part in parts)
 
 
 def centre(picture: Pixels, side: int) -> Pixels:
