@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from nicodec.bitstream.anchors import ANCHORS
 from nicodec.bitstream.hyper import MAX_HYPER as Z_MAX
+from nicodec.bitstream.tiles import STRIDE
 from nicodec.coding.quantize import LEFT
 from nicodec.model.config import LINEAR, ModelConfig
 from nicodec.nn.layers import bounded, full, hats, integer_hats, round_ste
@@ -118,14 +119,18 @@ class Model(nn.Module):
         y = self.g_a(x, hat, self.spread, passing) * gain
         return y, bounded(self.h_a(y, hat), -Z_MAX, Z_MAX)
 
-    def forward(self, x: Tensor, q: Tensor) -> Output:
+    def forward(self, x: Tensor, q: Tensor, visible: Tensor | None = None) -> Output:
         """Pixels (B, H, W, C), sides multiples of 64; quality (B,) in hundredths, 0..10000.
+
+        visible: the rows and columns (B, 2) that a picture has; None: all. Beyond them is its margin, without
+        symbols.
 
         In training the bits see additive noise and everything else sees rounded values, with straight-through
         gradients ("mixed" quantisation, Minnen and Singh 2020, arXiv 2007.08739). In evaluation all is rounded.
         """
         hat, ihat = hats(q.float() / 100), integer_hats(q)
         gain = self.gain(hat)
+        outside = None if visible is None else beyond(visible, x.shape[1] // STRIDE, x.shape[2] // STRIDE, STRIDE)
         passing: list[Tensor] = []
         y, z = self.latents(x, hat, gain, passing)
         z_round = round_ste(z)
@@ -137,15 +142,18 @@ class Model(nn.Module):
         unit = (gain * self.spread)[..., :deep]
         start, rare = torch.split(y, parts, dim=-1)
         mu0 = full(self.context.mean0(features)) * unit
+        start = _settled(start, mu0, outside)
         # The deep channels learn from plain rounding; an encoder sets a few more symbols to zero.
         left = 0 if self.training else LEFT
         r0 = self.symbols(start - mu0, index[..., :deep], left)
         mu = self.context.mean(mu0, start + (r0 + mu0 - start).detach(), features, unit)
+        start, rare = _settled(start, mu, outside), _settled(rare, torch.zeros_like(rare), outside)
+        index = _settled(index, torch.zeros_like(index), outside)  # where a zero costs least
         r = torch.cat([start - mu, rare], dim=-1)
         r_round = torch.cat(
             [self.symbols(r[..., :deep], index[..., :deep], left), self.symbols(rare, index[..., deep:], 1)], dim=-1
         )
-        y_hat = y + (r_round - r).detach()
+        y_hat = torch.cat([start, rare], dim=-1) + (r_round - r).detach()
         # Scales learn from the symbols that will be coded; the noisy rate, which has a gradient at zero too,
         # teaches the transforms and the means.
         y_bits = gaussian_bits(r_round, index)
@@ -183,3 +191,17 @@ class Model(nn.Module):
         if not self.training:
             return rounded
         return x + torch.rand(x.shape, generator=self.noise, dtype=x.dtype, device=x.device) - 0.5
+
+
+def beyond(visible: Tensor, rows: int, columns: int, stride: int = 1) -> Tensor:
+    """Which of the positions of `stride` pixels hold no sample of a picture, (B, rows, columns, 1).
+
+    visible: the rows and columns (B, 2) of pixels that a picture has.
+    """
+    y, x = (torch.arange(0, n * stride, stride, device=visible.device) for n in (rows, columns))
+    return ((y[:, None] >= visible[:, 0, None, None]) | (x >= visible[:, 1, None, None]))[..., None]
+
+
+def _settled(values: Tensor, there: Tensor, outside: Tensor | None) -> Tensor:
+    """The values, and those of `there` at the positions outside of a picture."""
+    return values if outside is None else torch.where(outside, there, values)

@@ -37,7 +37,8 @@ class Patches:
     Each patch is the busiest of `TRIES` random places. A share `gray` of the patches becomes gray, and a share
     `drawn` gets a drawing (`scenes`). A share `augment` shows pictures in many ways: as they are and reduced to 0.5 to
     0.75 of their size, from any place, in one of the eight orientations of a square. The others show what encoders will
-    see: they lie as in the picture, and begin at multiples of 16, where blocks of JPEG begin too.
+    see: they lie as in the picture, begin at multiples of 16, where blocks of JPEG begin too, and reach into the margin
+    of the picture (`coding.margin`).
 
     colours: the samples C of each pixel that is handed out, 3, or 1 for a gray model. The store has 3 of each.
     """
@@ -69,7 +70,7 @@ class Patches:
         """
         self.device, self.seed, self.drawn, self.gray, self.augment = device, seed, drawn, gray, augment
         self.fonts = scenes.Fonts(fonts)
-        self.library = Library(Store(folder, limit), seed, progress, reduced=augment > 0)
+        self.library = Library(Store(folder, limit), seed, progress, reduced=augment > 0, margins=augment < 1)
         if validation:
             kept = self.library.held_out(validation, HELD_SIDE)
         found = self.library.read(paths, seconds)
@@ -87,8 +88,8 @@ class Patches:
         if not learnt:
             raise BadImage("no picture with sides of 64 pixels or more was found to train on")
         self.entries: list[Entry] = [entry for p in learnt for entry in p.entries]
-        # The lesser side of each.
-        self._rooms = [min(p.entries[0].height, p.entries[0].width) for p in learnt]
+        # The lesser side of each, without and with its margin.
+        self._rooms = [[min(e.height, e.width), min(e.rows, e.columns)] for e in (p.entries[0] for p in learnt)]
         # The number of photographs to train on, and of their pixels. Each counts once, though it may be stored twice.
         self.photographs, self.pixels = len(learnt), sum(p.pixels for p in learnt)
         self.is_gray = all(p.gray for p in learnt)
@@ -102,12 +103,10 @@ class Patches:
         self.colours = 1 if colour == "gray" or (colour == "auto" and not self.coloured) else 3
         self.held = replace(kept, pictures=[self._seen(torch.from_numpy(p)).numpy() for p in kept.pictures])
         details = [detail for p in learnt for detail in p.details]
-        # One row for each picture: offset, height, width, and where its running sum of detail begins. And whether it
-        # has its own size.
+        # One row for each picture: offset, size, size with its margin, and where its running sum of detail begins. And
+        # whether it has its own size.
         starts = np.cumsum([0] + [d.size for d in details[:-1]])
-        self._table = np.array(
-            [(e.offset, e.height, e.width, start) for e, start in zip(self.entries, starts, strict=True)]
-        )
+        self._table = np.array([(*e, start) for e, start in zip(self.entries, starts, strict=True)])
         self._own = np.array([number == 0 for p in learnt for number in range(len(p.entries))])
         self._details = np.concatenate([d.reshape(-1) for d in details])
 
@@ -116,21 +115,24 @@ class Patches:
         """The central parts (H, W, C) of the pictures that are held out."""
         return self.held.pictures
 
-    def batch(self, step: int, count: int, side: int) -> tuple[Tensor, Tensor]:
-        """Patches (count, side, side, C) uint8, and a quality for each (count,) in hundredths, 0..10000."""
+    def batch(self, step: int, count: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Patches (count, side, side, C) uint8, and a quality for each (count,) in hundredths, 0..10000.
+
+        And the rows and columns (count, 2) of each that show a picture: others are its margin.
+        """
         rng = np.random.default_rng([self.seed, step])
-        room = (self._table[:, 1:3] >= side).all(1)
-        usable, own = self._table[room], self._table[room & self._own]
+        usable = self._table[(self._table[:, 1:3] >= side).all(1)]
+        own = self._table[(self._table[:, 3:5] >= side).all(1) & self._own]
         if not len(own):
             raise BadImage(f"no training picture has sides of {side} pixels or more")
-        varied = rng.random(count) < self.augment
-        chosen = np.where(
-            varied[:, None], usable[rng.integers(len(usable), size=count)], own[rng.integers(len(own), size=count)]
-        )
-        offset, width = chosen.T[[0, 2]]
+        varied = rng.random(count) < (self.augment if len(usable) else 0)
+        chosen = own[rng.integers(len(own), size=count)]
+        chosen[varied] = usable[rng.integers(max(1, len(usable)), size=count)[varied]]
+        offset, height, width, _, columns, _ = chosen.T
         y, x = self._busiest(rng, chosen, side, varied)
+        visible = np.minimum([height - y, width - x], side)
         # The first sample, and the steps to the next row and column: another orientation is another order.
-        start, down, right = offset + (y * width + x) * 3, 3 * width, np.full(count, 3)
+        start, down, right = offset + (y * columns + x) * 3, 3 * columns, np.full(count, 3)
         for turned in (varied & (rng.random(count) < 0.5), varied & (rng.random(count) < 0.5)):
             start = np.where(turned, start + down * (side - 1), start)
             down, right = right, np.where(turned, -down, down)
@@ -139,7 +141,9 @@ class Patches:
         # One quality from each of `count` equal slices of the range: every batch sees all rates.
         q = np.rint(rng.permutation((np.arange(count) + rng.random(count)) / count) * 10000).astype(np.int64)
         place = self.store.device
-        numbers = torch.from_numpy(np.stack([start, down, right, q])).to(place, non_blocking=True)
+        drawn = rng.random(count) < self.drawn
+        visible[:, drawn] = side
+        numbers = torch.from_numpy(np.stack([start, down, right, q, *visible])).to(place, non_blocking=True)
         start, down, right = numbers[:3, :, None, None, None]
         along = torch.arange(side, device=place)
         colour = torch.arange(3, device=place)
@@ -147,10 +151,10 @@ class Patches:
         self.library.store.release()
         for i in np.flatnonzero(rng.random(count) < self.gray).tolist():
             patches[i] = luma(patches[i])
-        for i in np.flatnonzero(rng.random(count) < self.drawn).tolist():
-            drawn = scenes.draw(rng, patches[i].cpu().numpy(), self.fonts)
-            patches[i] = torch.from_numpy(drawn).to(self.device, non_blocking=True)
-        return self._seen(patches), numbers[3].to(self.device)
+        for i in np.flatnonzero(drawn).tolist():
+            scene = scenes.draw(rng, patches[i].cpu().numpy(), self.fonts)
+            patches[i] = torch.from_numpy(scene).to(self.device, non_blocking=True)
+        return self._seen(patches), numbers[3].to(self.device), numbers[4:].T.to(self.device)
 
     def _busiest(
         self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int, varied: npt.NDArray[np.bool_]
@@ -159,12 +163,12 @@ class Patches:
 
         varied: of which patches (N,) the place may be any, and not a multiple of 16.
         """
-        _, height, width, start = chosen.T[:, :, None]
-        room = np.stack([height, width]) - side + 1
+        _, height, width, rows, columns, start = chosen.T[:, :, None]
+        room = np.where(varied[:, None], [height, width], [rows, columns]) - side + 1
         corners = rng.integers(room, size=(2, len(chosen), TRIES))
         corners -= np.where(varied[:, None], 0, corners % GRID)
         (top, left), (bottom, right) = corners // CELL, (corners + side) // CELL
-        row = width // CELL + 1
+        row = columns // CELL + 1
         s = self._details
         detail = (
             s[start + bottom * row + right]
@@ -172,7 +176,9 @@ class Patches:
             - s[start + bottom * row + left]
             + s[start + top * row + left]
         )
-        best: npt.NDArray[np.int64] = corners[:, np.arange(len(chosen)), detail.argmax(1)]
+        # The margin has no detail of its own, and is no reason to learn little of what is at an edge.
+        area = np.minimum([height - corners[0], width - corners[1]], side).prod(0)
+        best: npt.NDArray[np.int64] = corners[:, np.arange(len(chosen)), (detail / area).argmax(1)]
         return best
 
     @property
@@ -210,7 +216,7 @@ class Patches:
         """Random 16x16 patches as rows (count, 256 C) of pixels in [-1/2, 1/2]."""
         rows = []
         for step in range(-(-count // 1024)):
-            x, _ = self.batch(2**31 + step, 16, min(128, self.square))
+            x, _, _ = self.batch(2**31 + step, 16, min(128, self.square))
             x = x.unfold(1, 16, 16).unfold(2, 16, 16).permute(0, 1, 2, 4, 5, 3)
             rows.append(x.reshape(-1, 256 * self.colours))
         return torch.cat(rows)[:count].float() / 255 - 0.5
@@ -220,11 +226,12 @@ class Patches:
         return pixels if pixels.shape[-1] == self.colours else luma(pixels)[..., :1]
 
     def _picture(self, e: Entry) -> Tensor:
-        return self.store[e.offset : e.offset + e.height * e.width * 3].view(e.height, e.width, 3)
+        whole = self.store[e.offset : e.offset + e.rows * e.columns * 3].view(e.rows, e.columns, 3)
+        return whole[: e.height, : e.width]
 
-    def share(self, side: int) -> float:
-        """The share of the pictures that have room for patches of this side."""
-        return sum(room >= side for room in self._rooms) / len(self._rooms)
+    def share(self, side: int, *, margin: bool = False) -> float:
+        """The share of the pictures that have room for patches of this side. margin: with what encoders add to them."""
+        return sum(rooms[margin] >= side for rooms in self._rooms) / len(self._rooms)
 
     def notes(self, side: int, remedy: str = "") -> list[str]:
         """What was left out of the pictures, and why, in lines.
@@ -232,7 +239,7 @@ class Patches:
         side: that of the patches. remedy: what lets smaller pictures be learnt from, after a semicolon. Raises BadImage
         if no picture has room for such patches.
         """
-        if not self.share(side):
+        if not self.share(side, margin=True):
             raise BadImage(f"no training picture has sides of {side} pixels or more{remedy}")
         library, said = self.library, list[str]()
         unread = (library.left.skipped, "not readable as pictures"), (library.small, "sides under 64 pixels")
@@ -241,7 +248,7 @@ class Patches:
                 more = " …" if len(names) > 5 else ""
                 listed = ", ".join(shown(name) for name in names[:5])
                 said.append(f"{len(names)} left out, {why}: {listed}{more}")
-        narrow = sum(room < side for room in self._rooms)
+        narrow = sum(room < side for _, room in self._rooms)
         for count, what in (
             (library.left.repeated, "files are named more than once, and count once"),
             (narrow, f"of the pictures have sides under {side} pixels, and are not learnt from{remedy}"),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nicodec.coding.quantize import LAMBDA_MAX, LAMBDA_MIN
-from nicodec.nn.model import Output
+from nicodec.nn.model import Output, beyond
 from nicodec.train import distortion
 
 # Weighs all rates alike: near its optimum the loss bpp + lambda * MSE grows about as lambda^0.45.
@@ -37,17 +37,19 @@ class Loss:
     mse: Tensor
 
 
-def rate_distortion(x: Tensor, q: Tensor, output: Output, kind: str = "mse") -> Loss:
+def rate_distortion(x: Tensor, q: Tensor, output: Output, kind: str = "mse", visible: Tensor | None = None) -> Loss:
     """(bpp + lambda 255² MSE) / lambda^0.45, tamed, mean over the batch. x: pixels (B, H, W, C) in [-1/2, 1/2].
 
-    kind: one of `options.DISTORTIONS`, which stands in place of the squared error.
+    kind: one of `options.DISTORTIONS`, which stands in place of the squared error. visible: the rows and columns (B, 2)
+    that a picture has; None: all. Nobody sees its margin, so there any pixel is right, and counts as one without error.
     """
     area = x.shape[1] * x.shape[2]
-    mse = distortion.squared(x, output.pixels)
+    pixels = output.pixels if visible is None else torch.where(beyond(visible, *x.shape[1:3]), x, output.pixels)
+    mse = distortion.squared(x, pixels)
     bpp_z = output.z_bits / area
     bpp = output.y_bits / area + bpp_z
     weight = lambda_of(q)
-    error = mse if kind == "mse" else distortion.error(kind, x, output.pixels, weight)
+    error = mse if kind == "mse" else distortion.error(kind, x, pixels, weight)
     each = (bpp + weight * error) / weight.pow(BALANCE)
     return Loss(tamed(each).mean(), bpp.detach(), bpp_z.detach(), mse.detach())
 

@@ -17,7 +17,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nicodec.bitstream import container
+from nicodec.bitstream import container, tiles
+from nicodec.bitstream.tiles import Box
+from nicodec.coding import margin
 from nicodec.errors import BadImage, NicError
 from nicodec.picture import likeness, reader, writer
 from nicodec.train.held import Held
@@ -39,11 +41,13 @@ FINEST, COARSEST = 0.75, 0.5
 
 
 class Entry(NamedTuple):
-    """One picture in the store: where it starts, and its size."""
+    """One picture in the store: where it starts, its size, and the rows and columns that it has with its margin."""
 
     offset: int
     height: int
     width: int
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True)
@@ -70,9 +74,18 @@ class Library:
     read, since time or room was over. pictures, pixels: how many there are, of pixels the whole of each.
     """
 
-    def __init__(self, store: Store, seed: int, progress: Callable[[str, int], None], *, reduced: bool = True) -> None:
-        """reduced: each picture is stored a second time, reduced."""
-        self.store, self._seed, self._progress, self._reduced = store, seed, progress, reduced
+    def __init__(
+        self,
+        store: Store,
+        seed: int,
+        progress: Callable[[str, int], None],
+        *,
+        reduced: bool = True,
+        margins: bool = False,
+    ) -> None:
+        """reduced: each picture is stored a second time, reduced. margins: whole ones have what an encoder adds."""
+        self.store, self._seed, self._progress = store, seed, progress
+        self._reduced, self._margins = reduced, margins
         self.left, self.small = Left(), list[str]()
         self.cut = self.late = self.full = 0
         self.pictures = self.pixels = 0
@@ -95,8 +108,7 @@ class Library:
         begun, files, found = time.monotonic(), listed(paths, self.left), list[Photograph]()
         expected = sum(IN_TAR if is_tar(file.path) else 1 for file in files)
         # Three samples of each pixel, as it is and perhaps reduced.
-        bytes_of = 6 if self._reduced else 3
-        most = max(LEAST_PIXELS, self.store.room // (bytes_of * max(expected, 1)))
+        most = max(LEAST_PIXELS, self.store.room // ((6 if self._reduced else 3) * max(expected, 1)))
         done = 0
 
         def counted() -> Iterator[File]:
@@ -106,7 +118,7 @@ class Library:
                 done += 1
 
         for name, data, pixels in self._pictures(counted()):
-            if self.store.size + bytes_of * min(pixels.size // 3, most) > self.store.room and found:
+            if self.store.size + self._bytes(pixels, most) > self.store.room and found:
                 self.full = len(files) - done
                 break
             found.append(self._kept(name, data, pixels, most))
@@ -131,6 +143,13 @@ class Library:
                 continue
             yield name, data, pixels
 
+    def _bytes(self, pixels: Pixels, most: int) -> int:
+        """About the most that a picture takes in the store."""
+        height, width = pixels.shape[:2]
+        whole, area = _with_margin(height, width), min(height * width, most)
+        own = whole.rows * whole.columns if self._margins and area < most else area
+        return 3 * (own + (area if self._reduced else 0))
+
     def _kept(self, name: str, data: bytes, pixels: Pixels, most: int) -> Photograph:
         look = likeness.difference_hash(pixels)
         rng = np.random.default_rng([self._seed, zlib.crc32(name.encode(errors="surrogateescape"))])
@@ -144,9 +163,14 @@ class Library:
         if self._reduced:
             versions.append(_reduced(_part(rng, pixels, most / factor**2), factor))
         for version in versions:
-            if min(version.shape[:2]) >= SMALLEST:
-                entries.append(Entry(self.store.add(version), *version.shape[:2]))
-                details.append(running_detail(version))
+            height, width = version.shape[:2]
+            if min(height, width) < SMALLEST:
+                continue
+            # The edge of a part is no edge of a picture.
+            if self._margins and version is pixels:
+                version = margin.cut(pixels, _with_margin(height, width))
+            entries.append(Entry(self.store.add(version), height, width, *version.shape[:2]))
+            details.append(running_detail(version))
         gray = is_gray(pixels)
         size = as_it_is.shape[0] * as_it_is.shape[1]
         return Photograph(digest(name), hashlib.sha256(data).hexdigest(), look, entries, details, size, gray)
@@ -195,6 +219,10 @@ def _part(rng: np.random.Generator, pixels: Pixels, most: float) -> Pixels:
     h, w = (min(n, max(SMALLEST, round(n * share))) for n in (height, width))
     y, x = (GRID * rng.integers((n - m) // GRID + 1) for n, m in ((height, h), (width, w)))
     return np.ascontiguousarray(pixels[y : y + h, x : x + w])
+
+
+def _with_margin(height: int, width: int) -> Box:
+    return tiles.cells(width, height).times(container.CELL)
 
 
 def _reduced(pixels: Pixels, factor: float) -> Pixels:

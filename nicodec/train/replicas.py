@@ -20,8 +20,8 @@ from nicodec.nn.model import Model
 # The least number of patches for each replica: with fewer, the fixed cost of each product prevails.
 SHARE = 4
 
-# (model, patches (n, H, W, 3) uint8, q (n,)) -> the mean loss, and bpp and squared error of each patch (n,).
-Loss: TypeAlias = Callable[[Model, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+# (model, patches (n, H, W, 3) uint8, q (n,), visible (n, 2)) -> the mean loss, and bpp and squared error of each (n,).
+Loss: TypeAlias = Callable[[Model, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 class Replicas:
@@ -40,7 +40,9 @@ class Replicas:
             each.noise = torch.Generator()
         self._pool = ThreadPoolExecutor(count, "replica", torch.set_num_threads, (threads // count,))
 
-    def gradients(self, patches: Tensor, q: Tensor, seeds: np.random.SeedSequence) -> tuple[Tensor, Tensor, Tensor]:
+    def gradients(
+        self, patches: Tensor, q: Tensor, visible: Tensor, seeds: np.random.SeedSequence
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Leaves the gradients of the mean loss in the model. Returns what `loss` does, patches in another order.
 
         The same arguments give the same bits for the same number of replicas.
@@ -53,7 +55,7 @@ class Replicas:
             model.noise.manual_seed(noise[i])
             model.zero_grad(set_to_none=True)
             its = slice(i, None, len(self.models))
-            total, bpp, mse = self.loss(model, patches[its], q[its])
+            total, bpp, mse = self.loss(model, patches[its], q[its], visible[its])
             total = total * (len(bpp) / len(patches))
             total.backward()  # type: ignore[no-untyped-call]
             return total.detach(), bpp, mse

@@ -128,7 +128,7 @@ def start(model: Model, data: Patches, damage: Damage, freeze: str) -> None:
     model.eval()
     hook = layer.register_forward_pre_hook(lambda _, given: caught.append(given[0].float().flatten(0, -2)))
     for step in range(FITTED // 16):
-        patches, q = data.batch(FIRST + step, 16, 64)
+        patches, q, _ = data.batch(FIRST + step, 16, 64)
         both = pairs(damage, patches, FIXED, FIRST + step).float() / 255 - 0.5
         for part in torch.split(both, patches.shape[-1], dim=-1):
             model(part, q)

@@ -97,32 +97,32 @@ class Trainer:
         self.amp = bf16_pays(self.device)
         if cuda:
             torch.set_float32_matmul_precision("high")
-            self._update: Callable[[Tensor, Tensor], Tensor] = Captured(self._one_update)
+            self._update: Callable[[Tensor, Tensor, Tensor], Tensor] = Captured(self._one_update)
         else:
             self.replicas = Replicas(self.model, self._loss, self.options.batch)
             self._update = alone(self._one_update)
 
-    def _loss(self, model: Model, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _loss(self, model: Model, patches: Tensor, q: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x, colours = patches.float() / 255 - 0.5, model.config.colours
         given, wanted = x[..., :colours], x[..., -colours:]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.amp):
             if self.repairs:
                 return restoring.repaired(model, given, wanted)
-            output = model(given, q)
-        loss = rate_distortion(wanted, q, output, self.options.distortion)
+            output = model(given, q, visible)
+        loss = rate_distortion(wanted, q, output, self.options.distortion, visible)
         return loss.total, loss.bpp, loss.mse
 
-    def _gradients(self, patches: Tensor, q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _gradients(self, patches: Tensor, q: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.replicas is not None:
-            return self.replicas.gradients(patches, q, self._seeds)
+            return self.replicas.gradients(patches, q, visible, self._seeds)
         self.model.zero_grad(set_to_none=True)
-        total, bpp, mse = self._loss(self.model, patches, q)
+        total, bpp, mse = self._loss(self.model, patches, q, visible)
         total.backward()  # type: ignore[no-untyped-call]
         return total.detach(), bpp, mse
 
-    def _one_update(self, patches: Tensor, q: Tensor) -> Tensor:
+    def _one_update(self, patches: Tensor, q: Tensor, visible: Tensor) -> Tensor:
         """One step of the optimiser and of the average: loss, mean bpp, mean PSNR (3,)."""
-        total, bpp, mse = self._gradients(patches, q)
+        total, bpp, mse = self._gradients(patches, q, visible)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         jumped = jumps(total, self._usual) | jumps(norm, self._usual_norm)
         # A fused optimiser does not take a step with found_inf, which torch's gradient scaler sets too.
@@ -154,8 +154,8 @@ class Trainer:
             self.repairs, self.since = False, 0  # from here on everything learns
             torch._foreach_copy_([p.detach() for p in self.model.parameters()], self.ema)
             self._prepare()
-        side, count = patch_of(progress, o.patch, o.batch, room=self.data.share(2 * o.patch) >= ROOMY)
-        patches, q = self.data.batch(self.step, count, side)
+        side, count = patch_of(progress, o.patch, o.batch, room=self.data.share(2 * o.patch, margin=True) >= ROOMY)
+        patches, q, visible = self.data.batch(self.step, count, side)
         patches = restoring.pairs(self.damage, patches, o.seed, self.step, progress)
         steps = o.steps or (self.schedule_step + 1) / max(progress, 1e-9)
         rate = o.rate * SLOWER**self.returns * learning_rate(self.since, progress, steps)
@@ -163,7 +163,7 @@ class Trainer:
         optimiser.set_rate(self.optimiser, rate)
         if self.device.type == "cuda":
             torch.manual_seed(int(self._seeds.generate_state(1, np.uint64)[0]))
-        values = self._update(patches, q)
+        values = self._update(patches, q, visible)
         self.step += 1
         self.schedule_step += 1
         self.since += 1

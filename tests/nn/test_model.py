@@ -18,7 +18,7 @@ from tiny_models import TINY
 from nicodec.coding import quantize
 from nicodec.nn import layers
 from nicodec.nn.likelihood import SCALES
-from nicodec.nn.model import Model
+from nicodec.nn.model import Model, beyond
 
 
 def smooth(count: int, seed: int = 0) -> Any:
@@ -123,3 +123,26 @@ def test_symbols_at_each_threshold_are_those_of_the_runtime(tiny: Any, share: fl
     assert np.array_equal(ours, theirs)
     assert not ours[0, [0, 3]].any()
     assert (ours[0, [1, 2]] == 1).all()
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_no_symbol_lies_beyond_a_picture(training: bool) -> None:
+    """As in an encoder: there the latent is what z alone says of it. In the picture nothing comes from outside."""
+    torch.manual_seed(0)
+    model = Model(TINY).train(training)
+    model.init_from_patches(smooth(2000), (1.5, 40.0))
+    model.noise = torch.Generator()
+    x = smooth(64, seed=1).reshape(4, 4, 4, 16, 16, 3).transpose(2, 3).reshape(4, 64, 64, 3)
+    q, visible = torch.full((4,), 9000), torch.tensor([[64, 64], [64, 17], [48, 64], [1, 33]])
+    whole, part = model(x, q), model(x, q, visible)
+    outside = torch.ones(4, 4, 4, dtype=torch.bool)
+    for i, (rows, columns) in enumerate([(4, 4), (4, 2), (3, 4), (1, 3)]):
+        outside[i, :rows, :columns] = False
+    assert not part.r[outside].any()
+    assert whole.r[outside].any()
+    assert part.r[~outside].any()
+    assert torch.equal(part.r[0], whole.r[0])
+    assert torch.equal(part.z, whole.z)
+    assert torch.equal(beyond(visible, 4, 4, 16)[..., 0], outside)
+    # Hardly a bit lies there: each zero costs as much as the narrowest table takes for it.
+    assert part.y_bits[3] < 0.4 * whole.y_bits[3]

@@ -18,6 +18,8 @@ pytest.importorskip("onnx")
 import tiny_training
 from tiny_training import CPU, picture
 
+from nicodec.bitstream.tiles import Box
+from nicodec.coding import margin
 from nicodec.errors import BadImage
 from nicodec.picture import scenes
 from nicodec.train import data, reading, store
@@ -57,9 +59,9 @@ def test_folders_files_and_tar_shards_give_the_same_pictures(folder: Path, tmp_p
 
 
 def test_patches_depend_on_seed_and_step_alone(patches: Patches, folder: Path) -> None:
-    x, q = patches.batch(7, 4, 64)
-    again, q_again = Patches([folder], CPU, seed=0).batch(7, 4, 64)
-    other, _ = patches.batch(8, 4, 64)
+    x, q, _ = patches.batch(7, 4, 64)
+    again, q_again, _ = Patches([folder], CPU, seed=0).batch(7, 4, 64)
+    other, _, _ = patches.batch(8, 4, 64)
     assert x.shape == (4, 64, 64, 3)
     assert x.dtype == torch.uint8
     assert torch.equal(x, again)
@@ -96,7 +98,7 @@ def test_busy_patches_are_preferred(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     def busy(tries: int) -> float:
         monkeypatch.setattr(data, "TRIES", tries)
-        x, _ = Patches([tmp_path], CPU, seed=0, gray=0).batch(0, 200, 64)
+        x, _, _ = Patches([tmp_path], CPU, seed=0, gray=0).batch(0, 200, 64)
         return float((x != 90).float().mean())
 
     assert 0.4 < busy(1) < 0.6
@@ -118,7 +120,7 @@ def test_a_patch_lies_in_one_of_eight_ways(tmp_path: Path, monkeypatch: pytest.M
     square = picture(2, 64, 64)
     Image.fromarray(square).save(tmp_path / "square.png")
     monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
-    x, _ = Patches([tmp_path], CPU, seed=0, gray=0).batch(0, 200, 64)
+    x, _, _ = Patches([tmp_path], CPU, seed=0, gray=0).batch(0, 200, 64)
     turned = [np.rot90(square, k) for k in range(4)]
     ways = {w.tobytes() for w in [*turned, *(t[:, ::-1] for t in turned)]}
     assert {patch.tobytes() for patch in x.numpy()} == ways
@@ -131,21 +133,22 @@ def test_patches_that_are_not_augmented_lie_on_the_grid_of_jpeg(
     whole = picture(2, 150, 170)
     Image.fromarray(whole).save(tmp_path / "whole.png")
     monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
-    own = {whole[y : y + 64, x : x + 64].tobytes() for y in range(0, 87, 16) for x in range(0, 107, 16)}
+    wide = margin.cut(whole, Box(0, 0, 192, 192))
+    own = {wide[y : y + 64, x : x + 64].tobytes() for y in range(0, 129, 16) for x in range(0, 129, 16)}
     data = Patches([tmp_path], CPU, seed=0, gray=0, augment=0)
-    x, _ = data.batch(0, 200, 64)
+    x, _, _ = data.batch(0, 400, 64)
     found = {patch.tobytes() for patch in x.numpy()}
     assert found <= own
     assert len(found) > len(own) // 2
-    assert data.size == whole.size  # stored once
+    assert data.size == 192 * 192 * 3  # stored once, with its margin
     for share in (0.25, 1.0):
-        x, _ = Patches([tmp_path], CPU, seed=0, gray=0, augment=share).batch(0, 400, 64)
+        x, _, _ = Patches([tmp_path], CPU, seed=0, gray=0, augment=share).batch(0, 400, 64)
         others = sum(patch.tobytes() not in own for patch in x.numpy()) / 400
         assert others == pytest.approx(share, abs=0.06)
     monkeypatch.setattr(reading, "LEAST_PIXELS", 100 * 100)
     monkeypatch.setattr(store, "DISK", 0)
     data = Patches([tmp_path], CPU, seed=1, gray=0, augment=0, limit=3 * 100 * 100)
-    x, _ = data.batch(0, 200, 64)
+    x, _, _ = data.batch(0, 200, 64)
     assert data.library.cut == 1
     assert {patch.tobytes() for patch in x.numpy()} <= own
 
@@ -188,3 +191,28 @@ def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
         Patches([tmp_path / "broken.tar"], CPU, seed=0)
     with pytest.raises(BadImage, match="missing"):
         Patches([tmp_path / "missing.png"], CPU, seed=0)
+
+
+def test_patches_that_are_not_augmented_reach_into_the_margin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What they show of the picture is said; a drawing covers the whole patch, and all of it counts."""
+    whole = picture(2, 100, 70)
+    Image.fromarray(whole).save(tmp_path / "whole.png")
+    wide = margin.cut(whole, Box(0, 0, 128, 128))
+    data = Patches([tmp_path], CPU, seed=0, gray=0, drawn=0, augment=0)
+    x, _, visible = data.batch(0, 200, 64)
+    places = {
+        (min(64, 100 - y), min(64, 70 - x), wide[y : y + 64, x : x + 64].tobytes())
+        for y in range(0, 65, 16)
+        for x in range(0, 65, 16)
+    }
+    found = {(*s, patch.tobytes()) for s, patch in zip(visible.tolist(), x.numpy(), strict=True)}
+    assert found <= places
+    assert any(rows < 64 and columns < 64 for rows, columns, _ in found)
+    # A turned picture would have its margin at another edge, and what is drawn covers it.
+    for options in ({"augment": 1}, {"augment": 0, "drawn": 1}):
+        monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
+        _, _, visible = Patches([tmp_path], CPU, seed=0, gray=0, **{"drawn": 0, **options}).batch(0, 20, 64)
+        assert (visible == 64).all()
+    # The whole pictures that statistics are counted on have none.
+    assert {tuple(p.shape) for p in data.pictures(4)} == {(64, 64, 3)}
+    assert all((p.numpy() == whole[16:80, :64]).all() for p in data.squares(4))

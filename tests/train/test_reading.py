@@ -50,11 +50,13 @@ def test_a_large_picture_is_cut_to_its_share_and_keeps_its_finest_detail(
     assert w < 900
 
 
-def test_reading_stops_where_there_is_no_more_room(folder: Path) -> None:
-    shelf = library()
-    shelf.store.room = 400_000
+@pytest.mark.parametrize("margins", [False, True])
+def test_reading_stops_where_there_is_no_more_room(folder: Path, margins: bool) -> None:
+    """A picture of 150 x 170 pixels takes 192 x 192 with its margin."""
+    shelf = Library(Store(), 0, lambda name, pixels: None, reduced=not margins, margins=margins)
+    shelf.store.room = 420_000
     found = shelf.read([folder])
-    assert shelf.store.size <= 400_000
+    assert 200_000 < shelf.store.size <= 420_000
     assert len(found) + shelf.full == 12
     assert shelf.full > 0
 

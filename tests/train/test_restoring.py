@@ -89,7 +89,8 @@ def test_the_loss_compares_with_the_clean_picture(patches: Patches) -> None:
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=trainer.amp):
         made = model(noisy.float() / 255 - 0.5, q).pixels
     expected = (255 * made + 127.5 - clean).square().mean()
-    assert float(trainer._loss(model, pair, q)[2]) == pytest.approx(float(expected), rel=1e-3)
+    whole = torch.tensor([clean.shape[1:3]])
+    assert float(trainer._loss(model, pair, q, whole)[2]) == pytest.approx(float(expected), rel=1e-3)
     (found,) = validate.curves(model, [pair[0].numpy()], (10000,), amp=trainer.amp)
     assert found[0, 1] == pytest.approx(float(expected), rel=0.02)  # of whole levels
 

@@ -65,6 +65,24 @@ def test_training_pays(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> Non
     assert any(losses_of(trainer, 30) and cost(trainer) < at_first - 0.01 for _ in range(5))
 
 
+def test_the_loss_counts_no_error_beyond_a_picture(patches: Patches) -> None:
+    """And no bits; what lies inside counts as it does in a whole patch."""
+    trainer = Trainer(OPTIONS, patches)
+    model, q, x = trainer.model.eval(), torch.tensor([5000]), patches.squares(1)[:, :64, :64]
+    other = x.clone()
+    other[:, 48:], other[:, :, 32:] = 255 - other[:, 48:], 255 - other[:, :, 32:]
+    part, whole = torch.tensor([[48, 32]]), torch.tensor([[64, 64]])
+
+    def loss(wanted: torch.Tensor, visible: torch.Tensor) -> list[float]:
+        """Of a network that sees x, and is to make `wanted` of it."""
+        with torch.no_grad():
+            return [float(v) for v in trainer._loss(model, torch.cat([x, wanted], -1), q, visible)]
+
+    assert loss(x, part) == loss(other, part)
+    assert loss(x, whole) != loss(other, whole)
+    assert loss(x, part)[1] < loss(x, whole)[1]
+
+
 def test_resuming_goes_on_as_if_never_stopped(patches: Patches, tmp_path: Path) -> None:
     whole = Trainer(OPTIONS, patches)
     expected = losses_of(whole, 12)

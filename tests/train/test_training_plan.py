@@ -34,7 +34,9 @@ class Clock:
 def pictures(held: int = 20, stored: int = 400, side: int = 600) -> Any:
     """What a plan sees of the pictures."""
     square = np.zeros((min(side, 384), min(side, 384), 3), np.uint8)
-    return SimpleNamespace(entries=stored * [Entry(0, side, side)], validation=held * [square], square=min(256, side))
+    return SimpleNamespace(
+        entries=stored * [Entry(0, side, side, side, side)], validation=held * [square], square=min(256, side)
+    )
 
 
 @pytest.mark.parametrize("minutes", [6.0, 12.0, 30.0, 120.0])

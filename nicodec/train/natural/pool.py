@@ -136,7 +136,7 @@ class Pool:
         for tried in range(FIRST + number * TRIES, FIRST + (number + 1) * TRIES):
             rng = np.random.default_rng([self.seed, tried])
             quality = int(rng.integers(*(LOW if rng.random() < OFTEN else HIGH)))
-            patches, _ = self.data.batch(tried, 1, self._side)
+            patches, _, _ = self.data.batch(tried, 1, self._side)
             square, faithful = code(self.model, patches[0].cpu().numpy(), quality, amp=self.amp)
             if not is_lost(square, faithful):
                 return square
