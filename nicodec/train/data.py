@@ -207,10 +207,13 @@ class Patches:
         return self._seen(torch.stack(drawn))
 
     def pictures(self, count: int) -> Iterator[Tensor]:
-        """Pictures (H, W, C) uint8 spread evenly over the store, cut off to multiples of 64, 512 at most."""
+        """Pictures (H, W, C) uint8 spread evenly over the store, with the margin of those that have one.
+
+        They are cut off to multiples of 64, 512 at most.
+        """
         for e in _spread(self.entries, count):
-            height, width = (min(n // SMALLEST * SMALLEST, WHOLE) for n in (e.height, e.width))
-            yield self._seen(self._picture(e)[:height, :width])
+            height, width = (min(n // SMALLEST * SMALLEST, WHOLE) for n in (e.rows, e.columns))
+            yield self._seen(self._stored(e)[:height, :width])
 
     def pca_patches(self, count: int) -> Tensor:
         """Random 16x16 patches as rows (count, 256 C) of pixels in [-1/2, 1/2]."""
@@ -226,8 +229,10 @@ class Patches:
         return pixels if pixels.shape[-1] == self.colours else luma(pixels)[..., :1]
 
     def _picture(self, e: Entry) -> Tensor:
-        whole = self.store[e.offset : e.offset + e.rows * e.columns * 3].view(e.rows, e.columns, 3)
-        return whole[: e.height, : e.width]
+        return self._stored(e)[: e.height, : e.width]
+
+    def _stored(self, e: Entry) -> Tensor:
+        return self.store[e.offset : e.offset + e.rows * e.columns * 3].view(e.rows, e.columns, 3)
 
     def share(self, side: int, *, margin: bool = False) -> float:
         """The share of the pictures that have room for patches of this side. margin: with what encoders add to them."""

@@ -134,7 +134,7 @@ class Plan:
         # Every one of eleven anchors has its tables. Every other one has its preview, or its corrections.
         counted, fitted = (min(n, len(stored)) for n in (effort.counted, effort.fitted))
         pixels += ALONE * data.square**2 * 11 * (counted + fitted)
-        whole = sum(min(e.height, WHOLE) * min(e.width, WHOLE) for e in stored) / len(stored)
+        whole = sum(min(e.rows, WHOLE) * min(e.columns, WHOLE) for e in stored) / len(stored)
         pixels += TO_Z * 11 * min(effort.counted_z, len(stored)) * whole
         measured = sum(p.shape[0] * p.shape[1] for p in data.validation[: effort.measured])
         pixels += (IN_A_FILE * models + OF_ANOTHER * len(effort.rivals)) * effort.qualities * measured

@@ -213,6 +213,6 @@ def test_patches_that_are_not_augmented_reach_into_the_margin(tmp_path: Path, mo
         monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
         _, _, visible = Patches([tmp_path], CPU, seed=0, gray=0, **{"drawn": 0, **options}).batch(0, 20, 64)
         assert (visible == 64).all()
-    # The whole pictures that statistics are counted on have none.
-    assert {tuple(p.shape) for p in data.pictures(4)} == {(64, 64, 3)}
-    assert all((p.numpy() == whole[16:80, :64]).all() for p in data.squares(4))
+    # z is counted on what an encoder sees, and all else inside.
+    assert all(np.array_equal(p, wide) for p in data.pictures(4))
+    assert all(np.array_equal(p, whole[16:80, :64]) for p in data.squares(4))
