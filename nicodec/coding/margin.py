@@ -22,7 +22,8 @@ DEPTH, AROUND, FADE = 8, 12, 3.0
 def cut(pixels: Samples, box: Box) -> Samples:
     """A box of pixels (H, W, C) of either depth, with its part of the margin.
 
-    A sample of the margin is the same in every box, and follows from the picture nearby: so memory does too.
+    A sample of the margin is the same in every box. It depends on samples nearby alone, so a box needs memory for its
+    own size and no more.
     """
     height, width, _ = pixels.shape
     part = _rows(pixels, box.top, min(box.bottom, height), box.left, box.right)
@@ -49,7 +50,7 @@ def _rows(pixels: Samples, top: int, bottom: int, left: int, right: int) -> Samp
 def _continued(near: Samples, first: int, rows: int, count: int) -> Samples:
     """The margin (rows, count, C) behind near (H, DEPTH, C), of which rows from `first` on are continued.
 
-    The others are around them, as far as the picture goes.
+    The rows before and after these only enter the means.
     """
     sums = np.zeros((len(near) + 1, near.shape[2]), np.int64)  # whole numbers: equal wherever a box begins
     near.sum(1, dtype=np.int64).cumsum(0, out=sums[1:])

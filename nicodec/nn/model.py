@@ -142,13 +142,13 @@ class Model(nn.Module):
         unit = (gain * self.spread)[..., :deep]
         start, rare = torch.split(y, parts, dim=-1)
         mu0 = full(self.context.mean0(features)) * unit
-        start = _settled(start, mu0, outside)
+        start = _replaced(start, mu0, outside)
         # The deep channels learn from plain rounding; an encoder sets a few more symbols to zero.
         left = 0 if self.training else LEFT
         r0 = self.symbols(start - mu0, index[..., :deep], left)
         mu = self.context.mean(mu0, start + (r0 + mu0 - start).detach(), features, unit)
-        start, rare = _settled(start, mu, outside), _settled(rare, torch.zeros_like(rare), outside)
-        index = _settled(index, torch.zeros_like(index), outside)  # where a zero costs least
+        start, rare = _replaced(start, mu, outside), _replaced(rare, torch.zeros_like(rare), outside)
+        index = _replaced(index, torch.zeros_like(index), outside)  # of which a zero costs nothing
         r = torch.cat([start - mu, rare], dim=-1)
         r_round = torch.cat(
             [self.symbols(r[..., :deep], index[..., :deep], left), self.symbols(rare, index[..., deep:], 1)], dim=-1
@@ -202,6 +202,6 @@ def beyond(visible: Tensor, rows: int, columns: int, stride: int = 1) -> Tensor:
     return ((y[:, None] >= visible[:, 0, None, None]) | (x >= visible[:, 1, None, None]))[..., None]
 
 
-def _settled(values: Tensor, there: Tensor, outside: Tensor | None) -> Tensor:
-    """The values, and those of `there` at the positions outside of a picture."""
-    return values if outside is None else torch.where(outside, there, values)
+def _replaced(values: Tensor, by: Tensor, outside: Tensor | None) -> Tensor:
+    """The values, but those of `by` at the positions outside of a picture."""
+    return values if outside is None else torch.where(outside, by, values)

@@ -37,8 +37,8 @@ class Patches:
     Each patch is the busiest of `TRIES` random places. A share `gray` of the patches becomes gray, and a share
     `drawn` gets a drawing (`scenes`). A share `augment` shows pictures in many ways: as they are and reduced to 0.5 to
     0.75 of their size, from any place, in one of the eight orientations of a square. The others show what encoders will
-    see: they lie as in the picture, begin at multiples of 16, where blocks of JPEG begin too, and reach into the margin
-    of the picture (`coding.margin`).
+    see: they lie as in the picture, begin at multiples of 16, where blocks of JPEG begin too, and may reach
+    into the margin of the picture (`coding.margin`).
 
     colours: the samples C of each pixel that is handed out, 3, or 1 for a gray model. The store has 3 of each.
     """
@@ -60,17 +60,21 @@ class Patches:
         limit: int | None = None,
         seconds: float | None = None,
         augment: float = 1.0,
+        margins: bool = False,
     ) -> None:
         """Reads all pictures. progress: called with the name and the number of pixels of each.
 
         colour: "rgb", "gray", which makes all pictures gray, or "auto", which is "gray" if they all are.
         validation: pictures to hold out, in place of a share of the others. kept: those that were held out before.
         folder, limit: as in `Store`. seconds: reading stops after them. fonts: a folder of fonts to draw with; None:
-        those of the system. Raises NicError if nothing is left to train on or to hold out.
+        those of the system. margins: patches that lie as in the picture may reach into its margin. Raises NicError if
+        nothing is left to train on or to hold out.
         """
         self.device, self.seed, self.drawn, self.gray, self.augment = device, seed, drawn, gray, augment
         self.fonts = scenes.Fonts(fonts)
-        self.library = Library(Store(folder, limit), seed, progress, reduced=augment > 0, margins=augment < 1)
+        self.library = Library(
+            Store(folder, limit), seed, progress, reduced=augment > 0, margins=margins and augment < 1
+        )
         if validation:
             kept = self.library.held_out(validation, HELD_SIDE)
         found = self.library.read(paths, seconds)
@@ -88,8 +92,9 @@ class Patches:
         if not learnt:
             raise BadImage("no picture with sides of 64 pixels or more was found to train on")
         self.entries: list[Entry] = [entry for p in learnt for entry in p.entries]
-        # The lesser side of each, without and with its margin.
-        self._rooms = [[min(e.height, e.width), min(e.rows, e.columns)] for e in (p.entries[0] for p in learnt)]
+        # The lesser side of each; and with its margin.
+        self._rooms = [min(p.entries[0].height, p.entries[0].width) for p in learnt]
+        self._wide_rooms = [min(p.entries[0].rows, p.entries[0].columns) for p in learnt]
         # The number of photographs to train on, and of their pixels. Each counts once, though it may be stored twice.
         self.photographs, self.pixels = len(learnt), sum(p.pixels for p in learnt)
         self.is_gray = all(p.gray for p in learnt)
@@ -125,11 +130,13 @@ class Patches:
         own = self._table[(self._table[:, 3:5] >= side).all(1) & self._own]
         if not len(own):
             raise BadImage(f"no training picture has sides of {side} pixels or more")
-        varied = rng.random(count) < (self.augment if len(usable) else 0)
+        # Few pictures may have room for such a patch without their margin: they are not all that is shown in many ways.
+        varied = rng.random(count) < self.augment * self.share(side)
         chosen = own[rng.integers(len(own), size=count)]
         chosen[varied] = usable[rng.integers(max(1, len(usable)), size=count)[varied]]
+        drawn = (rng.random(count) < self.drawn) & (chosen[:, 1:3] >= side).all(1)
         offset, height, width, _, columns, _ = chosen.T
-        y, x = self._busiest(rng, chosen, side, varied)
+        y, x = self._busiest(rng, chosen, side, varied, varied | drawn)
         visible = np.minimum([height - y, width - x], side)
         # The first sample, and the steps to the next row and column: another orientation is another order.
         start, down, right = offset + (y * columns + x) * 3, 3 * columns, np.full(count, 3)
@@ -141,8 +148,6 @@ class Patches:
         # One quality from each of `count` equal slices of the range: every batch sees all rates.
         q = np.rint(rng.permutation((np.arange(count) + rng.random(count)) / count) * 10000).astype(np.int64)
         place = self.store.device
-        drawn = rng.random(count) < self.drawn
-        visible[:, drawn] = side
         numbers = torch.from_numpy(np.stack([start, down, right, q, *visible])).to(place, non_blocking=True)
         start, down, right = numbers[:3, :, None, None, None]
         along = torch.arange(side, device=place)
@@ -157,14 +162,19 @@ class Patches:
         return self._seen(patches), numbers[3].to(self.device), numbers[4:].T.to(self.device)
 
     def _busiest(
-        self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int, varied: npt.NDArray[np.bool_]
+        self,
+        rng: np.random.Generator,
+        chosen: npt.NDArray[np.int64],
+        side: int,
+        varied: npt.NDArray[np.bool_],
+        inside: npt.NDArray[np.bool_],
     ) -> npt.NDArray[np.int64]:
         """Corners (2, N), y and x: the busiest of `TRIES` places in each picture. chosen: rows of the table.
 
-        varied: of which patches (N,) the place may be any, and not a multiple of 16.
+        varied: of which patches (N,) the place may be any, and not a multiple of 16. inside: which show no margin.
         """
         _, height, width, rows, columns, start = chosen.T[:, :, None]
-        room = np.where(varied[:, None], [height, width], [rows, columns]) - side + 1
+        room = np.where(inside[:, None], [height, width], [rows, columns]) - side + 1
         corners = rng.integers(room, size=(2, len(chosen), TRIES))
         corners -= np.where(varied[:, None], 0, corners % GRID)
         (top, left), (bottom, right) = corners // CELL, (corners + side) // CELL
@@ -176,7 +186,7 @@ class Patches:
             - s[start + bottom * row + left]
             + s[start + top * row + left]
         )
-        # The margin has no detail of its own, and is no reason to learn little of what is at an edge.
+        # The margin counts as empty, but is no reason to learn little of what is at an edge.
         area = np.minimum([height - corners[0], width - corners[1]], side).prod(0)
         best: npt.NDArray[np.int64] = corners[:, np.arange(len(chosen)), (detail / area).argmax(1)]
         return best
@@ -219,9 +229,11 @@ class Patches:
         """Random 16x16 patches as rows (count, 256 C) of pixels in [-1/2, 1/2]."""
         rows = []
         for step in range(-(-count // 1024)):
-            x, _, _ = self.batch(2**31 + step, 16, min(128, self.square))
+            x, _, visible = self.batch(2**31 + step, 16, min(128, self.square))
             x = x.unfold(1, 16, 16).unfold(2, 16, 16).permute(0, 1, 2, 4, 5, 3)
-            rows.append(x.reshape(-1, 256 * self.colours))
+            ends = torch.arange(16, 16 * x.shape[1] + 1, 16, device=x.device)
+            shown = (ends[:, None] <= visible[:, 0, None, None]) & (ends <= visible[:, 1, None, None])
+            rows.append(x[shown].reshape(-1, 256 * self.colours))
         return torch.cat(rows)[:count].float() / 255 - 0.5
 
     def _seen(self, pixels: Tensor) -> Tensor:
@@ -236,7 +248,8 @@ class Patches:
 
     def share(self, side: int, *, margin: bool = False) -> float:
         """The share of the pictures that have room for patches of this side. margin: with what encoders add to them."""
-        return sum(rooms[margin] >= side for rooms in self._rooms) / len(self._rooms)
+        rooms = self._wide_rooms if margin else self._rooms
+        return sum(room >= side for room in rooms) / len(rooms)
 
     def notes(self, side: int, remedy: str = "") -> list[str]:
         """What was left out of the pictures, and why, in lines.
@@ -253,7 +266,7 @@ class Patches:
                 more = " …" if len(names) > 5 else ""
                 listed = ", ".join(shown(name) for name in names[:5])
                 said.append(f"{len(names)} left out, {why}: {listed}{more}")
-        narrow = sum(room < side for _, room in self._rooms)
+        narrow = sum(room < side for room in self._wide_rooms)
         for count, what in (
             (library.left.repeated, "files are named more than once, and count once"),
             (narrow, f"of the pictures have sides under {side} pixels, and are not learnt from{remedy}"),

@@ -166,23 +166,28 @@ class Library:
             height, width = version.shape[:2]
             if min(height, width) < SMALLEST:
                 continue
+            whole = Box(0, 0, height, width)
             # The edge of a part is no edge of a picture.
             if self._margins and version is pixels:
-                version = margin.cut(pixels, _with_margin(height, width))
-            entries.append(Entry(self.store.add(version), height, width, *version.shape[:2]))
-            details.append(running_detail(version))
+                whole = _with_margin(height, width)
+            entries.append(Entry(self.store.add(margin.cut(version, whole)), height, width, whole.rows, whole.columns))
+            details.append(running_detail(version, whole))
         gray = is_gray(pixels)
         size = as_it_is.shape[0] * as_it_is.shape[1]
         return Photograph(digest(name), hashlib.sha256(data).hexdigest(), look, entries, details, size, gray)
 
 
-def running_detail(pixels: Pixels) -> npt.NDArray[np.float32]:
-    """Summed-area table, one cell larger than the grid, of luma gradient over cells of 8x8 pixels."""
+def running_detail(pixels: Pixels, whole: Box) -> npt.NDArray[np.float32]:
+    """Summed-area table, one cell larger than the grid, of luma gradient over cells of 8x8 pixels.
+
+    whole: the box of the cells; beyond the pixels (H, W, 3) they are empty.
+    """
     luma = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
     gradient = np.zeros_like(luma)
     gradient[:, 1:] += np.abs(np.diff(luma, axis=1))
     gradient[1:] += np.abs(np.diff(luma, axis=0))
-    h, w = (n // CELL * CELL for n in luma.shape)
+    h, w = (n // CELL * CELL for n in (whole.rows, whole.columns))
+    gradient = np.pad(gradient, [(0, max(0, n - m)) for n, m in zip((h, w), luma.shape, strict=True)])
     cells = gradient[:h, :w].reshape(h // CELL, CELL, w // CELL, CELL).sum((1, 3))
     return np.pad(cells.cumsum(0).cumsum(1), ((1, 0), (1, 0))).astype(np.float32)
 

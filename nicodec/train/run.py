@@ -274,5 +274,6 @@ def _read(
             folder=out.parent,
             seconds=times.reading(),
             augment=options.augment,
+            margins=not options.clean_from,  # an encoder continues what it sees, which is damaged
         )
     return data

@@ -15,7 +15,8 @@ pytest.importorskip("onnx")
 
 from tiny_models import TINY
 
-from nicodec.coding import quantize
+from nicodec.bitstream.tiles import Box
+from nicodec.coding import margin, quantize
 from nicodec.nn import layers
 from nicodec.nn.likelihood import SCALES
 from nicodec.nn.model import Model, beyond
@@ -125,24 +126,50 @@ def test_symbols_at_each_threshold_are_those_of_the_runtime(tiny: Any, share: fl
     assert (ours[0, [1, 2]] == 1).all()
 
 
-@pytest.mark.parametrize("training", [False, True])
-def test_no_symbol_lies_beyond_a_picture(training: bool) -> None:
-    """As in an encoder: there the latent is what z alone says of it. In the picture nothing comes from outside."""
+@pytest.fixture
+def seen() -> tuple[Any, Any, Any]:
+    """A network whose means depend on the symbols around, four pictures, and the rows and columns that they have."""
     torch.manual_seed(0)
-    model = Model(TINY).train(training)
+    model = Model(TINY)
     model.init_from_patches(smooth(2000), (1.5, 40.0))
-    model.noise = torch.Generator()
+    for layer in (model.context.mean0, model.context.mean1):
+        torch.nn.init.normal_(layer.weight, std=0.3)
     x = smooth(64, seed=1).reshape(4, 4, 4, 16, 16, 3).transpose(2, 3).reshape(4, 64, 64, 3)
-    q, visible = torch.full((4,), 9000), torch.tensor([[64, 64], [64, 17], [48, 64], [1, 33]])
+    return model, x, torch.tensor([[64, 64], [64, 17], [48, 64], [1, 33]])
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_no_symbol_lies_beyond_a_picture(seen: tuple[Any, Any, Any], training: bool) -> None:
+    model, x, visible = seen
+    model.train(training)
+    q, outside = torch.full((4,), 9000), beyond(visible, 4, 4, 16)[..., 0]
+    boxes = [margin.beyond(Box(0, 0, 4, 4), margin.inside(*size)) for size in visible.tolist()]
+    assert np.array_equal(outside, np.stack(boxes))  # as in an encoder
     whole, part = model(x, q), model(x, q, visible)
-    outside = torch.ones(4, 4, 4, dtype=torch.bool)
-    for i, (rows, columns) in enumerate([(4, 4), (4, 2), (3, 4), (1, 3)]):
-        outside[i, :rows, :columns] = False
     assert not part.r[outside].any()
     assert whole.r[outside].any()
     assert part.r[~outside].any()
     assert torch.equal(part.r[0], whole.r[0])
     assert torch.equal(part.z, whole.z)
-    assert torch.equal(beyond(visible, 4, 4, 16)[..., 0], outside)
-    # Hardly a bit lies there: each zero costs as much as the narrowest table takes for it.
     assert part.y_bits[3] < 0.4 * whole.y_bits[3]
+
+
+def test_nothing_in_a_picture_comes_from_beyond(seen: tuple[Any, Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the latent is out there, a decoder never sees it: not in a mean, nor in a pixel, nor in the bits."""
+    model, x, visible = seen
+    model.eval()
+    q, outside, latents = torch.full((4,), 9000), beyond(visible, 4, 4, 16), model.latents
+    noise = torch.randn(4, 4, 4, TINY.latent) * 20
+
+    def other(*given: Any) -> tuple[Any, Any]:
+        y, z = latents(*given)
+        return torch.where(outside, y + noise, y), z
+
+    with torch.no_grad():
+        one, alone = model(x, q, visible), model(x, q)
+        monkeypatch.setattr(model, "latents", other)
+        two, together = model(x, q, visible), model(x, q)
+    for name in ("r", "y_hat", "pixels", "y_bits", "index"):
+        assert torch.equal(getattr(one, name), getattr(two, name)), name
+        if name != "index":
+            assert not torch.equal(getattr(alone, name), getattr(together, name)), name

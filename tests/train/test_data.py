@@ -111,7 +111,7 @@ def test_the_running_sum_of_detail_agrees_with_a_plain_one() -> None:
     gradient = np.zeros_like(luma)
     gradient[:, 1:] += np.abs(np.diff(luma, axis=1))
     gradient[1:] += np.abs(np.diff(luma, axis=0))
-    s = reading.running_detail(pixels)
+    s = reading.running_detail(pixels, Box(0, 0, *pixels.shape[:2]))
     found = s[128 // 8, 160 // 8] - s[64 // 8, 160 // 8] - s[128 // 8, 96 // 8] + s[64 // 8, 96 // 8]
     assert found == pytest.approx(gradient[64:128, 96:160].sum(), rel=1e-4)
 
@@ -135,19 +135,19 @@ def test_patches_that_are_not_augmented_lie_on_the_grid_of_jpeg(
     monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
     wide = margin.cut(whole, Box(0, 0, 192, 192))
     own = {wide[y : y + 64, x : x + 64].tobytes() for y in range(0, 129, 16) for x in range(0, 129, 16)}
-    data = Patches([tmp_path], CPU, seed=0, gray=0, augment=0)
+    data = Patches([tmp_path], CPU, seed=0, gray=0, augment=0, margins=True)
     x, _, _ = data.batch(0, 400, 64)
     found = {patch.tobytes() for patch in x.numpy()}
     assert found <= own
     assert len(found) > len(own) // 2
     assert data.size == 192 * 192 * 3  # stored once, with its margin
     for share in (0.25, 1.0):
-        x, _, _ = Patches([tmp_path], CPU, seed=0, gray=0, augment=share).batch(0, 400, 64)
+        x, _, _ = Patches([tmp_path], CPU, seed=0, gray=0, augment=share, margins=True).batch(0, 400, 64)
         others = sum(patch.tobytes() not in own for patch in x.numpy()) / 400
         assert others == pytest.approx(share, abs=0.06)
     monkeypatch.setattr(reading, "LEAST_PIXELS", 100 * 100)
     monkeypatch.setattr(store, "DISK", 0)
-    data = Patches([tmp_path], CPU, seed=1, gray=0, augment=0, limit=3 * 100 * 100)
+    data = Patches([tmp_path], CPU, seed=1, gray=0, augment=0, margins=True, limit=3 * 100 * 100)
     x, _, _ = data.batch(0, 200, 64)
     assert data.library.cut == 1
     assert {patch.tobytes() for patch in x.numpy()} <= own
@@ -194,25 +194,55 @@ def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
 
 
 def test_patches_that_are_not_augmented_reach_into_the_margin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What they show of the picture is said; a drawing covers the whole patch, and all of it counts."""
+    """What they show of the picture is said. Those that are turned, or drawn on, show it alone."""
     whole = picture(2, 100, 70)
     Image.fromarray(whole).save(tmp_path / "whole.png")
     wide = margin.cut(whole, Box(0, 0, 128, 128))
-    data = Patches([tmp_path], CPU, seed=0, gray=0, drawn=0, augment=0)
-    x, _, visible = data.batch(0, 200, 64)
+    monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
     places = {
         (min(64, 100 - y), min(64, 70 - x), wide[y : y + 64, x : x + 64].tobytes())
         for y in range(0, 65, 16)
         for x in range(0, 65, 16)
     }
-    found = {(*s, patch.tobytes()) for s, patch in zip(visible.tolist(), x.numpy(), strict=True)}
-    assert found <= places
-    assert any(rows < 64 and columns < 64 for rows, columns, _ in found)
-    # A turned picture would have its margin at another edge, and what is drawn covers it.
-    for options in ({"augment": 1}, {"augment": 0, "drawn": 1}):
-        monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
-        _, _, visible = Patches([tmp_path], CPU, seed=0, gray=0, **{"drawn": 0, **options}).batch(0, 20, 64)
-        assert (visible == 64).all()
+
+    def found(count: int, **options: float) -> list[tuple[int, int, bytes]]:
+        data = Patches([tmp_path], CPU, seed=0, gray=0, margins=True, **{"drawn": 0, **options})  # type: ignore[arg-type]
+        x, _, visible = data.batch(0, count, 64)
+        return [(*s, patch.tobytes()) for s, patch in zip(visible.tolist(), x.numpy(), strict=True)]
+
+    as_they_lie = found(200, augment=0)
+    assert set(as_they_lie) <= places
+    assert any(rows < 64 and columns < 64 for rows, columns, _ in as_they_lie)
+    assert all(patch[:2] == (64, 64) for patch in found(40, augment=0, drawn=1))
+    half = found(200, augment=0.5)
+    others = [patch for patch in half if patch not in places]
+    assert others
+    assert all(patch[:2] == (64, 64) for patch in others)
+    assert any(patch[:2] != (64, 64) for patch in half)
+    data = Patches([tmp_path], CPU, seed=0, gray=0, drawn=0, augment=0, margins=True)
     # z is counted on what an encoder sees, and all else inside.
     assert all(np.array_equal(p, wide) for p in data.pictures(4))
     assert all(np.array_equal(p, whole[16:80, :64]) for p in data.squares(4))
+    blocks = {wide[y : y + 16, x : x + 16].tobytes() for y in range(0, 96, 16) for x in range(0, 64, 16)}
+    rows = ((data.pca_patches(200) + 0.5) * 255).round().to(torch.uint8).numpy()
+    assert {row.tobytes() for row in rows} <= blocks
+
+
+def test_a_margin_is_no_reason_to_be_chosen(tmp_path: Path) -> None:
+    """Of a chequered cloth all places are equally busy, whether they show much of it or little."""
+    cloth = np.repeat(np.indices((129, 64)).sum(0)[..., None] % 2 * 255, 3, 2).astype(np.uint8)
+    Image.fromarray(cloth).save(tmp_path / "cloth.png")
+    data = Patches([tmp_path], CPU, seed=0, gray=0, drawn=0, augment=0, margins=True)
+    rows = data.batch(0, 400, 64)[2][:, 0].float()
+    expected = np.mean([min(64, 129 - y) for y in range(0, 129, 16)])
+    assert float(rows.mean()) == pytest.approx(expected, abs=4)
+
+
+def test_few_large_pictures_are_not_all_that_is_shown_in_many_ways(tmp_path: Path) -> None:
+    for i in range(20):
+        Image.fromarray(picture(i, 200 if i == 1 else 90, 200)).save(tmp_path / f"{i}.png")
+    data = Patches([tmp_path], CPU, seed=0, gray=0, drawn=0, augment=0.5, margins=True)
+    assert 0 < data.share(128) < 0.1
+    assert data.share(128, margin=True) == 1
+    _, _, visible = data.batch(0, 400, 128)
+    assert float((visible[:, 0] == 128).float().mean()) < 0.25

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -42,7 +43,10 @@ def test_two_threads_repeat_too_and_each_has_noise_of_its_own(patches: Patches) 
     assert not one.equal(other)
 
 
-def test_replicas_come_to_the_gradients_of_one_network(patches: Patches, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replicas_come_to_the_gradients_of_one_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where patches show more or less of a picture."""
+    patches = tiny_training.patches(tiny_training.pictures(tmp_path), augment=0, margins=True)
+    assert len(patches.batch(0, 14, 64)[2].unique(dim=0)) > 2
     monkeypatch.setattr(Model, "perturb", lambda self, x, rounded: x)
     monkeypatch.setattr(training, "bf16_pays", lambda device: False)
     found = []
