@@ -22,15 +22,29 @@ def encode(value: int) -> bytes:
 
 
 def read(data: bytes, at: int, part: str) -> tuple[int, int]:
-    """A number in its shortest form -> its value, and the place after it.
+    """A number below 2^32 in its shortest form -> its value, and the place after it.
 
-    Raises BadFile, naming the `part` of the file, for a number that is longer, of over five bytes, or cut short.
+    Raises BadFile for any other and for one that is cut short, naming the `part` of the file.
     """
     value = 0
     for i, byte in enumerate(data[at : at + LONGEST]):
         value |= (byte & 0x7F) << 7 * i
         if byte < 0x80:
-            if byte == 0 and i > 0:
+            if (byte == 0 and i > 0) or value >= 2**32:
                 break
             return value, at + i + 1
     raise BadFile(f"{part} holds a malformed number")
+
+
+def read_head(data: bytes, at: int, count: int, part: str) -> tuple[list[int], int]:
+    """So many numbers of the head of a file -> their values, and the place after them.
+
+    Raises BadFile as `read` does, but says that the file ends within this part where it does.
+    """
+    values = []
+    for _ in range(count):
+        if len(data) < at + LONGEST and min(data[at:], default=0x80) >= 0x80:
+            raise BadFile(f"the file ends within its {part}")
+        value, at = read(data, at, f"the {part}")
+        values.append(value)
+    return values, at

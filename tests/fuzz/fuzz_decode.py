@@ -130,7 +130,7 @@ def survives(data: bytes) -> str:
     width, height = header["width"], header["height"]
     assert (told.width, told.height) == (width, height)
     if not isinstance(found, NicError):
-        mode = ("L" if header["channels"] == 1 else "RGB") + ("A" if "A" in told.mode else "")
+        mode = ("L" if header["samples"] % 16 == 1 else "RGB") + ("A" if "A" in told.mode else "")
         assert (found.size, found.mode, told.mode) == ((width, height), mode, mode)
         found.load()
 
