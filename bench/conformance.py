@@ -277,7 +277,7 @@ def _of_a_later_minor(data: bytes) -> bytes:
     """What a later minor version may add: its number, and a chunk that may be skipped."""
     header, chunks = container.unpack(data)
     later = Chunk(0xFF, b"skipped by who does not know it")
-    return container.pack(replace(header, version=(container.MAJOR, 255)), [*chunks, later])
+    return container.pack(replace(header, version=(container.MAJOR, 15)), [*chunks, later])
 
 
 # Opaque to the codec: the header of a colour profile, an EXIF block of one tag, an XMP packet, two data sets of IPTC,

@@ -37,7 +37,7 @@ class Decoded(NamedTuple):
 
 
 Header = namedtuple(
-    "Header", "major minor channels depth width height quality tile_width tile_height model symbols_crc chunks"
+    "Header", "major minor channels depth symbols_crc model width height quality tile_width tile_height chunks"
 )
 
 
@@ -47,19 +47,27 @@ def require(condition: bool, why: str) -> None:
 
 
 def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
-    require(data[:8] == b"\x89NIC\r\n\x1a\n" and len(data) >= 40, "magic, or short")
-    head = Header(*struct.unpack_from("<BBBBIIHHH8sIH", data, 8))
-    require(head.major == 1, "version")
-    at = 40 + 9 * head.chunks
+    require(data[:4] == b"\x89NIC" and len(data) >= 18, "magic, or short")
+    version, samples, *rest = struct.unpack_from("<BBI8s", data, 4)
+    require(version >> 4 == 1, "version")
+    require(samples in (0x01, 0x03, 0x11, 0x13), "samples")
+    at = 18
+    for _ in range(6):
+        number, at = varint(data, at)
+        rest.append(number)
+    head, table = Header(1, version & 15, samples & 15, 16 if samples & 16 else 8, *rest), []
+    for _ in range(head.chunks):
+        length, end = varint(data, at + 1)
+        table.append((data[at], length, data[end : end + 4]))
+        at = end + 4
     require(data[at : at + 4] == zlib.crc32(data[:at]).to_bytes(4, "little"), "CRC of the header")
     require(min(head.width, head.height, head.tile_width, head.tile_height) > 0, "a size of zero")
-    require(head.channels in (1, 3) and head.depth in (8, 16) and head.quality <= 10000, "channels, depth or quality")
+    require(head.quality <= 10000, "quality")
     chunks, body = [], at + 4
-    for i in range(head.chunks):
-        kind, length, crc = struct.unpack_from("<BII", data, 40 + 9 * i)
+    for kind, length, crc in table:
         chunks.append((kind, data[body : body + length]))
         body += length
-        require(body <= len(data) and zlib.crc32(chunks[-1][1]) == crc, "a chunk")
+        require(body <= len(data) and zlib.crc32(chunks[-1][1]).to_bytes(4, "little") == crc, "a chunk")
         require(1 <= kind <= CORRECTION or kind >= 0x80, "a chunk that must be known and is not")
     require(body == len(data), "bytes left over")
     kinds, tiles = [kind for kind, _ in chunks], len(tile_grid(head))
@@ -203,7 +211,9 @@ def corrected(x: Array, weights: Array) -> Array:
 def varint(data: bytes, at: int) -> tuple[int, int]:
     size = next((i + 1 for i, byte in enumerate(data[at : at + 5]) if byte < 128), 0)
     require(size == 1 or (size > 0 and data[at + size - 1] > 0), "varint")
-    return sum((data[at + i] & 127) << 7 * i for i in range(size)), at + size
+    value = sum((data[at + i] & 127) << 7 * i for i in range(size))
+    require(value < 2**32, "varint")
+    return value, at + size
 
 
 class Payload:

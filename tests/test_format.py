@@ -25,22 +25,28 @@ TABLES = entropy.Tables(
 INDEX, SYMBOLS = np.array([0, 1, 0, 0, 1, 1]), np.array([0, -2, 7, 1, -300, 0], np.int16)
 
 
+def bytes_of(*numbers: int) -> int:
+    """The bytes of some varints, by the document's words: seven bits in each."""
+    return sum(max(1, -(-number.bit_length() // 7)) for number in numbers)
+
+
 def annotated(header: Header, chunks: list[Chunk]) -> list[str]:
     """The lines of the document's dump, from what a file holds."""
     data = container.pack(header, chunks)
-    table = [(9, f"chunk: {Kind(c.kind).name}, {len(c.payload)} bytes, CRC-32 of its payload") for c in chunks]
     fields = [
-        (8, "magic"),
-        (2, "version " + ".".join(map(str, header.version))),
-        (1, f"{header.channels} channels"),
-        (1, f"{header.depth} bits"),
-        (8, f"{header.width} x {header.height} pixels"),
-        (2, f"quality {header.quality / 100:g}"),
-        (4, f"tiles of {header.tile[0]} x {header.tile[1]} cells"),
-        (8, "model"),
+        (4, "magic"),
+        (1, "version " + ".".join(map(str, header.version))),
+        (1, f"{header.channels} channels of {header.depth} bits"),
         (4, f"CRC-32 of the symbols, 0x{header.symbols_crc:08x}"),
-        (2, f"{len(chunks)} chunks"),
-        *table,
+        (8, "model"),
+        (bytes_of(header.width, header.height), f"{header.width} x {header.height} pixels"),
+        (bytes_of(header.quality), f"quality {header.quality / 100:g}"),
+        (bytes_of(*header.tile), f"tiles of {header.tile[0]} x {header.tile[1]} cells"),
+        (bytes_of(len(chunks)), f"{len(chunks)} chunks"),
+        *(
+            (5 + bytes_of(len(c.payload)), f"chunk: {Kind(c.kind).name}, {len(c.payload)} bytes, CRC-32 of its payload")
+            for c in chunks
+        ),
         (4, "CRC-32 of everything above"),
         *((len(c.payload), f"payload of {Kind(c.kind).name}") for c in chunks),
     ]
@@ -63,12 +69,15 @@ def dump() -> tuple[list[str], bytes]:
 
 
 def test_the_layout_is_that_of_the_code() -> None:
-    codes = {"8 bytes": "8s", "u8": "B", "u16": "H", "u32": "I"}
-    rows = re.findall(r"^\| (\d+) \| (8 bytes|u\d+) \|", TEXT, re.MULTILINE)
-    assert "<" + "".join(codes[kind] for _, kind in rows) == container.HEADER.format
-    assert [int(offset) for offset, _ in rows] == [
-        struct.calcsize("<" + "".join(codes[kind] for _, kind in rows[:i])) for i in range(len(rows))
-    ]
+    codes = {"4 bytes": "4s", "8 bytes": "8s", "u8": "B", "u32": "I"}
+    rows = re.findall(r"^\| (\d*) ?\| ([48] bytes|u\d+|varint|N entries) \| ([^|]+) \|", TEXT, re.MULTILINE)
+    fixed, rest = rows[:5], rows[5:]
+    assert "<" + "".join(codes[kind] for _, kind, _ in fixed) == container.START.format
+    offsets = [struct.calcsize("<" + "".join(codes[kind] for _, kind, _ in fixed[:i])) for i in range(6)]
+    assert [offset for offset, *_ in rows] == [*map(str, offsets), *[""] * 7]
+    assert [kind for _, kind, _ in rest] == ["varint"] * 6 + ["N entries", "u32"]
+    named = [name for *_, name in rest]
+    assert named == ["width", "height", "quality", "tile width", "tile height", "chunks", "chunk table", "CRC-32"]
     kinds = re.findall(r"^\| (\d|0x\d\d) \| ([A-Z]+) \|", TEXT, re.MULTILINE)
     assert {name: int(number, 0) for number, name in kinds} == {kind.name: kind.value for kind in Kind}
     assert container.MAGIC.hex(" ").upper() in TEXT
@@ -84,9 +93,11 @@ def test_the_second_parser_reads_the_dump_too() -> None:
     _, data = dump()
     ours, chunks = container.unpack(data)
     theirs, others = independent_decoder.parse_file(data)
-    assert theirs[:2] == ours.version
-    assert theirs[2:7] == (ours.channels, ours.depth, ours.width, ours.height, ours.quality)
-    assert (theirs[7:9], theirs[9], theirs[10]) == (ours.tile, ours.model, ours.symbols_crc)
+    assert (theirs.major, theirs.minor) == ours.version
+    assert (theirs.channels, theirs.depth, theirs.quality) == (ours.channels, ours.depth, ours.quality)
+    assert (theirs.width, theirs.height) == (ours.width, ours.height)
+    assert ((theirs.tile_width, theirs.tile_height), theirs.model) == (ours.tile, ours.model)
+    assert (theirs.symbols_crc, theirs.chunks) == (ours.symbols_crc, len(chunks))
     assert others == [(c.kind, c.payload) for c in chunks]
 
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+from nicodec.bitstream import varint
 from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, UnsupportedVersion
 
-# Like PNG's magic: a byte with the high bit set, the name, and line ends that a transfer as text would change.
-MAGIC = b"\x89NIC\r\n\x1a\n"
+# A byte with the high bit set, which no text begins with, and the name.
+MAGIC = b"\x89NIC"
 MAJOR, MINOR = 1, 0
-# Magic, major, minor, channels, depth, width, height, quality, tile width, tile height, model, CRC of symbols, chunks.
-HEADER = struct.Struct("<8sBBBBIIHHH8sIH")
-CHUNK = struct.Struct("<BII")
+# Magic, version, samples, CRC of symbols, model. Varints follow, as a small picture has few bytes to spare.
+START = struct.Struct("<4sBBI8s")
 CRC = struct.Struct("<I")
 SKIPPABLE = 0x80
 MAX_QUALITY = 10000
@@ -29,6 +29,8 @@ DEFAULT_MAX_PIXELS = 2**27
 MAX_METADATA = 2**26
 # Cells that one tile may cover. Our encoder uses 128 at most. A tile is decoded in one piece, so this bounds memory.
 MAX_TILE = 1024
+# Chunks of a file: an empty one is six bytes of it, and fifty times as many of memory.
+MAX_CHUNKS = 2**16 - 1
 CELL = 64
 # A file may claim FREE_PIXELS, and PIXELS_PER_BYTE more for each of its bytes, unless the user sets a limit.
 # The emptiest pictures have about 1000 pixels for each byte.
@@ -62,7 +64,7 @@ class Header:
     width, height: pixels. channels: 1 gray or 3 RGB. depth: bits of each sample of the source, 8 or 16. quality:
     hundredths, 0..10000. tile: width and height of a tile, in cells of 64 pixels. model: first 8 bytes of the id of
     the model; zeros without one. symbols_crc: CRC-32 of z and r, see `SymbolsCrc`; or of lossless samples.
-    version: (major, minor).
+    version: (major, minor), 0..15 each.
     """
 
     width: int
@@ -122,8 +124,8 @@ class File(NamedTuple):
     @property
     def size(self) -> int:
         """The bytes that the file takes."""
-        head = HEADER.size + len(self.chunks) * CHUNK.size + CRC.size
-        return head + sum(len(chunk.payload) for chunk in self.chunks)
+        head = len(_start(self.header, len(self.chunks))) + CRC.size
+        return head + sum(chunk_size(len(chunk.payload)) for chunk in self.chunks)
 
 
 def max_pixels() -> int:
@@ -131,9 +133,7 @@ def max_pixels() -> int:
 
     Raises LimitExceeded if the variable is not a whole number.
     """
-    text = os.environ.get("NICODEC_MAX_PIXELS", "")
-    if not text:
-        return DEFAULT_MAX_PIXELS
+    text = os.environ.get("NICODEC_MAX_PIXELS") or str(DEFAULT_MAX_PIXELS)
     if not text.isascii() or not text.isdecimal() or len(text) > 18:
         raise LimitExceeded(f"NICODEC_MAX_PIXELS must be a whole number of pixels, not {text!r}")
     return int(text)
@@ -177,22 +177,23 @@ def tile_count(header: Header) -> int:
     return -(-columns // header.tile[0]) * -(-rows // header.tile[1])
 
 
+def chunk_size(length: int) -> int:
+    """The bytes that a payload of this length takes in a file: itself, and its entry in the chunk table."""
+    return 1 + len(varint.encode(length)) + CRC.size + length
+
+
+def _start(header: Header, count: int) -> bytes:
+    """The bytes before the table of so many chunks."""
+    version, samples = 16 * header.version[0] + header.version[1], header.channels + 16 * (header.depth == 16)
+    numbers = header.width, header.height, header.quality, *header.tile, count
+    fixed = START.pack(MAGIC, version, samples, header.symbols_crc, header.model)
+    return fixed + b"".join(map(varint.encode, numbers))
+
+
 def pack(header: Header, chunks: list[Chunk]) -> bytes:
     """Header and chunks -> the bytes of a file."""
-    head = HEADER.pack(
-        MAGIC,
-        *header.version,
-        header.channels,
-        header.depth,
-        header.width,
-        header.height,
-        header.quality,
-        *header.tile,
-        header.model,
-        header.symbols_crc,
-        len(chunks),
-    )
-    head += b"".join(CHUNK.pack(c.kind, len(c.payload), zlib.crc32(c.payload)) for c in chunks)
+    table = (bytes([c.kind]) + varint.encode(len(c.payload)) + CRC.pack(zlib.crc32(c.payload)) for c in chunks)
+    head = _start(header, len(chunks)) + b"".join(table)
     return b"".join([head, CRC.pack(zlib.crc32(head)), *(c.payload for c in chunks)])
 
 
@@ -201,25 +202,33 @@ def unpack(data: bytes, limit: int | None = None) -> File:
 
     limit: the most pixels; None means the limits of `max_pixels` and `check_expansion`. All lengths, checksums and
     limits are checked here. Raises BadFile for anything but a whole well-formed file, and ChecksumMismatch for
-    damage. Raises UnsupportedVersion for a later format or an unknown feature, and LimitExceeded for too many pixels
-    or too large a tile.
+    damage. Raises UnsupportedVersion for a later format or an unknown feature, and LimitExceeded for too many pixels,
+    too many chunks or too large a tile.
     """
     if not data.startswith(MAGIC[: len(data)]) or not data:
         raise BadFile("not a .nic file")
-    if len(data) < HEADER.size:
+    if len(data) < START.size:
         raise BadFile("the file ends within its header")
-    _, major, minor, channels, depth, width, height, quality, *rest = HEADER.unpack_from(data)
-    tile_w, tile_h, model, symbols_crc, count = rest
+    _, version, samples, symbols_crc, model = START.unpack_from(data)
+    major, minor = divmod(version, 16)
     if major != MAJOR:
         raise UnsupportedVersion(f"the file is of format version {major}.{minor}; this release decodes {MAJOR}.x")
-    body = HEADER.size + count * CHUNK.size + CRC.size
+    (width, height, quality, tile_w, tile_h, count), at = varint.read_head(data, START.size, 6, "header")
+    if count > MAX_CHUNKS:
+        raise LimitExceeded(f"{count:,} chunks are over the limit of {MAX_CHUNKS:,}")
+    table = []
+    for _ in range(count):
+        (length,), end = varint.read_head(data, at + 1, 1, "chunk table")
+        table.append((data[at], length, data[end : end + CRC.size]))
+        at = end + CRC.size
+    body = at + CRC.size
     if len(data) < body:
         raise BadFile("the file ends within its chunk table")
-    if CRC.unpack_from(data, body - CRC.size)[0] != zlib.crc32(data[: body - CRC.size]):
+    if CRC.unpack_from(data, at)[0] != zlib.crc32(data[:at]):
         raise ChecksumMismatch("the header is damaged")
-    table = [CHUNK.unpack_from(data, HEADER.size + i * CHUNK.size) for i in range(count)]
     if len(data) != body + sum(length for _, length, _ in table):
         raise BadFile("the file is cut short, or has bytes left over")
+    channels, depth = samples % 16, 8 + samples // 16 * 8
     possible = channels in (1, 3) and depth in (8, 16) and quality <= MAX_QUALITY
     if not possible or 0 in (width, height, tile_w, tile_h):
         raise BadFile("the header holds impossible values")
@@ -231,11 +240,10 @@ def unpack(data: bytes, limit: int | None = None) -> File:
     header = Header(width, height, channels, depth, quality, (tile_w, tile_h), model, symbols_crc, (major, minor))
     chunks = []
     for kind, length, crc in table:
-        payload = data[body : body + length]
-        if zlib.crc32(payload) != crc:
-            raise ChecksumMismatch("a chunk is damaged")
-        chunks.append(Chunk(kind, payload))
+        chunks.append(Chunk(kind, data[body : body + length]))
         body += length
+        if CRC.pack(zlib.crc32(chunks[-1].payload)) != crc:
+            raise ChecksumMismatch("a chunk is damaged")
     check_order(header, chunks)
     return File(header, chunks)
 
@@ -245,21 +253,16 @@ def check_order(header: Header, chunks: list[Chunk]) -> None:
 
     Raises BadFile, or UnsupportedVersion for an unknown kind below 0x80.
     """
-    known = {int(k) for k in Kind}
-    for chunk in chunks:
-        if chunk.kind not in known and not chunk.kind & SKIPPABLE:
-            raise UnsupportedVersion(f"the file needs a feature that this release does not know (chunk {chunk.kind})")
-    kinds = [c.kind for c in chunks]
-    tiles = tile_count(header)
+    kinds, tiles, known = [c.kind for c in chunks], tile_count(header), set(Kind)
+    if strange := [kind for kind in kinds if kind not in known and not kind & SKIPPABLE]:
+        raise UnsupportedVersion(f"the file needs a feature that this release does not know (chunk {strange[0]})")
     lossless = kinds[:1] == [Kind.SAMPLES]
     first = 0 if lossless else 1
     extra, coded = kinds[first + tiles :], kinds[first : first + tiles]
     alike = len(coded) == tiles and set(coded) == {int(Kind.SAMPLES if lossless else Kind.Y)}
     if not alike or (not lossless and kinds[0] != Kind.Z):
         raise BadFile("the chunks do not match the tile grid")
-    misplaced = {Kind.Z, Kind.Y, Kind.SAMPLES}
-    if lossless:
-        misplaced |= {Kind.PATCHES, Kind.FLATS, Kind.CORRECTION}
+    misplaced = {Kind.Z, Kind.Y, Kind.SAMPLES} | ({Kind.PATCHES, Kind.FLATS, Kind.CORRECTION} if lossless else set())
     if extra != sorted(set(extra)) or not misplaced.isdisjoint(extra):
         raise BadFile("the chunks are out of order")
     if lossless and any(header.model):

@@ -15,6 +15,7 @@ import constriction
 import numpy as np
 import numpy.typing as npt
 
+from nicodec.bitstream import varint
 from nicodec.errors import BadFile, BadModel
 
 # The coder is that of constriction (Bamler 2022, arXiv 2201.01741), with words of 32 bits and a state of 64. With
@@ -165,14 +166,14 @@ class Encoder:
             high = runs.each(tables.high)
             outside = np.flatnonzero((ordered < low) | (ordered > high))
             for value in ordered[outside].tolist():
-                self._escapes += varint(_zigzag(value))
+                self._escapes += varint.encode(_zigzag(value))
             entries[outside] = high[outside].astype(np.int32) - low[outside] + 1
         for table, run in runs:
             self._coder.encode(entries[run], tables.models[table])
 
     def payload(self) -> bytes:
         words: npt.NDArray[np.uint32] = self._coder.get_compressed()
-        return varint(len(self._escapes)) + bytes(self._escapes) + words.astype("<u4").tobytes()
+        return varint.encode(len(self._escapes)) + bytes(self._escapes) + words.astype("<u4").tobytes()
 
 
 class Decoder:
@@ -182,7 +183,7 @@ class Decoder:
     """
 
     def __init__(self, payload: bytes, tables: Tables) -> None:
-        length, at = _read_varint(payload, 0)
+        length, at = varint.read(payload, 0, "a tile")
         self._tables, self._escapes, self._coded = tables, payload[at : at + length], payload[at + length :]
         self._escape_at, self._begun = 0, False
         if len(self._escapes) != length or len(self._coded) % 4:
@@ -206,7 +207,7 @@ class Decoder:
         if tables.escape:
             high = runs.each(tables.high)
             for i in np.flatnonzero(ordered > high).tolist():
-                value, self._escape_at = _read_varint(self._escapes, self._escape_at)
+                value, self._escape_at = varint.read(self._escapes, self._escape_at, "a tile")
                 symbol = (value >> 1) ^ -(value & 1)
                 if low[i] <= symbol <= high[i] or abs(symbol) > MAX_SYMBOL:
                     raise BadFile("a tile holds an impossible symbol")
@@ -247,7 +248,7 @@ def bits(symbols: Integers, index: Integers, tables: Tables) -> npt.NDArray[np.f
     outside = (symbols < low) | (symbols > high) if tables.escape else np.zeros(symbols.shape, np.bool_)
     entries = np.where(outside, high.astype(np.int32) + 1, symbols) - low
     found: npt.NDArray[np.float32] = tables.information[tables.start[index] + entries]
-    found[outside] += [8 * len(varint(_zigzag(int(value)))) for value in symbols[outside]]
+    found[outside] += [8 * len(varint.encode(_zigzag(int(value)))) for value in symbols[outside]]
     return found
 
 
@@ -258,25 +259,3 @@ def ideal_bits(symbols: Integers, index: Integers, tables: Tables) -> float:
 
 def _zigzag(value: int) -> int:
     return (value << 1) ^ (value >> 31)
-
-
-def varint(value: int) -> bytes:
-    """LEB128 of a number of at least 0: seven bits in each byte, the lowest first."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _read_varint(data: bytes, at: int) -> tuple[int, int]:
-    """LEB128 of at most five bytes, in its shortest form -> the value, and the place after it. Raises BadFile."""
-    value = 0
-    for i, byte in enumerate(data[at : at + 5]):
-        value |= (byte & 0x7F) << 7 * i
-        if byte < 0x80:
-            if byte == 0 and i > 0:
-                break
-            return value, at + i + 1
-    raise BadFile("a tile holds a malformed number")

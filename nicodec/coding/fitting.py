@@ -72,5 +72,5 @@ class Fit:
             return []
         payload = correction.encode(sent, self._filters.widths)
         worth = weight * self._filters.saves(self._sums, sent)
-        cost = 8 * (len(payload) + container.CHUNK.size)
+        cost = 8 * container.chunk_size(len(payload))
         return [Chunk(Kind.CORRECTION, payload)] if worth > SURE * cost else []

@@ -242,7 +242,7 @@ def worthy(found: Flats | None, q: int) -> Flats | None:
     if found is None:
         return None
     worth = quantize.lambda_of(q) * flats.SIDE**2 * FLAT_ERROR * len(found.colours)
-    return found if worth > 8 * (len(flats.encode(found)) + container.CHUNK.size) else None
+    return found if worth > 8 * container.chunk_size(len(flats.encode(found))) else None
 
 
 def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

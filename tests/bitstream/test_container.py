@@ -3,6 +3,8 @@
 import contextlib
 import itertools
 import struct
+import time
+import tracemalloc
 import zlib
 from dataclasses import replace
 
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nicodec.bitstream import container
-from nicodec.bitstream.container import CHUNK, HEADER, Chunk, Header, Kind, deflate, inflate, pack, unpack
+from nicodec.bitstream.container import MAX_CHUNKS, Chunk, Header, Kind, deflate, inflate, pack, unpack
 from nicodec.errors import BadFile, ChecksumMismatch, LimitExceeded, NicError, UnsupportedVersion
 
 HEAD = Header(100, 70, 3, 8, 5000, (16, 16), bytes(range(8)), 0xDEADBEEF)
@@ -19,40 +21,78 @@ CHUNKS = [Chunk(Kind.Z, b"z's"), Chunk(Kind.Y, b"y's symbols")]
 SMALL = pack(HEAD, CHUNKS)
 
 
+# Where the varints of the small file begin, and where its chunk table begins and ends.
+NUMBERS, TABLE, END = 18, 25, 37
+
+
 def sealed(head: bytes, payloads: bytes = b"") -> bytes:
     """A header and chunk table, whatever they hold, with the right checksum behind them."""
     return head + struct.pack("<I", zlib.crc32(head)) + payloads
 
 
-def patched(offset: int, fmt: str, value: int) -> bytes:
-    """The small file with one field of its header changed and the checksum of the header mended."""
-    head = bytearray(SMALL[: HEADER.size + 2 * CHUNK.size])
-    struct.pack_into("<" + fmt, head, offset, value)
-    return sealed(bytes(head), SMALL[len(head) + 4 :])
+def patched(at: int, old: bytes, new: bytes) -> bytes:
+    """The small file with some bytes of its head in place of others, and the checksum of the head mended."""
+    assert SMALL[at:].startswith(old)
+    return sealed(SMALL[:at] + new + SMALL[at + len(old) : END], SMALL[END + 4 :])
+
+
+def leb(value: int) -> bytes:
+    """A number by the definition: groups of seven bits, the lowest first, and the top bit where another follows."""
+    groups = [value >> 7 * i & 127 for i in range(max(1, -(-value.bit_length() // 7)))]
+    return bytes([128 + group for group in groups[:-1]] + groups[-1:])
 
 
 def test_the_bytes_of_a_header_put_together_by_hand() -> None:
     head = bytes.fromhex(
-        "89 4e 49 43 0d 0a 1a 0a"  # magic: \x89 NIC CR LF SUB LF
-        "01 00"  # format 1.0
-        "03"  # channels
-        "08"  # bits of each sample
-        "64 00 00 00 46 00 00 00"  # 100 x 70
-        "88 13"  # quality 50.00
-        "10 00 10 00"  # tiles of 16 x 16 cells
-        "00 01 02 03 04 05 06 07"  # the model
+        "89 4e 49 43"  # magic: \x89 NIC
+        "10"  # format 1.0
+        "03"  # 3 channels of 8 bits
         "ef be ad de"  # CRC-32 of the symbols
-        "02 00"  # two chunks
-        "01 03 00 00 00 77 a6 ee b5"  # Z, 3 bytes, their CRC-32
-        "02 0b 00 00 00 8e ca de 31"  # Y, 11 bytes, their CRC-32
-        "3f bd ae 89"  # CRC-32 of all that stands before
+        "00 01 02 03 04 05 06 07"  # the model
+        "64 46"  # 100 x 70
+        "88 27"  # quality 50.00
+        "10 10"  # tiles of 16 x 16 cells
+        "02"  # two chunks
+        "01 03 77 a6 ee b5"  # Z, 3 bytes, their CRC-32
+        "02 0b 8e ca de 31"  # Y, 11 bytes, their CRC-32
+        "56 60 2e 33"  # CRC-32 of all that stands before
     )
     assert head + b"z's" + b"y's symbols" == SMALL
     assert unpack(SMALL) == (HEAD, CHUNKS)
 
 
+def test_the_bytes_of_larger_numbers_put_together_by_hand() -> None:
+    deep = Header(2880, 300, 1, 16, 10000, (2**14, 127), bytes(8), 1, (1, 15))
+    chunks = [Chunk(Kind.SAMPLES, bytes(300))]
+    head = bytes.fromhex(
+        "89 4e 49 43"
+        "1f"  # format 1.15
+        "11"  # gray of 16 bits
+        "01 00 00 00"
+        "00 00 00 00 00 00 00 00"
+        "c0 16 ac 02"  # 2880 x 300
+        "90 4e"  # quality 100.00
+        "80 80 01 7f"  # tiles of 16384 x 127 cells
+        "01"
+        "06 ac 02"  # samples, 300 bytes
+    )
+    head += struct.pack("<I", zlib.crc32(bytes(300)))
+    assert pack(deep, chunks) == sealed(head, bytes(300))
+
+
 def test_overhead_of_a_plain_file() -> None:
-    assert len(SMALL) - len(b"z's" + b"y's symbols") == 62 <= 64
+    """Of a picture of 300 pixels, and of one so small that each of its numbers is a byte."""
+    thumbnail = Header(300, 200, 3, 8, 5000, (16, 8), bytes(range(8)), 0xDEADBEEF)
+    data = pack(thumbnail, [Chunk(Kind.Z, bytes(150)), Chunk(Kind.Y, bytes(1800))])
+    assert len(data) - 150 - 1800 == 45
+    assert len(SMALL) - len(b"z's" + b"y's symbols") == 41
+
+
+@given(st.integers(0, 2**21) | st.sampled_from([127, 128, 2**14 - 1, 2**14]))
+def test_the_size_of_a_chunk_is_what_it_adds_to_a_file(length: int) -> None:
+    chunk = Chunk(Kind.XMP, bytes(length))
+    file = container.File(HEAD, [*CHUNKS, chunk])
+    assert file.size == len(pack(*file)) == len(SMALL) + container.chunk_size(length)
 
 
 def test_every_prefix_is_refused() -> None:
@@ -83,7 +123,7 @@ def test_trailing_bytes_are_refused() -> None:
             unpack(SMALL + tail)
 
 
-@pytest.mark.parametrize("start", [b"", b"\x89PNG\r\n\x1a\n", SMALL[1:], b"\x89NIC\n\x1a\n", bytes(100)])
+@pytest.mark.parametrize("start", [b"", b"\x89PNG\r\n\x1a\n", SMALL[1:], b"\x89NIK\x10\x03", bytes(100)])
 def test_other_files_are_refused(start: bytes) -> None:
     with pytest.raises(BadFile, match=r"not a \.nic file"):
         unpack(start)
@@ -93,14 +133,16 @@ def test_other_files_are_refused(start: bytes) -> None:
 
 
 def test_another_major_version_is_unsupported_even_if_the_rest_is_strange() -> None:
-    for major in (0, 2, 255):
-        with pytest.raises(UnsupportedVersion, match=f"version {major}.0; this release decodes 1.x"):
-            unpack(SMALL[:8] + bytes([major]) + SMALL[9:])
+    for major in (0, 2, 15):
+        for rest in (SMALL[5:], b"\xff" * 100):
+            with pytest.raises(UnsupportedVersion, match=f"version {major}.7; this release decodes 1.x"):
+                unpack(SMALL[:4] + bytes([16 * major + 7]) + rest)
 
 
 def test_a_later_minor_version_decodes() -> None:
-    later = replace(HEAD, version=(1, 77))
-    assert unpack(pack(later, CHUNKS)) == (later, CHUNKS)
+    for minor in (1, 7, 15):
+        later = replace(HEAD, version=(1, minor))
+        assert unpack(pack(later, CHUNKS)) == (later, CHUNKS)
 
 
 def test_an_unknown_chunk_is_skipped_if_it_may_be() -> None:
@@ -149,13 +191,72 @@ def test_one_y_chunk_for_each_tile(width: int, height: int, tile: tuple[int, int
 def test_lengths_that_do_not_add_up_are_refused() -> None:
     for length in (0, 2, 4, 2**32 - 1):
         with pytest.raises(BadFile, match="cut short"):
-            unpack(patched(HEADER.size + 1, "I", length))
+            unpack(patched(TABLE + 1, b"\x03", leb(length)))
 
 
 def test_a_table_longer_than_the_file_is_refused() -> None:
     for count in (3, 65535):
         with pytest.raises(BadFile):
-            unpack(patched(HEADER.size - 2, "H", count))
+            unpack(patched(TABLE - 1, b"\x02", leb(count)))
+
+
+def test_a_table_is_believed_as_far_as_there_are_bytes() -> None:
+    for count, kind in ((MAX_CHUNKS, BadFile), (MAX_CHUNKS + 1, LimitExceeded), (2**32 - 1, LimitExceeded)):
+        data = patched(TABLE - 1, b"\x02", leb(count))
+        tracemalloc.start()
+        began = time.perf_counter()
+        with pytest.raises(kind):
+            unpack(data)
+        assert time.perf_counter() - began < 0.1
+        assert tracemalloc.get_traced_memory()[1] < 10**5
+        tracemalloc.stop()
+
+
+def test_more_chunks_than_a_file_may_have_are_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "MAX_CHUNKS", 3)
+    assert len(unpack(pack(HEAD, [*CHUNKS, Chunk(Kind.ICC, b"")])).chunks) == 3
+    data = pack(HEAD, [*CHUNKS, Chunk(Kind.ICC, b""), Chunk(Kind.XMP, b"")])
+    with pytest.raises(LimitExceeded, match="4 chunks are over the limit of 3"):
+        unpack(data)
+
+
+def test_as_many_chunks_as_a_file_may_have_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NICODEC_MAX_PIXELS", str(2**40))
+    chunks = [Chunk(Kind.Z, b""), *[Chunk(Kind.Y, b"")] * (MAX_CHUNKS - 1)]
+    header = replace(HEAD, width=64 * (MAX_CHUNKS - 1), height=1, tile=(1, 1))
+    assert unpack(pack(header, chunks)) == (header, chunks)
+
+
+# Numbers
+
+
+def test_what_the_head_says_of_a_file_that_ends_there() -> None:
+    for end in range(5, END + 4):
+        with pytest.raises(BadFile, match=f"ends within its {'header' if end < TABLE else 'chunk table'}$"):
+            unpack(SMALL[:end])
+
+
+@pytest.mark.parametrize(
+    ("at", "old"),
+    [(NUMBERS, b"\x64"), (NUMBERS + 1, b"\x46"), (NUMBERS + 2, b"\x88\x27"), (NUMBERS + 4, b"\x10"),
+     (NUMBERS + 5, b"\x10"), (NUMBERS + 6, b"\x02"), (TABLE + 1, b"\x03"), (TABLE + 7, b"\x0b")],
+)  # fmt: skip
+def test_numbers_in_any_other_form_are_refused(at: int, old: bytes) -> None:
+    """Each number of the head: with zeros behind it, of six bytes, and from 2^32 on. All checksums are right."""
+    longer = old[:-1] + bytes([old[-1] | 0x80])
+    assert unpack(patched(at, old, old)) == (HEAD, CHUNKS)
+    for new in (
+        longer + b"\x00",
+        longer + b"\x80" * (4 - len(old)) + b"\x00",
+        longer + b"\x80" * (5 - len(old)) + b"\x00",
+        longer + b"\x80" * (5 - len(old)) + b"\x01",
+        leb(2**32),
+        leb(2**35 - 1),
+        leb(2**35),
+        b"\xff" * 100,
+    ):
+        with pytest.raises(BadFile, match=r"the (header|chunk table) holds a malformed number"):
+            unpack(patched(at, old, new))
 
 
 # Values
@@ -170,6 +271,19 @@ def test_a_table_longer_than_the_file_is_refused() -> None:
 def test_impossible_values_are_refused(change: dict[str, int]) -> None:
     with pytest.raises(BadFile, match="impossible"):
         unpack(pack(replace(HEAD, **change), CHUNKS))  # type: ignore[arg-type]
+
+
+def test_only_four_kinds_of_samples_are_possible() -> None:
+    possible = {1: (1, 8), 3: (3, 8), 0x11: (1, 16), 0x13: (3, 16)}
+    for samples in range(256):
+        data = patched(5, b"\x03", bytes([samples]))
+        if samples in possible:
+            header = unpack(data).header
+            assert (header.channels, header.depth) == possible[samples]
+            assert pack(header, CHUNKS) == data
+        else:
+            with pytest.raises(BadFile, match="impossible"):
+                unpack(data)
 
 
 @pytest.mark.parametrize(
@@ -237,13 +351,13 @@ headers = st.builds(
     Header,
     width=st.integers(0, 2**32 - 1) | st.integers(0, 300),
     height=st.integers(0, 2**32 - 1) | st.integers(0, 300),
-    channels=st.integers(0, 255) | st.sampled_from([1, 3]),
-    depth=st.integers(0, 255) | st.sampled_from([8, 16]),
-    quality=st.integers(0, 65535) | st.integers(0, 10000),
-    tile=st.tuples(st.integers(0, 3), st.integers(0, 65535)),
+    channels=st.integers(0, 15) | st.sampled_from([1, 3]),
+    depth=st.sampled_from([8, 16]),
+    quality=st.integers(0, 2**32 - 1) | st.integers(0, 10000),
+    tile=st.tuples(st.integers(0, 3), st.integers(0, 2**32 - 1)),
     model=st.binary(min_size=8, max_size=8),
     symbols_crc=st.integers(0, 2**32 - 1),
-    version=st.tuples(st.just(1) | st.integers(0, 255), st.integers(0, 255)),
+    version=st.tuples(st.just(1) | st.integers(0, 15), st.integers(0, 15)),
 )
 chunk_lists = st.lists(
     st.builds(Chunk, st.sampled_from([*Kind, 4, 0x80, 0x90]).map(int), st.binary(max_size=5)), max_size=6
@@ -256,12 +370,19 @@ def test_whatever_is_packed_comes_back_or_is_refused(header: Header, chunks: lis
         assert unpack(pack(header, chunks)) == (header, chunks)
 
 
+@given(st.binary(max_size=120), st.lists(st.integers(0, 300), min_size=5, max_size=5), st.integers(0, 4))
+def test_any_table_with_the_right_checksum_is_read_or_refused(rest: bytes, numbers: list[int], count: int) -> None:
+    head = SMALL[:NUMBERS] + b"".join(map(leb, [*numbers, count]))
+    for size in range(6 * count, 10 * count + 1):
+        with contextlib.suppress(NicError):
+            unpack(sealed(head + rest[:size], rest))
+
+
 @given(st.binary(max_size=120))
-def test_any_table_with_the_right_checksum_is_read_or_refused(rest: bytes) -> None:
-    head = (SMALL[:10] + rest)[: HEADER.size].ljust(HEADER.size, b"\0")
-    table = rest[: head[-2] % 4 * CHUNK.size]
-    with contextlib.suppress(NicError):
-        unpack(sealed(head[:-2] + struct.pack("<H", len(table) // CHUNK.size) + table, rest))
+def test_any_header_with_the_right_checksum_is_read_or_refused(rest: bytes) -> None:
+    for size in range(len(rest)):
+        with contextlib.suppress(NicError):
+            unpack(sealed(SMALL[:5] + rest[:size], rest))
 
 
 # Metadata

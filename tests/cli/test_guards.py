@@ -50,7 +50,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_folder_that_cannot_hold_out_is_refused_before_the_work(
     run: Run, here: Path, no_work: None, command: str
 ) -> None:
-    Path("a.nic").write_bytes(b"\x89NIC\r\n\x1a\n")
+    Path("a.nic").write_bytes(b"\x89NIC\x10\x03")
     Path("folder").mkdir()
     Path("folder/b.png").write_bytes(Path("a.png").read_bytes())
     before = names(here)
@@ -75,7 +75,7 @@ def test_results_of_a_benchmark_are_not_overwritten_without_force(run: Run, here
 
 
 def test_a_file_of_the_wrong_kind_is_named_as_such(run: Run, here: Path, no_work: None) -> None:
-    Path("b.nic").write_bytes(b"\x89NIC\r\n\x1a\n and more")
+    Path("b.nic").write_bytes(b"\x89NIC\x10\x03 and more")
     Path("c.png").write_bytes(Path("b.nic").read_bytes())
     for arguments, said in (
         (("decode", "a.png"), "a.png: not a .nic file"),
@@ -247,7 +247,7 @@ def test_the_quality_of_formats_with_loss_is_that_which_is_given(run: Run, here:
 
 @pytest.mark.parametrize("out", ["b.png", "b.tif", "b.npy", "b", "-", "out/"])
 def test_a_quality_for_a_format_without_one_is_a_usage_error(run: Run, here: Path, no_work: None, out: str) -> None:
-    Path("a.nic").write_bytes(b"\x89NIC\r\n\x1a\n")
+    Path("a.nic").write_bytes(b"\x89NIC\x10\x03")
     code, _, said = run("decode", "a.nic", "-o", out, "--quality-out", 50)
     assert (code, "--quality-out is for JPEG, WebP and AVIF" in said) == (2, True)
     assert run("decode", "a.nic", "b.jpg", "--quality-out", 101)[0] == 2

@@ -15,15 +15,12 @@ from typing import Any
 from sealing import resealed
 
 # Written out once more, not imported: what the reader believes of the format is under test.
-HEADER = struct.Struct("<8sBBBBIIHHH8sIH")
-CHUNK = struct.Struct("<BII")
-FIELDS = (
-    "magic", "major", "minor", "channels", "depth", "width", "height", "quality",
-    "tile_width", "tile_height", "model", "symbols_crc", "count",
-)  # fmt: skip
+START = struct.Struct("<4sBBI8s")
+FIXED = ("magic", "version", "samples", "symbols_crc", "model")
+NUMBERS = ("width", "height", "quality", "tile_width", "tile_height", "count")
 BITS = {
-    "major": 8, "minor": 8, "channels": 8, "depth": 8, "width": 32, "height": 32, "quality": 16,
-    "tile_width": 16, "tile_height": 16, "symbols_crc": 32,
+    "version": 8, "samples": 8, "width": 32, "height": 32, "quality": 32, "tile_width": 32, "tile_height": 32,
+    "symbols_crc": 32,
 }  # fmt: skip
 Z, Y, ALPHA = 1, 2, 3
 METADATA = range(0x81, 0x87)
@@ -43,26 +40,42 @@ class Parts:
 
 def apart(data: bytes) -> Parts:
     """The parts of a valid file."""
-    fields = dict(zip(FIELDS, HEADER.unpack_from(data), strict=True))
-    table = HEADER.size + fields["count"] * CHUNK.size
-    at, chunks = table + 4, []
-    for kind, length, _ in CHUNK.iter_unpack(data[HEADER.size : table]):
+    fields, table, at = head_of(data)
+    at, chunks = at + 4, []
+    for kind, length in table:
         chunks.append((kind, data[at : at + length]))
         at += length
     return Parts(fields, chunks)
 
 
+def head_of(data: bytes) -> tuple[dict[str, Any], list[tuple[int, int]], int]:
+    """Fields of the header, kind and length of each chunk, the end of the table. Raises IndexError beyond the data."""
+    fields, at = dict(zip(FIXED, START.unpack_from(data), strict=True)), START.size
+    for name in NUMBERS:
+        fields[name], at = read_varint(data, at)
+    table = []
+    for _ in range(fields["count"]):
+        kind, (length, at) = data[at], read_varint(data, at + 1)
+        table.append((kind, length))
+        at += 4
+    return fields, table, at
+
+
 def together(parts: Parts) -> bytes:
     """The bytes of a file of these parts: count, lengths and CRCs come out right, whatever the rest says."""
-    chunks = parts.chunks[:65535]
-    head = HEADER.pack(*(parts.fields | {"count": len(chunks)}).values())
-    head += b"".join(CHUNK.pack(kind, len(body), zlib.crc32(body)) for kind, body in chunks)
-    return b"".join([head, struct.pack("<I", zlib.crc32(head)), *(body for _, body in chunks)])
+    fields = parts.fields | {"count": len(parts.chunks)}
+    head = START.pack(*(fields[name] for name in FIXED)) + b"".join(varint(fields[name]) for name in NUMBERS)
+    for kind, body in parts.chunks:
+        head += bytes([kind]) + varint(len(body)) + struct.pack("<I", zlib.crc32(body))
+    return b"".join([head, struct.pack("<I", zlib.crc32(head)), *(body for _, body in parts.chunks)])
 
 
 def with_header_crc(data: bytes) -> bytes:
-    """The same file, its header's CRC right again."""
-    end = HEADER.size + HEADER.unpack_from(data)[-1] * CHUNK.size
+    """The same file, its header's CRC right again, if its table ends within it."""
+    try:
+        end = head_of(data)[2]
+    except IndexError:
+        return data
     return data[:end] + struct.pack("<I", zlib.crc32(data[:end])) + data[end + 4 :]
 
 
@@ -101,7 +114,7 @@ def _size(rng: random.Random, parts: Parts, donor: Parts) -> None:
 
 
 def _foreign_field(rng: random.Random, parts: Parts, donor: Parts) -> None:
-    name = rng.choice(("width", "height", "channels", "quality", "model", "symbols_crc", "tile_width"))
+    name = rng.choice(("width", "height", "samples", "quality", "model", "symbols_crc", "tile_width"))
     parts.fields[name] = donor.fields[name]
 
 
@@ -193,20 +206,27 @@ def _lie(rng: random.Random, made: bytes) -> bytes:
     """A table that does not fit the payloads, or bytes too few or too many; the header's CRC stays right."""
     if rng.random() < 0.3:
         return made[: rng.randrange(len(made))] if rng.random() < 0.5 else made + rng.randbytes(3)
-    end = HEADER.size + apart(made).fields["count"] * CHUNK.size
     changed = bytearray(made)
-    changed[rng.randrange(8, end)] = rng.getrandbits(8)
-    count = HEADER.unpack_from(changed)[-1]
-    return with_header_crc(bytes(changed)) if HEADER.size + count * CHUNK.size + 4 <= len(made) else bytes(changed)
+    changed[rng.randrange(4, head_of(made)[2])] = rng.getrandbits(8)
+    return with_header_crc(bytes(changed))
 
 
 def varint(value: int) -> bytes:
-    """LEB128, as escapes are written."""
+    """LEB128, as the numbers of a head and escapes are written."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*out, value])
+
+
+def read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """The inverse, of any form -> the value, and the place after it. Raises IndexError beyond the data."""
+    value = shift = 0
+    while data[at] > 0x7F:
+        value |= (data[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+    return value | data[at] << shift, at + 1
 
 
 def damage(rng: random.Random, body: bytes) -> bytes:

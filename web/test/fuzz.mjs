@@ -3,6 +3,7 @@
 
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import * as nic from '../dist/index.js';
+import { renamed } from './heads.mjs';
 
 const root = new URL('../../', import.meta.url);
 /** Milliseconds for one file: far above what any takes. */
@@ -41,23 +42,6 @@ async function tried(work) {
   } finally {
     if (performance.now() - start > PATIENCE) throw new Error('too slow');
   }
-}
-
-/** A file with the id of a model in its header, and the CRC of the header right. */
-function renamed(file, id) {
-  const made = Buffer.from(file), end = 40 + 9 * made.readUInt16LE(38);
-  made.write(id, 26, 'hex');
-  made.writeUInt32LE(crc(made.subarray(0, end)), end);
-  return new Uint8Array(made);
-}
-
-function crc(bytes) {
-  let value = -1;
-  for (const byte of bytes) {
-    value ^= byte;
-    for (let i = 0; i < 8; i++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-  }
-  return ~value >>> 0;
 }
 
 const findings = [], counts = {};

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import * as nic from '../dist/index.js';
+import { changed, headEnd, renamed } from './heads.mjs';
 import { difference, names, vector } from './vectors.mjs';
 
 const dist = new URL('../dist/', import.meta.url);
@@ -191,27 +192,38 @@ test('impossible wishes are refused', async () => {
 test('a damaged file is an error that says so', async () => {
   const { bytes } = vector(`${ID}-photograph`);
   await assert.rejects(nic.decode(new Uint8Array()), nic.BadFile);
-  await assert.rejects(nic.decode(bytes.subarray(0, 30)), /ends within its header/);
+  for (let end = 5; end < headEnd(bytes) + 4; end++) {
+    await assert.rejects(nic.decode(bytes.subarray(0, end)), end < 25 ? /ends within its header$/ : /ends within its chunk table$/);
+  }
   await assert.rejects(nic.decode(bytes.subarray(0, -1)), nic.BadFile);
-  for (const [at, kind] of [[8, nic.UnsupportedVersion], [14, nic.ChecksumMismatch], [bytes.length - 3, nic.ChecksumMismatch]]) {
+  for (const [at, kind] of [[4, nic.UnsupportedVersion], [8, nic.ChecksumMismatch], [bytes.length - 3, nic.ChecksumMismatch]]) {
     const damaged = bytes.slice();
     damaged[at] ^= 64;
     await assert.rejects(nic.decode(damaged), kind);
   }
 });
 
-test('a model that is not there is named', async () => {
-  const { bytes } = vector(`${ID}-photograph`), strange = bytes.slice();
-  // Another model in the header, with the CRC of the header right.
-  strange[26] ^= 1;
-  const view = new DataView(strange.buffer), end = 40 + 9 * view.getUint16(38, true);
-  let crc = -1;
-  for (const byte of strange.subarray(0, end)) {
-    crc ^= byte;
-    for (let i = 0; i < 8; i++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+test('the head of a file has one form, and its table no more chunks than there are', async () => {
+  const { bytes } = vector(`${ID}-photograph`);
+  assert.deepEqual(changed(bytes, 18, 1, [bytes[18]]), bytes);
+  for (const [at, part] of [[18, 'header'], [19, 'header'], [22, 'header'], [24, 'header'], [26, 'chunk table']]) {
+    const more = bytes[at] | 128;
+    for (const fresh of [[more, 0], [more, 128, 128, 128, 0], [more, 128, 128, 128, 128, 1], [more, 128, 128, 128, 16]]) {
+      const malformed = new nic.BadFile(`the ${part} holds a malformed number`);
+      await assert.rejects(nic.decode(changed(bytes, at, 1, fresh)), malformed);
+    }
   }
-  view.setUint32(end, ~crc >>> 0, true);
-  await assert.rejects(nic.decode(strange), (error) => error instanceof nic.ModelNotFound && error.message.includes(nic.info(strange).model));
+  await assert.rejects(nic.decode(changed(bytes, 24, 1, [255, 255, 3])), nic.BadFile);
+  await assert.rejects(nic.decode(changed(bytes, 24, 1, [255, 255, 255, 255, 15])), nic.LimitExceeded);
+  for (const samples of [0, 2, 4, 0x21, 0x83, 0xff]) {
+    await assert.rejects(nic.decode(changed(bytes, 5, 1, [samples])), /impossible values/);
+  }
+});
+
+test('a model that is not there is named', async () => {
+  const strange = renamed(vector(`${ID}-photograph`).bytes, '0123456789abcdef');
+  await assert.rejects(nic.decode(strange), (error) => error instanceof nic.ModelNotFound && error.message.includes('0123456789abcdef'));
+  assert.equal(nic.info(strange).model, '0123456789abcdef');
 });
 
 test('a damaged model is refused', () => {

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from nicodec.bitstream.entropy import varint
+from nicodec.bitstream import varint
 from nicodec.model.backends.interface import Planes
 
 # Numbers of fields. A tensor's data type, name, raw data, place of external data, and whether its data is external.
@@ -88,4 +88,4 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _field(field: int, value: bytes) -> bytes:
-    return varint(field << 3 | BYTES) + varint(len(value)) + value
+    return varint.encode(field << 3 | BYTES) + varint.encode(len(value)) + value

@@ -5,15 +5,18 @@ import { BadFile, ChecksumMismatch, LimitExceeded, UnsupportedVersion } from '..
 import { crc32 } from './crc.js';
 import { inflate as unzipped } from './inflate.js';
 import { CELL } from './tiles.js';
+import * as varint from './varint.js';
 
-const MAGIC = [0x89, 0x4e, 0x49, 0x43, 0x0d, 0x0a, 0x1a, 0x0a];
-const HEADER = 40, CHUNK = 9, CRC = 4;
+const MAGIC = [0x89, 0x4e, 0x49, 0x43];
+// The bytes before the numbers of the header, and of a checksum.
+const START = 18, CRC = 4;
 export const MAX_QUALITY = 10000;
 const MAX_SIDE = 2 ** 31 - 1;
 export const DEFAULT_MAX_PIXELS = 2 ** 27;
 const MAX_METADATA = 2 ** 26;
 // Cells that one tile may cover. A tile is decoded in one piece, so this bounds memory.
 const MAX_TILE = 1024;
+const MAX_CHUNKS = 2 ** 16 - 1;
 // A file may claim so many pixels, and more for each of its bytes, unless the caller sets a limit.
 const FREE_PIXELS = 2 ** 20, PIXELS_PER_BYTE = 2560;
 const FREE_SAMPLES: Record<number, number> = { 8: 2 ** 24, 16: 2 ** 22 };
@@ -75,25 +78,35 @@ export function unpack(bytes: Uint8Array, maxPixels?: number): File {
   if (!bytes.length || MAGIC.some((byte, i) => i < bytes.length && bytes[i] !== byte)) {
     throw new BadFile('not a .nic file');
   }
-  if (bytes.length < HEADER) throw new BadFile('the file ends within its header');
+  if (bytes.length < START) throw new BadFile('the file ends within its header');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const u16 = (at: number): number => view.getUint16(at, true), u32 = (at: number): number => view.getUint32(at, true);
-  const version = `${bytes[8]}.${bytes[9]}`, count = u16(38);
-  if (bytes[8] !== 1) {
-    throw new UnsupportedVersion(`the file is of format version ${version}; this release decodes 1.x`);
+  const major = bytes[4]! >> 4, version = `${major}.${bytes[4]! & 15}`;
+  if (major !== 1) throw new UnsupportedVersion(`the file is of format version ${version}; this release decodes 1.x`);
+  let at = START, part = 'header';
+  const number = (): number => {
+    const [value, end] = varint.readHead(bytes, at, part);
+    at = end;
+    return value;
+  };
+  const checksum = (): number => {
+    if (bytes.length < at + CRC) throw new BadFile(`the file ends within its ${part}`);
+    at += CRC;
+    return view.getUint32(at - CRC, true);
+  };
+  const width = number(), height = number(), quality = number(), tile = [number(), number()] as const, count = number();
+  if (count > MAX_CHUNKS) throw new LimitExceeded(`${count} chunks are over the limit of ${MAX_CHUNKS}`);
+  part = 'chunk table';
+  const table = [];
+  while (table.length < count) {
+    const kind = bytes[at++]!, length = number(), crc = checksum();
+    table.push({ kind, length, crc });
   }
-  let body = HEADER + count * CHUNK + CRC;
-  if (bytes.length < body) throw new BadFile('the file ends within its chunk table');
-  if (u32(body - CRC) !== crc32(bytes.subarray(0, body - CRC))) throw new ChecksumMismatch('the header is damaged');
-  const table = Array.from({ length: count }, (_, i) => {
-    const at = HEADER + i * CHUNK;
-    return { kind: bytes[at]!, length: u32(at + 1), crc: u32(at + 5) };
-  });
-  if (bytes.length !== body + table.reduce((sum, { length }) => sum + length, 0)) {
+  const right = crc32(bytes.subarray(0, at));
+  if (checksum() !== right) throw new ChecksumMismatch('the header is damaged');
+  if (bytes.length !== at + table.reduce((sum, { length }) => sum + length, 0)) {
     throw new BadFile('the file is cut short, or has bytes left over');
   }
-  const channels = bytes[10]!, depth = bytes[11]!, quality = u16(20);
-  const width = u32(12), height = u32(16), tile = [u16(22), u16(24)] as const;
+  const channels = bytes[5]! & 15, depth = 8 + 8 * (bytes[5]! >> 4);
   const possible = (channels === 1 || channels === 3) && (depth === 8 || depth === 16) && quality <= MAX_QUALITY;
   if (!possible || !width || !height || !tile[0] || !tile[1]) throw new BadFile('the header holds impossible values');
   checkSize(width, height, maxPixels);
@@ -103,10 +116,10 @@ export function unpack(bytes: Uint8Array, maxPixels?: number): File {
   if (Math.min(tile[0], columns) * Math.min(tile[1], rows) > MAX_TILE) {
     throw new LimitExceeded(`a tile of ${tile[0]}x${tile[1]} cells is over the limit of ${MAX_TILE}`);
   }
-  const model = Array.from(bytes.subarray(26, 34), (byte) => byte.toString(16).padStart(2, '0')).join('');
-  const header: Header = { width, height, channels, depth, quality, tile, model, symbolsCrc: u32(34), version };
+  const model = Array.from(bytes.subarray(10, START), (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const header: Header = { width, height, channels, depth, quality, tile, model, symbolsCrc: view.getUint32(6, true), version };
   const chunks = table.map(({ kind, length, crc }) => {
-    const payload = bytes.subarray(body, (body += length));
+    const payload = bytes.subarray(at, (at += length));
     if (crc32(payload) !== crc) throw new ChecksumMismatch('a chunk is damaged');
     return { kind, payload };
   });

@@ -3,6 +3,7 @@
 
 import { BadFile, BadModel } from '../errors.js';
 import type { Engine } from '../model/engine.js';
+import * as varint from './varint.js';
 
 /** Frequency tables in the memory of the kernels. count: how many. */
 export class Tables {
@@ -46,14 +47,7 @@ export class Tables {
 
 /** Begins a payload: the length of its escapes, the escapes, and the words of the coder. */
 export function begin(engine: Engine, payload: Uint8Array): void {
-  let length = 0, at = 0;
-  for (;;) {
-    const byte = payload[at];
-    if (byte === undefined || at > 4 || (byte === 0 && at > 0)) throw new BadFile('a tile holds a malformed number');
-    length += (byte & 127) * 128 ** at++;
-    if (byte < 128) break;
-  }
-  const words = payload.length - at - length;
+  const [length, at] = varint.read(payload, 0, 'a tile'), words = payload.length - at - length;
   if (words < 0 || words % 4) throw new BadFile('a tile has an impossible length');
   const escapes = engine.alloc(payload.length);
   engine.u8(escapes, payload.length).set(payload);
