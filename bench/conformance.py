@@ -262,11 +262,10 @@ def _packed(coder: Codec, header: Header, z_chunk: Chunk, z: npt.NDArray[np.int8
     """The file of these symbols, in the tiles that the header tells."""
     index = prior.tables(coder.networks, z, header.quality)
     chunks = [z_chunk]
-    whole = tiles.cells(header.width, header.height)
+    whole, positions = tiles.cells(header.width, header.height), tiles.positions(header.width, header.height)
     for tile in tiles.grid(whole, header.tile):
-        symbols, tables = (
-            tiles.crop(a, whole.times(tiles.Y_CELL), tile.times(tiles.Y_CELL)).reshape(-1) for a in (r, index)
-        )
+        coded = tile.times(tiles.Y_CELL).cut(positions)
+        symbols, tables = (tiles.crop(a, whole.times(tiles.Y_CELL), coded).reshape(-1) for a in (r, index))
         chunks.append(Chunk(Kind.Y, entropy.encode(symbols, tables, coder.y_tables)))
     crc = SymbolsCrc()
     crc.add(r)

@@ -17,7 +17,7 @@ from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.symbols import Known, Symbols
 from nicodec.bitstream.tiles import Y_CELL, Box
-from nicodec.coding import beside, cleaning, decoding, latents, layout, margin, painting, prior, targets
+from nicodec.coding import beside, cleaning, decoding, latents, layout, painting, prior, targets
 from nicodec.coding.bands import Bands
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.encoded import Coded, Encoded
@@ -108,7 +108,7 @@ class Codec:
         size, windows = layout.tile_size(whole), self.crew.of(len(layout.windows(whole)))
         threads = self.threads or cores()
         look = cleaning.look_of(self.checkpoint)(picture, q, self.familiar, everywhere=check, threads=threads)
-        fit, within = Fit(windows.filters, picture, q, look, idle=not slow), margin.inside(height, width)
+        fit, within = Fit(windows.filters, picture, q, look, idle=not slow), tiles.positions(width, height)
         bands = Bands(windows, self.y_tables, size, q, fit, within)
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
         coded: list[Chunk] = []

@@ -82,11 +82,11 @@ def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
 
 
 def tile_grid(head: Header) -> list[tuple[slice, slice]]:
-    """Rows and columns of y that each tile holds."""
-    columns, rows = -(-head.width // 64), -(-head.height // 64)
-    tops, lefts = range(0, rows, head.tile_height), range(0, columns, head.tile_width)
-    across = [slice(4 * left, 4 * min(columns, left + head.tile_width)) for left in lefts]
-    return [(slice(4 * top, 4 * min(rows, top + head.tile_height)), part) for top in tops for part in across]
+    """Rows and columns of y that each tile holds, as far as the picture goes."""
+    columns, rows = -(-head.width // 16), -(-head.height // 16)
+    tops, lefts = range(0, rows, 4 * head.tile_height), range(0, columns, 4 * head.tile_width)
+    across = [slice(left, min(columns, left + 4 * head.tile_width)) for left in lefts]
+    return [(slice(top, min(rows, top + 4 * head.tile_height)), part) for top in tops for part in across]
 
 
 def inflate(stored: bytes) -> bytes:
@@ -463,7 +463,7 @@ def decode(data: bytes, model: Model) -> Decoded:
     rows, columns = -(-head.height // 64), -(-head.width // 64)
     z = decode_z(chunks[0][1], model, head, np.zeros((model.config["z"], rows, columns), int))
     index = scale_index(model, z, head.quality)
-    r = np.empty((model.config["latent"], 4 * rows, 4 * columns), np.int16)
+    r = np.zeros((model.config["latent"], 4 * rows, 4 * columns), np.int16)
     for (_, payload), part in zip(chunks[1:], tile_grid(head), strict=False):
         coded = Payload(payload, model, "y")
         r[:, part[0], part[1]] = coded.symbols(index[:, part[0], part[1]])

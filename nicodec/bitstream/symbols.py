@@ -44,6 +44,7 @@ class Symbols:
         self._known = known or {}
         self._header, self._chunks, self._tables_of, self._tables = header, chunks, tables_of, y_tables
         self.cells = tiles.cells(header.width, header.height)
+        self._positions = tiles.positions(header.width, header.height)
         self.z = z_tables.read(chunks[0].payload, self.cells.rows, self.cells.columns, header.quality)
         self._boxes = list(tiles.grid(self.cells, header.tile))
         self._bands = list(tiles.grid(self.cells, (self.cells.right, header.tile[1])))
@@ -73,8 +74,11 @@ class Symbols:
         found = self._known.get(number)
         if found is None:
             index = self._tables_of(self.z, self._boxes[number])
-            flat = entropy.decode(self._chunks[1 + number].payload, index.reshape(-1), self._tables)
-            found = flat.reshape(index.shape)
+            rows, columns = tile.cut(self._positions).within(tile)
+            coded = index[..., rows, columns]
+            flat = entropy.decode(self._chunks[1 + number].payload, coded.reshape(-1), self._tables)
+            found = np.zeros(index.shape, np.int16)
+            found[..., rows, columns] = flat.reshape(coded.shape)
         if tile == band:
             self._rows[i] = found
         else:

@@ -67,6 +67,11 @@ def cells(width: int, height: int) -> Box:
     return Box(0, 0, rows, columns)
 
 
+def positions(width: int, height: int) -> Box:
+    """The positions of y that hold samples of a picture. Others, in its last cells, have no symbol: r is 0 there."""
+    return Box(0, 0, height, width).over(STRIDE)
+
+
 def grid(area: Box, tile: tuple[int, int]) -> Iterator[Box]:
     """The tiles of an area from its top left, row-major, cut off at its edges. tile: (width, height)."""
     for top in range(area.top, area.bottom, tile[1]):

@@ -46,8 +46,11 @@ class Bands:
 
         def code(tile: Box) -> tuple[Box, Residual, bytes, Matrix]:
             part, index, latent = self.windows.residual(tile, y, z, self.q, self.tables, self.within)
-            tiles.crop(r, here, tile.times(Y_CELL))[...] = part
-            payload = entropy.encode(part.reshape(-1), index.reshape(-1), self.tables)
+            place = tile.times(Y_CELL)
+            tiles.crop(r, here, place)[...] = part
+            rows, columns = place.cut(self.within).within(place)
+            symbols, numbers = (a[..., rows, columns].reshape(-1) for a in (part, index))
+            payload = entropy.encode(symbols, numbers, self.tables)
             return tile, part, payload, self.fit.of(self.windows.networks, tile, latent)
 
         for tile, part, payload, sums in self.windows.beside(code, tiles.grid(band, self.size)):

@@ -19,7 +19,7 @@ from nicodec.bitstream.entropy import Tables
 from nicodec.bitstream.hyper import HyperTables
 from nicodec.bitstream.symbols import Symbols
 from nicodec.bitstream.tiles import STRIDE, Y_CELL, Box
-from nicodec.coding import layout, painting, prior, quantize
+from nicodec.coding import layout, margin, painting, prior, quantize
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.look import Familiar
 from nicodec.coding.painting import Limit, Nic, Region
@@ -133,13 +133,14 @@ def windows(codec: Codec, data: Nic, region: Region = None, *, max_pixels: Limit
         window, decoded, r = job
         deep, linear = decoded()
         index = prior.tables_of(crew.networks, z, window, q)
+        beyond = margin.beyond(window.times(Y_CELL), tiles.positions(file.header.width, file.header.height))
         return Latents(
             deep=deep[0],
             # What a caller changes must not change what is still to be decoded.
             linear=linear[0].copy(),
             z=tiles.crop(z, symbols.cells, window)[0].copy(),
             scale=codec.y_tables.deviation[index[0]],
-            bits=entropy.bits(r, index, codec.y_tables)[0],
+            bits=np.where(beyond, np.float32(0), entropy.bits(r, index, codec.y_tables)[0]),
             z_bits=tiles.crop(z_bits, symbols.cells, window)[0],
             area=_pixels(window),
             quality=q / 100,

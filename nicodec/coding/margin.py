@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nicodec.bitstream import tiles
 from nicodec.bitstream.container import CELL
-from nicodec.bitstream.tiles import STRIDE, Box
+from nicodec.bitstream.tiles import Box
 from nicodec.picture import Samples
 
 # A line of the margin leads from the sample at the edge to the mean of those around it: DEPTH inwards, and AROUND along
@@ -60,11 +60,6 @@ def _continued(near: Samples, first: int, rows: int, count: int) -> Samples:
     fade = np.exp(-np.arange(count) / FADE)[:, None]
     made: Samples = np.rint(mean + (near[first : first + rows, -1:] - mean) * fade).astype(near.dtype)
     return made
-
-
-def inside(height: int, width: int) -> Box:
-    """The positions of the latent that hold samples of a picture."""
-    return Box(0, 0, height, width).over(STRIDE)
 
 
 def beyond(box: Box, within: Box) -> npt.NDArray[np.bool_]:

@@ -141,7 +141,7 @@ class Window:
         deep, rare = index[:, : config.deep], index[:, config.deep :]
         self._rates, self._inner_rates = picture.rates.of(deep), picture.rates.of(deep[self._inner])
         # Symbols that stay zero: those of settled tables, and those where no sample of the picture lies.
-        beyond = margin.beyond(seen, margin.inside(*picture.pixels.shape[:2]))
+        beyond = margin.beyond(seen, tiles.positions(*picture.pixels.shape[1::-1]))
         self._still = self._rates.settled | beyond
         # What g_s decodes: the deep channels, filled in at each step, and the symbols of the linear ones.
         self._latent = y.view(seen).copy()

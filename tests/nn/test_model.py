@@ -15,6 +15,7 @@ pytest.importorskip("onnx")
 
 from tiny_models import TINY
 
+from nicodec.bitstream import tiles
 from nicodec.bitstream.tiles import Box
 from nicodec.coding import margin, quantize
 from nicodec.nn import layers
@@ -143,7 +144,7 @@ def test_no_symbol_lies_beyond_a_picture(seen: tuple[Any, Any, Any], training: b
     model, x, visible = seen
     model.train(training)
     q, outside = torch.full((4,), 9000), beyond(visible, 4, 4, 16)[..., 0]
-    boxes = [margin.beyond(Box(0, 0, 4, 4), margin.inside(*size)) for size in visible.tolist()]
+    boxes = [margin.beyond(Box(0, 0, 4, 4), tiles.positions(width, height)) for height, width in visible.tolist()]
     assert np.array_equal(outside, np.stack(boxes))  # as in an encoder
     whole, part = model(x, q), model(x, q, visible)
     assert not part.r[outside].any()

@@ -6,7 +6,7 @@ import type { File } from './container.js';
 import { raw, shifted, shifter, TABLES } from './crc.js';
 import { begin, finish, type Tables } from './entropy.js';
 import { read, type HyperTables } from './hyper.js';
-import { Box, cells, grid, Y_CELL } from './tiles.js';
+import { Box, cells, grid, STRIDE, Y_CELL } from './tiles.js';
 
 /** z and a tile of cells -> the table of each symbol of the tile, uint16 (L, 4h, 4w), at an address. */
 export type TablesOf = (z: Int8Array, tile: Box) => number;
@@ -17,6 +17,8 @@ export class Symbols {
   /** What each tile that was read adds to the checksum of all symbols, by its number. */
   readonly sums = new Map<number, number>();
   private readonly boxes: Box[];
+  /** The positions that hold samples of the picture. Others have no symbol. */
+  private readonly positions: Box;
   private readonly kept = new Map<number, Int16Array>();
 
   constructor(
@@ -25,6 +27,7 @@ export class Symbols {
   ) {
     const { width, height, quality, tile } = file.header;
     this.cells = cells(width, height);
+    this.positions = new Box(0, 0, height, width).over(STRIDE);
     this.boxes = grid(this.cells, tile);
     this.z = read(engine, zTables, file.chunks[0]!.payload, this.cells.rows, this.cells.columns, quality);
   }
@@ -56,14 +59,36 @@ export class Symbols {
 
   private read(n: number): void {
     if (this.kept.has(n)) return;
-    const e = this.engine, tile = this.boxes[n]!, mark = e.mark();
-    const positions = tile.rows * tile.columns * Y_CELL ** 2, count = positions * this.latent;
+    const e = this.engine, tile = this.boxes[n]!.times(Y_CELL), coded = tile.cut(this.positions), mark = e.mark();
+    const [count, some] = [tile, coded].map((box) => this.latent * box.rows * box.columns) as [number, number];
     begin(e, this.file.chunks[1 + n]!.payload);
-    const found = this.yTables.take(this.tablesOf(this.z, tile), count);
+    let index = this.tablesOf(this.z, this.boxes[n]!);
+    if (some < count) {
+      const tables = e.alloc(2 * some);
+      this.lines(tile, coded, e.u16(index, count), e.u16(tables, some), false);
+      index = tables;
+    }
+    let found = this.yTables.take(index, some);
     finish(e);
-    this.sums.set(n, this.sum(found, tile.times(Y_CELL)));
+    if (some < count) {
+      const r = e.alloc(2 * count);
+      this.lines(tile, coded, e.u16(r, count).fill(0), e.u16(found, some), true);
+      found = r;
+    }
+    this.sums.set(n, this.sum(found, tile));
     this.kept.set(n, e.i16(found, count).slice());
     e.release(mark);
+  }
+
+  /** Copies the lines of a part of a tile: from all of it to the part, or back. Both begin at its top left. */
+  private lines(tile: Box, part: Box, all: Uint16Array, some: Uint16Array, back: boolean): void {
+    for (let c = 0, at = 0; c < this.latent; c++) {
+      for (let i = 0; i < part.rows; i++, at += part.columns) {
+        const begin = (c * tile.rows + i) * tile.columns;
+        if (back) all.set(some.subarray(at, at + part.columns), begin);
+        else some.set(all.subarray(begin, begin + part.columns), at);
+      }
+    }
   }
 
   /** The linear CRC of a tile among zeros in all of r, int16 (L, 4R, 4S). */
