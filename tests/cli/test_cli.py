@@ -268,7 +268,7 @@ def test_a_bad_argument_is_code_2_and_nothing_is_written(run: Run, here: Path, c
 
 def test_what_this_release_cannot_decode_is_code_4(run: Run, here: Path) -> None:
     data = encoded()
-    Path("later.nic").write_bytes(data[:8] + b"\2" + data[9:])
+    Path("later.nic").write_bytes(data[:4] + b"\x20" + data[5:])
     code, _, said = run("decode", "later.nic", "b.png")
     assert code == 4
     assert said == "nicodec: later.nic: the file is of format version 2.0; this release decodes 1.x\n"
@@ -361,7 +361,7 @@ def test_verify_says_which_files_are_sound(run: Run, here: Path) -> None:
     good = encoded()
     Path("a.nic").write_bytes(good)
     Path("b.nic").write_bytes(good[:-1])
-    Path("c.nic").write_bytes(good[:8] + b"\2" + good[9:])
+    Path("c.nic").write_bytes(good[:4] + b"\x20" + good[5:])
     assert run("verify", "a.nic") == (0, b"a.nic: ok\n", "")
     assert run("verify", "a.nic", "--quiet") == (0, b"", "")
     assert run("verify", "c.nic")[0] == 4

@@ -66,7 +66,7 @@ def test_a_drawing_costs_less_than_latents(codec: Codec, quality: int) -> None:
 
 @pytest.mark.parametrize("quality", [10, 45, 75])
 def test_the_cheapest_of_three_files_is_chosen(codec: Codec, quality: int) -> None:
-    pixels = discs(96, 96) + default_rng(1).integers(0, 4, (96, 96, 3), np.uint8)
+    pixels = discs(128, 128) + default_rng(1).integers(0, 3, (128, 128, 3), np.uint8)
     ours = Drawing(Lossless(Picture(pixels), 1))
     files = [
         codec.encode(pixels, quality=quality, lossless=False),
