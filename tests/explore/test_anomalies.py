@@ -19,6 +19,7 @@ from drawn_parts import SIDE, SPOT, part
 from PIL import Image
 
 from nicodec import NicError, api
+from nicodec.bitstream import container
 from nicodec.explore.normal import checking, expected, fields, file, learning, looking, page, twins
 from nicodec.explore.normal.fields import Gaussian, Moments
 from nicodec.explore.normal.learning import Item
@@ -252,6 +253,7 @@ def test_a_file_gives_back_what_was_learnt(normal: Normal) -> None:
     data = file.write(normal)
     back = file.read(data)
     assert file.write(back) == data
+    assert not data.startswith(container.MAGIC)  # or it would be taken for a picture
     assert len(data) < 2 * 10**6
     finding = [checking.check(part(9, spot=True), one, checking.codec_of(one)).score for one in (normal, back)]
     assert finding[0] == finding[1]

@@ -20,7 +20,8 @@ from nicodec.explore.normal.learning import MOST
 from nicodec.explore.normal.normal import Normal, Scale
 
 SUFFIX = ".nicnormal"
-MAGIC = b"\x89NICN\r\n\x1a"
+# It does not begin as a .nic file does.
+MAGIC = b"\x89NORMAL\x1a"
 VERSION = 1
 # Magic, version, bytes of the text after it. Then arrays of float32, then a CRC-32 of all before.
 HEAD, CRC = struct.Struct("<8sHI"), struct.Struct("<I")
