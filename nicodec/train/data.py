@@ -93,8 +93,8 @@ class Patches:
             raise BadImage("no picture with sides of 64 pixels or more was found to train on")
         self.entries: list[Entry] = [entry for p in learnt for entry in p.entries]
         # The lesser side of each; and with its margin.
-        self._rooms = [min(p.entries[0].height, p.entries[0].width) for p in learnt]
-        self._wide_rooms = [min(p.entries[0].rows, p.entries[0].columns) for p in learnt]
+        self._rooms = np.array([min(p.entries[0].height, p.entries[0].width) for p in learnt])
+        self._wide_rooms = np.array([min(p.entries[0].rows, p.entries[0].columns) for p in learnt])
         # The number of photographs to train on, and of their pixels. Each counts once, though it may be stored twice.
         self.photographs, self.pixels = len(learnt), sum(p.pixels for p in learnt)
         self.is_gray = all(p.gray for p in learnt)
@@ -249,7 +249,7 @@ class Patches:
     def share(self, side: int, *, margin: bool = False) -> float:
         """The share of the pictures that have room for patches of this side. margin: with what encoders add to them."""
         rooms = self._wide_rooms if margin else self._rooms
-        return sum(room >= side for room in rooms) / len(rooms)
+        return float((rooms >= side).mean())
 
     def notes(self, side: int, remedy: str = "") -> list[str]:
         """What was left out of the pictures, and why, in lines.
@@ -266,7 +266,7 @@ class Patches:
                 more = " …" if len(names) > 5 else ""
                 listed = ", ".join(shown(name) for name in names[:5])
                 said.append(f"{len(names)} left out, {why}: {listed}{more}")
-        narrow = sum(room < side for room in self._wide_rooms)
+        narrow = int((self._wide_rooms < side).sum())
         for count, what in (
             (library.left.repeated, "files are named more than once, and count once"),
             (narrow, f"of the pictures have sides under {side} pixels, and are not learnt from{remedy}"),

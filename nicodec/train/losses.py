@@ -29,7 +29,7 @@ def lambda_of(q: Tensor) -> Tensor:
 
 @dataclass
 class Loss:
-    """The number to minimise; for each sample (B,): bpp of y and z, bpp of z, MSE of samples 0..255."""
+    """The number to minimise; for each picture (B,) without its margin: bpp of y and z, of z, MSE of samples 0..255."""
 
     total: Tensor
     bpp: Tensor
@@ -51,7 +51,8 @@ def rate_distortion(x: Tensor, q: Tensor, output: Output, kind: str = "mse", vis
     weight = lambda_of(q)
     error = mse if kind == "mse" else distortion.error(kind, x, pixels, weight)
     each = (bpp + weight * error) / weight.pow(BALANCE)
-    return Loss(tamed(each).mean(), bpp.detach(), bpp_z.detach(), mse.detach())
+    share = 1.0 if visible is None else visible.prod(1) / area
+    return Loss(tamed(each).mean(), *(value.detach() / share for value in (bpp, bpp_z, mse)))
 
 
 def tamed(each: Tensor) -> Tensor:

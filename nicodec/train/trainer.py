@@ -110,8 +110,7 @@ class Trainer:
                 return restoring.repaired(model, given, wanted)
             output = model(given, q, visible)
         loss = rate_distortion(wanted, q, output, self.options.distortion, visible)
-        share = visible.prod(1) / (x.shape[1] * x.shape[2])
-        return loss.total, loss.bpp / share, loss.mse / share
+        return loss.total, loss.bpp, loss.mse
 
     def _gradients(self, patches: Tensor, q: Tensor, visible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.replicas is not None:

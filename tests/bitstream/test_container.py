@@ -204,10 +204,10 @@ def test_a_table_is_believed_as_far_as_there_are_bytes() -> None:
     for count, kind in ((MAX_CHUNKS, BadFile), (MAX_CHUNKS + 1, LimitExceeded), (2**32 - 1, LimitExceeded)):
         data = patched(TABLE - 1, b"\x02", leb(count))
         tracemalloc.start()
-        began = time.perf_counter()
+        began = time.process_time()  # other processes may be busy
         with pytest.raises(kind):
             unpack(data)
-        assert time.perf_counter() - began < 0.1
+        assert time.process_time() - began < 0.1
         assert tracemalloc.get_traced_memory()[1] < 10**5
         tracemalloc.stop()
 
