@@ -143,12 +143,20 @@ def _look(trainer: Trainer, log: Path) -> bool:
 
 @contextmanager
 def interrupted() -> Iterator[list[bool]]:
-    """A list that is not empty after Ctrl-C; in other threads than the main one it stays empty."""
+    """A list that is not empty after Ctrl-C; in other threads than the main one it stays empty.
+
+    The second Ctrl-C does what it does elsewhere: the last look and the last save may take seconds.
+    """
     stopped: list[bool] = []
     if threading.current_thread() is not threading.main_thread():
         yield stopped
         return
-    previous = signal.signal(signal.SIGINT, lambda *_: stopped.append(True))
+
+    def stop(*_: object) -> None:
+        stopped.append(True)
+        signal.signal(signal.SIGINT, previous)
+
+    previous = signal.signal(signal.SIGINT, stop)
     try:
         yield stopped
     finally:

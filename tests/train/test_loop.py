@@ -23,6 +23,7 @@ from tiny_training import OPTIONS
 from nicodec.errors import NicError
 from nicodec.train import best, loop, state
 from nicodec.train.data import Patches
+from nicodec.train.state import read_meta
 from nicodec.train.trainer import SLOWER, Trainer
 from nicodec.train.watch import ASTRAY
 
@@ -67,6 +68,27 @@ def test_ctrl_c_saves_and_returns(patches: Patches, tmp_path: Path, monkeypatch:
     assert last["step"] == trainer.step
     assert last["look"] in ("better", "worse", "harmful")
     assert all(torch.equal(again.best.tensors[name], value) for name, value in trainer.best.tensors.items())
+
+
+def test_a_second_ctrl_c_ends_a_run_at_once(patches: Patches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(replace(OPTIONS, steps=None, minutes=60.0), patches)
+    loop.begin(trainer, tmp_path)
+    step = trainer.train_step
+
+    def interrupted() -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return step()
+
+    def look() -> Any:
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the last look goes on")
+
+    monkeypatch.setattr(trainer, "train_step", interrupted)
+    monkeypatch.setattr(trainer, "look", look)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(trainer, tmp_path, lambda step: None)
+    assert read_meta(tmp_path / "state.safetensors")["step"] == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_every_step_is_reported_logged_and_saved_if_there_is_time_for_it(
