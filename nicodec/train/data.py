@@ -14,9 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nicodec.bitstream.tiles import Box
+from nicodec.coding import margin
 from nicodec.errors import BadImage
 from nicodec.picture import scenes
-from nicodec.storage.files import shown
 from nicodec.train import held
 from nicodec.train.held import Held
 from nicodec.train.options import DRAWN, GRAY
@@ -83,18 +84,23 @@ class Patches:
             chosen = held.choose([p.path for p in found], [p.look for p in found])
             out = sorted((found[i] for i in chosen), key=lambda p: p.path)
             kept = Held([], [p.file for p in out], [p.look for p in out], borrowed=not out)
+        elif kept.borrowed and held.choose([p.path for p in found], [p.look for p in found]):
+            raise BadImage(
+                "the run began without a picture to hold out, and now there are some. It has learnt from all that it"
+                " began with, so name others to hold out, with --validation, or leave out --resume"
+            )
         learnt = [p for p in found if kept.borrowed or not kept.has(p.file, p.look)]
         # The number of training pictures that are left out because they, or nearly they, are held out.
         self.kept_apart = len(found) - len(learnt) - len(out)
-        self._apart_as = "nearly the same as held-out ones" if out else "held out, or nearly the same"
+        self.apart_as = "nearly the same as held-out ones" if out else "held out, or nearly the same"
         if found and not learnt:
             raise BadImage("all pictures are held out, or nearly the same as held-out ones: none is left to learn from")
         if not learnt:
-            raise BadImage("no picture with sides of 64 pixels or more was found to train on")
+            raise self.library.nothing("to learn from")
         self.entries: list[Entry] = [entry for p in learnt for entry in p.entries]
         # The lesser side of each; and with its margin.
-        self._rooms = np.array([min(p.entries[0].height, p.entries[0].width) for p in learnt])
-        self._wide_rooms = np.array([min(p.entries[0].rows, p.entries[0].columns) for p in learnt])
+        self.rooms = np.array([min(p.entries[0].height, p.entries[0].width) for p in learnt])
+        self.wide_rooms = np.array([min(p.entries[0].rows, p.entries[0].columns) for p in learnt])
         # The number of photographs to train on, and of their pixels. Each counts once, though it may be stored twice.
         self.photographs, self.pixels = len(learnt), sum(p.pixels for p in learnt)
         self.is_gray = all(p.gray for p in learnt)
@@ -106,6 +112,8 @@ class Patches:
             first = [p.entries[0] for p in out or learnt[:1]]
             kept = replace(kept, pictures=[middle(self._picture(entry).cpu().numpy(), HELD_SIDE) for entry in first])
         self.colours = 1 if colour == "gray" or (colour == "auto" and not self.coloured) else 3
+        # Whether the pictures chose the colours of the model.
+        self.chosen_colours = colour == "auto"
         self.held = replace(kept, pictures=[self._seen(torch.from_numpy(p)).numpy() for p in kept.pictures])
         details = [detail for p in learnt for detail in p.details]
         # One row for each picture: offset, size, size with its margin, and where its running sum of detail begins. And
@@ -134,9 +142,9 @@ class Patches:
         varied = rng.random(count) < self.augment * self.share(side)
         chosen = own[rng.integers(len(own), size=count)]
         chosen[varied] = usable[rng.integers(max(1, len(usable)), size=count)[varied]]
-        drawn = (rng.random(count) < self.drawn) & (chosen[:, 1:3] >= side).all(1)
+        drawn = rng.random(count) < self.drawn
         offset, height, width, _, columns, _ = chosen.T
-        y, x = self._busiest(rng, chosen, side, varied, varied | drawn)
+        y, x = self._busiest(rng, chosen, side, varied)
         visible = np.minimum([height - y, width - x], side)
         # The first sample, and the steps to the next row and column: another orientation is another order.
         start, down, right = offset + (y * columns + x) * 3, 3 * columns, np.full(count, 3)
@@ -158,23 +166,20 @@ class Patches:
             patches[i] = luma(patches[i])
         for i in np.flatnonzero(drawn).tolist():
             scene = scenes.draw(rng, patches[i].cpu().numpy(), self.fonts)
+            shown_rows, shown_columns = visible[:, i]
+            scene = margin.cut(scene[:shown_rows, :shown_columns], Box(0, 0, side, side))
             patches[i] = torch.from_numpy(scene).to(self.device, non_blocking=True)
         return self._seen(patches), numbers[3].to(self.device), numbers[4:].T.to(self.device)
 
     def _busiest(
-        self,
-        rng: np.random.Generator,
-        chosen: npt.NDArray[np.int64],
-        side: int,
-        varied: npt.NDArray[np.bool_],
-        inside: npt.NDArray[np.bool_],
+        self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int, varied: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.int64]:
         """Corners (2, N), y and x: the busiest of `TRIES` places in each picture. chosen: rows of the table.
 
-        varied: of which patches (N,) the place may be any, and not a multiple of 16. inside: which show no margin.
+        varied: of which patches (N,) the place may be any, and not a multiple of 16; they show no margin.
         """
         _, height, width, rows, columns, start = chosen.T[:, :, None]
-        room = np.where(inside[:, None], [height, width], [rows, columns]) - side + 1
+        room = np.where(varied[:, None], [height, width], [rows, columns]) - side + 1
         corners = rng.integers(room, size=(2, len(chosen), TRIES))
         corners -= np.where(varied[:, None], 0, corners % GRID)
         (top, left), (bottom, right) = corners // CELL, (corners + side) // CELL
@@ -248,42 +253,8 @@ class Patches:
 
     def share(self, side: int, *, margin: bool = False) -> float:
         """The share of the pictures that have room for patches of this side. margin: with what encoders add to them."""
-        rooms = self._wide_rooms if margin else self._rooms
+        rooms = self.wide_rooms if margin else self.rooms
         return float((rooms >= side).mean())
-
-    def notes(self, side: int, remedy: str = "") -> list[str]:
-        """What was left out of the pictures, and why, in lines.
-
-        side: that of the patches. remedy: what lets smaller pictures be learnt from, after a semicolon. Raises BadImage
-        if no picture has room for such patches.
-        """
-        if not self.share(side, margin=True):
-            raise BadImage(f"no training picture has sides of {side} pixels or more{remedy}")
-        library, said = self.library, list[str]()
-        unread = (library.left.skipped, "not readable as pictures"), (library.small, "sides under 64 pixels")
-        for names, why in unread:
-            if names:
-                more = " …" if len(names) > 5 else ""
-                listed = ", ".join(shown(name) for name in names[:5])
-                said.append(f"{len(names)} left out, {why}: {listed}{more}")
-        narrow = int((self._wide_rooms < side).sum())
-        for count, what in (
-            (library.left.repeated, "files are named more than once, and count once"),
-            (narrow, f"of the pictures have sides under {side} pixels, and are not learnt from{remedy}"),
-            (self.kept_apart, f"of the pictures are {self._apart_as}, and not learnt from"),
-            (library.late, "files were not read: a tenth of the minutes was over"),
-            (library.full, "files were not read: memory or disk has no more room for pictures"),
-            (library.cut, "pictures are large: a part of each is learnt from"),
-            (self.coloured if self.colours == 1 else 0, "pictures are in colour, and are seen in gray"),
-        ):
-            if count:
-                said.append(f"{count} {what}")
-        if self.in_file:
-            said.append(
-                f"The pictures take {self.size / 1e9:.1f} GB, too much for memory: they are read from a temporary file"
-                f" in {shown(self.library.store.folder)}."
-            )
-        return said
 
 
 def _spread(entries: list[Entry], count: int) -> list[Entry]:

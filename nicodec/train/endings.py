@@ -14,23 +14,35 @@ from nicodec.storage.files import shown
 
 
 @contextmanager
-def explained(out: Path, state: Path, say: Callable[[str], None]) -> Iterator[None]:
+def explained(out: Path, state: Path, say: Callable[[str], None], *, resume: bool = False) -> Iterator[None]:
     """Turns an error of the disk or of memory into a NicError of one line, and says what is left of a run.
 
-    state: its state file; where there is one, the run can go on from it. say: called with a line where the run is
-    interrupted; the interruption goes on.
+    state: its state file; where this run has saved one, or goes on with one, it can go on from it. resume: it goes on
+    with the one that is there; else that is of an earlier run. say: called with a line where the run is interrupted;
+    the interruption goes on.
     """
+    earlier = None if resume else _stamp(state)
     try:
         with _refusals(out):
             yield
     except NicError as error:
-        if state.is_file():
+        # Errors of other classes are about what was asked for or given: the same command would meet them again.
+        if type(error) is NicError and _stamp(state) != earlier:
             error.args = (f"{error}; {_way(state)}",)
         raise
     except (KeyboardInterrupt, SystemExit):
-        if state.is_file():
+        if _stamp(state) != earlier:
             say(f"Interrupted; {_way(state)}.")
         raise
+
+
+def _stamp(state: Path) -> tuple[int, int] | None:
+    """What tells one state file from the next; None if there is none."""
+    try:
+        found = state.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _way(state: Path) -> str:

@@ -74,7 +74,8 @@ def verdict(trainer: Trainer) -> list[str]:
     where = "on a training picture, as there is no other" if held.borrowed else "on held-out pictures"
     said = []
     if state.step == 0 or not state.gained > 0:
-        counted = "" if trainer.options.freeze in restoring.FROZEN else ", and get tables of these pictures"
+        keeps_tables = trainer.options.freeze in restoring.FROZEN or trainer.options.skips
+        counted = "" if keeps_tables else ", and get tables of these pictures"
         said.append(f"Nothing was better than the start {where}: its weights are kept{counted}.")
     else:
         said.append(

@@ -65,6 +65,14 @@ def network(config: ModelConfig, begin: Checkpoint | None, data: Patches) -> Mod
     return _from_nothing(config) if begin is None else config_of(begin)
 
 
+def alone(options: Options, begin: Checkpoint | None, resume: bool) -> str:
+    """What is said of a gray model, with the way to another one where there is one; empty for a model of colour."""
+    if options.model.colours > 1:
+        return ""
+    open_to_all = not resume and (begin is None or begin.config.colours > 1)
+    return f" The model is for gray pictures alone{'; --colour rgb makes one for all' if open_to_all else ''}."
+
+
 def _from_nothing(config: ModelConfig) -> ModelConfig:
     """The gray network that goes with a network of three colours, to be trained from nothing."""
     latent = min(COMPONENTS, config.latent)

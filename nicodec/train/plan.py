@@ -45,7 +45,7 @@ ROOM = 1.3
 
 @dataclass(frozen=True)
 class Look:
-    """What is known before all is read: files of pictures, tar files, and of some pictures megapixels and colour."""
+    """What is known before all is read: files of pictures, tar files, and of a few pictures megapixels and colour."""
 
     files: int
     tars: int
@@ -53,13 +53,14 @@ class Look:
     gray: bool
 
     def __str__(self) -> str:
-        shards = f" and {self.tars} tar files" if self.tars else ""
-        pictures = f"{self.files} picture{'s' * (self.files != 1)}"
+        counts = ((self.files, "picture"), (self.tars, "tar file"))
+        there = " and ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in counts if n) or "no pictures"
         if not self.megapixels:
-            return f"{pictures}{shards}"
+            return there
         least, most = f"{min(self.megapixels):.2g}", f"{max(self.megapixels):.2g}"
         sizes = least if least == most else f"{least} to {most}"
-        return f"{pictures}{shards}, {'gray' if self.gray else 'in colour'}, of {sizes} megapixels"
+        few = f", to judge by {len(self.megapixels)} of them" if len(self.megapixels) < self.files else ""
+        return f"{there}, {'gray' if self.gray else 'in colour'}, of {sizes} megapixels{few}"
 
 
 def look(paths: list[Path]) -> Look:
@@ -155,22 +156,26 @@ class Plan:
         return (datetime.now() + timedelta(seconds=self.whole - self.passed())).strftime("%H:%M")
 
 
-def lines(found: Look, plan: Plan, start: str, network: str, device: str, steps: int | None) -> list[str]:
+def lines(
+    found: Look, plan: Plan, start: str, network: str, device: str, steps: int | None, *, writes: bool = True
+) -> list[str]:
     """Three lines: what there is, what will be done with it, and until when.
 
-    start: the name of the model that training starts from, or empty. network: a word for it, or empty.
+    start: the name of the model that training starts from, or empty. network: a word for it, or empty. steps: that are
+    left to learn, where they are counted. writes: whether a model is written.
     """
     begins = f"starts from {start}" if start else f"starts {network and f'the network {network} '}from nothing"
-    if steps is not None:
-        end = f"It learns for {steps} steps, and then writes, checks and measures the model."
-    elif not plan.left:
-        end = "It has learnt for all of its minutes: it writes, checks and measures the model."
+    measured = writes and plan.measure != "none"
+    then = f", and then writes{', checks and measures' if measured else ' and checks'} the model" if writes else ""
+    if steps == 0 or (steps is None and not plan.left):
+        end = f"It has learnt for all of its {'minutes' if steps is None else 'steps'}{then}."
+    elif steps is not None:
+        end = f"It learns for {steps} step{'s' * (steps != 1)}{then}."
     else:
-        end = (
-            f"It ends at {plan.until()}, {plan.whole / 60:.3g} minutes for all: reading, learning, writing, measuring."
-        )
+        parts = ["reading", "learning", *["writing"] * writes, *["measuring"] * measured]
+        end = f"It ends at {plan.until()}, {plan.whole / 60:.3g} minutes for all: {', '.join(parts)}."
     return [
-        f"There {'is' if found.files == 1 and not found.tars else 'are'} {found}.",
+        f"There {'is' if found.files + found.tars == 1 else 'are'} {found}.",
         f"A codec for them {begins}, on {device}; it keeps what is best on pictures that it does not learn from.",
         f"{end} Ctrl-C ends it sooner, with the best so far.",
     ]

@@ -20,8 +20,9 @@ import numpy.typing as npt
 from nicodec.bitstream import container, tiles
 from nicodec.bitstream.tiles import Box
 from nicodec.coding import margin
-from nicodec.errors import BadImage, NicError
+from nicodec.errors import BadImage, LimitExceeded, NicError
 from nicodec.picture import likeness, reader, writer
+from nicodec.storage.files import shown
 from nicodec.train.held import Held
 from nicodec.train.sources import File, Left, digest, is_tar, listed, sources
 from nicodec.train.store import Pixels, Store
@@ -70,8 +71,9 @@ class Photograph:
 class Library:
     """Reads pictures, and takes note of what it leaves out.
 
-    small: names of pictures with sides under 64. cut: how many show a part alone. late, full: how many files were not
-    read, since time or room was over. pictures, pixels: how many there are, of pixels the whole of each.
+    small, large: names of pictures with sides under 64, and with too many pixels. coloured: of those in colour that may
+    be learnt from. cut: how many show a part alone. late, full: how many files were not read, since time or room was
+    over. pictures, pixels: how many there are, of pixels the whole of each.
     """
 
     def __init__(
@@ -83,29 +85,44 @@ class Library:
         reduced: bool = True,
         margins: bool = False,
     ) -> None:
-        """reduced: each picture is stored a second time, reduced. margins: whole ones have what an encoder adds."""
+        """reduced: each picture is stored a second time, reduced. margins: whole ones have what an encoder adds.
+
+        Raises LimitExceeded if NICODEC_MAX_PIXELS, which holds for training too, is not a whole number.
+        """
         self.store, self._seed, self._progress = store, seed, progress
         self._reduced, self._margins = reduced, margins
-        self.left, self.small = Left(), list[str]()
+        self._most = container.max_pixels()
+        self.left = Left()
+        self.small, self.large, self.coloured = list[str](), list[str](), list[str]()
         self.cut = self.late = self.full = 0
         self.pictures = self.pixels = 0
 
     def held_out(self, paths: list[Path], side: int) -> Held:
         """The central parts of all pictures. Raises BadImage if there is none."""
         held = Held([])
-        for _, data, pixels in self._pictures(listed(paths, self.left)):
+        for _, data, pixels in self._pictures(listed(paths)):
             held.pictures.append(middle(pixels, side))
             held.files.append(hashlib.sha256(data).hexdigest())
             held.looks.append(likeness.difference_hash(pixels))
         if not held.pictures:
-            raise BadImage("no picture with sides of 64 pixels or more was found to hold out")
+            raise self.nothing("to hold out")
         # A held-out file that is named again for training is no repetition: its bytes tell it.
         self.left.seen.clear()
         return held
 
+    def left_out(self) -> list[str]:
+        """What was left out, and why, in lines."""
+        unread = (self.left.skipped, "not readable as pictures"), (self.small, "sides under 64 pixels")
+        more = (self.large, "over the limit of pixels")
+        return [f"{len(names)} left out, {why}: {some(names)}" for names, why in (*unread, more) if names]
+
+    def nothing(self, purpose: str) -> BadImage:
+        """The error that no picture was found; it says what was found instead. purpose: what a picture was for."""
+        return BadImage("; ".join([f"no picture {purpose} was found", *self.left_out()]))
+
     def read(self, paths: list[Path], seconds: float | None = None) -> list[Photograph]:
         """Fills the store with all pictures that time and room suffice for. seconds: None is without end."""
-        begun, files, found = time.monotonic(), listed(paths, self.left), list[Photograph]()
+        begun, files, found = time.monotonic(), listed(paths), list[Photograph]()
         expected = sum(IN_TAR if is_tar(file.path) else 1 for file in files)
         # Three samples of each pixel, as it is and perhaps reduced.
         most = max(LEAST_PIXELS, self.store.room // ((6 if self._reduced else 3) * max(expected, 1)))
@@ -133,6 +150,10 @@ class Library:
         for name, data in sources(files, self.left):
             try:
                 pixels = reader.read(io.BytesIO(data)).pixels
+                container.check_size(pixels.shape[1], pixels.shape[0], self._most)
+            except LimitExceeded:
+                self.large.append(name)
+                continue
             except NicError:
                 self.left.skipped.append(name)
                 continue
@@ -173,8 +194,14 @@ class Library:
             entries.append(Entry(self.store.add(margin.cut(version, whole)), height, width, whole.rows, whole.columns))
             details.append(running_detail(version, whole))
         gray = is_gray(pixels)
+        self.coloured += [] if gray else [name]
         size = as_it_is.shape[0] * as_it_is.shape[1]
         return Photograph(digest(name), hashlib.sha256(data).hexdigest(), look, entries, details, size, gray)
+
+
+def some(names: list[str]) -> str:
+    """The first of many names, for a line."""
+    return ", ".join(map(shown, names[:5])) + (", …" if len(names) > 5 else "")
 
 
 def running_detail(pixels: Pixels, whole: Box) -> npt.NDArray[np.float32]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nicodec.errors import NicError, one_line
+from nicodec.errors import BadModel, NicError, one_line
 from nicodec.model import checkpoint, modelfile
 from nicodec.model.card import Card, Point
 from nicodec.model.checkpoint import Checkpoint
@@ -175,10 +175,11 @@ def chosen(options: Options, said: Collection[str]) -> Options:
         raise BadOption("--skips pass by the latent, so encoder and decoder learn together; leave out --freeze")
     if options.skips and options.model.transform == LINEAR:
         raise BadOption(f"--skips pass from one deep branch to the other; --transform {LINEAR} has none")
-    if options.freeze in FROZEN:
+    if options.freeze in FROZEN or (options.freeze == "g_a" and options.origin):
         own = "rgb" if options.model.colours > 1 else "gray"
         if options.colour not in ("auto", own):
-            raise BadOption(f"--colour {options.colour} would change the decoder, which --freeze keeps")
+            part = "decoder" if options.freeze == "decoder" else "encoder"
+            raise BadOption(f"--colour {options.colour} would change the {part}, which --freeze keeps")
         options = replace(options, colour=own)
     return options
 
@@ -197,11 +198,16 @@ def words(options: Options) -> list[str]:
 def begun(folder: Path, begin: Checkpoint | None, options: Options, *, resume: bool) -> Checkpoint | None:
     """The start of a run, where a part of it stays as it is; else None. begin: the start of a new run.
 
-    Raises BadOption without a start, BadModel if a resumed run has lost it.
+    Raises BadOption without a start, BadModel if a resumed run has lost it or began otherwise.
     """
     if options.freeze not in FROZEN:
         return None
     if resume:
+        if not (folder / START).exists():
+            raise BadModel(
+                f"{shown(folder / START)} is not there: a run that begins with --freeze decoder or --decoder-only keeps"
+                " its start so; begin a new one"
+            )
         return checkpoint.load(folder / START)
     if begin is None:
         raise BadOption("--freeze decoder, --clean-from and --decoder-only need a model to start from")

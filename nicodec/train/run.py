@@ -29,6 +29,7 @@ from nicodec.train.data import Patches
 from nicodec.train.endings import explained
 from nicodec.train.held import Held
 from nicodec.train.loop import Step
+from nicodec.train.notes import notes
 from nicodec.train.options import (
     AUGMENT_FROM,
     BATCH_GPU,
@@ -94,12 +95,14 @@ def train(
         raise NicError(f"{shown(begin.path)} has another network than --network {network}")
     changed: list[str] = []
     kept: Held | None = None
+    done = 0
     if resume:
         meta = read_meta(state)
         saved = meta.get("options")
         model = ModelConfig.of(saved.get("model") if isinstance(saved, dict) else None, shown(state))
         options, changed = resumed(replace(options, model=widths(state, model)), said, saved, shown(state))
         kept = None if validation else read_held(state)
+        done = 0 if again else meta["schedule_step"]
         if not again and not said.keys() & {"minutes", "steps"}:
             times.left = max(0.0, 1 - meta["spent"] / meta["length"])
     elif begin is not None:
@@ -122,21 +125,21 @@ def train(
     frozen = restoring.begun(folder, begin, options, resume=resume)
     times.minutes, times.measure = options.minutes if options.steps is None else None, options.measure
     there, word = plan.look(images), _word(options.model)
-    for line in (
-        plan.lines(there, times, options.origin, word, device.type, options.steps) + restoring.words(options) + changed
-    ):
+    left = None if options.steps is None else max(0, options.steps - done)
+    begins = plan.lines(there, times, options.origin, word, device.type, left, writes=not options.skips)
+    for line in begins + restoring.words(options) + changed:
         console.print(line, markup=False)
 
     def say(line: str) -> None:
         console.print(line, markup=False)
 
-    with explained(out, state, say), torch_threads(options.threads):
+    with explained(out, state, say, resume=resume), torch_threads(options.threads):
         colour = gray.word(options, begin, resume)
         data = _read(images, validation, kept, device, replace(options, colour=colour), times, out)
         if not resume and "patch" not in said:
             side, count = fitting(options.patch, options.batch, data.share)
             options = replace(options, patch=side, batch=options.batch if "batch" in said else count)
-        for line in data.notes(options.patch, "; --patch 64 needs the least"):
+        for line in notes(data, options.patch, "; --patch 64 needs the least"):
             console.print(line, markup=False)
         options = replace(options, model=gray.network(options.model, begin, data))
         if begin is not None:  # from nothing there is no g_a that could learn from repaired pixels
@@ -150,10 +153,10 @@ def train(
             (folder / loop.LOG).unlink(missing_ok=True)
         held = "one of them is measured on" if data.held.borrowed else f"{len(data.validation)} held out"
         console.print(
-            f"{data.photographs} photographs, {data.pixels / 1e6:.3g} megapixels together"
+            f"{data.photographs} photograph{'s' * (data.photographs != 1)}, {data.pixels / 1e6:.3g} megapixels together"
             f"{', gray' if data.is_gray else ''}, {held}; read in {times.passed():.0f} s."
             f" Learning on {device.type}{' in bf16' if trainer.amp else ''}."
-            f"{'' if data.colours > 1 else ' The model is for gray pictures alone; --colour rgb makes one for all.'}"
+            f"{gray.alone(options, begin, resume)}"
         )
         earlier = trainer.seconds  # of the calls before this one
         restoring.keep(folder, frozen)

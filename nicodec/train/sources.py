@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from nicodec.errors import BadImage, one_line
 from nicodec.picture import writer
+from nicodec.storage import tree
 from nicodec.storage.files import shown
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tar.zst")
@@ -43,25 +44,20 @@ def digest(name: str) -> bytes:
     return hashlib.sha256(name.encode(errors="surrogateescape")).digest()
 
 
-def listed(paths: list[Path], left: Left | None = None) -> list[File]:
+def listed(paths: list[Path]) -> list[File]:
     """All files of pictures and tar files in the folders (recursively) and files given, in the order of `digest`.
 
-    So those that a limit leaves out are left out by chance. left: takes note of what is no file.
+    So those that a limit leaves out are left out by chance. Folders are walked as by all commands (`storage.tree`).
     """
-    left, files = Left() if left is None else left, list[File]()
+    files = list[File]()
     for path in paths:
         if path.is_dir():
-            for file in path.rglob("*"):
-                if not (writer.is_picture(file.name) or is_tar(file)):
-                    continue
-                if file.is_file():
+            for file in map(Path, tree.walk(os.fspath(path))):
+                if writer.is_picture(file.name) or is_tar(file):
                     files.append(File(file.relative_to(path).as_posix(), file, named=False))
-                elif not file.is_dir():
-                    left.skipped.append(file.name)
-        elif path.is_symlink() and not path.exists():
-            left.skipped.append(path.name)
         else:
-            files.append(File(path.name, path, named=True))
+            # A link to nothing is left out wherever it is: a folder of links is often given as `links/*`.
+            files.append(File(path.name, path, named=path.exists() or not path.is_symlink()))
     return sorted(files, key=lambda file: (digest(file.name), file.path))
 
 
@@ -126,7 +122,7 @@ def _members(path: Path, left: Left) -> Iterator[tuple[str, bytes]]:
             if member is None:
                 break
             names.add(posixpath.normpath(member.name))
-            if member.isdir() or not writer.is_picture(member.name):
+            if member.isdir() or not writer.is_picture(member.name) or tree.in_litter(member.name.split("/")):
                 continue
             if member.issym() or member.islnk():
                 links.append(member)

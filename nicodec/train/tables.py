@@ -75,8 +75,10 @@ def _count_z(found: list[npt.NDArray[np.int8]]) -> tuple[Array, Array]:
             if around:
                 means.append(hyper.neighbourhood(z, cells, around))
     mean = np.concatenate(means, axis=1)
-    spread = mean.std(axis=1, keepdims=True)
-    bounds = np.ceil(mean.mean(axis=1, keepdims=True) + spread * BOUNDS).astype(np.int16)
+    bounds = np.zeros((len(mean), len(BOUNDS)), np.int16)
+    if mean.size:  # pictures of one cell have no neighbours
+        spread = mean.std(axis=1, keepdims=True)
+        bounds = np.ceil(mean.mean(axis=1, keepdims=True) + spread * BOUNDS).astype(np.int16)
     counts = np.zeros((len(BOUNDS) + 2, len(mean), 2 * Z_MAX + 1))
     rows = np.arange(len(mean))[:, None]
     np.add.at(counts, (hyper.sets_of(mean, bounds), rows, np.concatenate(later, axis=1) + Z_MAX), 1)

@@ -132,22 +132,21 @@ def test_patches_that_are_not_augmented_lie_on_the_grid_of_jpeg(
     """As they lie in the picture, of its own size, from multiples of 16 on; so are large pictures that are cut."""
     whole = picture(2, 150, 170)
     Image.fromarray(whole).save(tmp_path / "whole.png")
-    monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: photograph)
     wide = margin.cut(whole, Box(0, 0, 192, 192))
     own = {wide[y : y + 64, x : x + 64].tobytes() for y in range(0, 129, 16) for x in range(0, 129, 16)}
-    data = Patches([tmp_path], CPU, seed=0, gray=0, augment=0, margins=True)
+    data = Patches([tmp_path], CPU, seed=0, gray=0, drawn=0, augment=0, margins=True)
     x, _, _ = data.batch(0, 400, 64)
     found = {patch.tobytes() for patch in x.numpy()}
     assert found <= own
     assert len(found) > len(own) // 2
     assert data.size == 192 * 192 * 3  # stored once, with its margin
     for share in (0.25, 1.0):
-        x, _, _ = Patches([tmp_path], CPU, seed=0, gray=0, augment=share, margins=True).batch(0, 400, 64)
+        x, _, _ = Patches([tmp_path], CPU, seed=0, gray=0, drawn=0, augment=share, margins=True).batch(0, 400, 64)
         others = sum(patch.tobytes() not in own for patch in x.numpy()) / 400
         assert others == pytest.approx(share, abs=0.06)
     monkeypatch.setattr(reading, "LEAST_PIXELS", 100 * 100)
     monkeypatch.setattr(store, "DISK", 0)
-    data = Patches([tmp_path], CPU, seed=1, gray=0, augment=0, margins=True, limit=3 * 100 * 100)
+    data = Patches([tmp_path], CPU, seed=1, gray=0, drawn=0, augment=0, margins=True, limit=3 * 100 * 100)
     x, _, _ = data.batch(0, 200, 64)
     assert data.library.cut == 1
     assert {patch.tobytes() for patch in x.numpy()} <= own
@@ -182,10 +181,23 @@ def test_a_held_out_square_begins_on_the_grid_of_jpeg() -> None:
     assert np.array_equal(reading.centre(whole, 64), whole[32:96, 48:112])
 
 
-def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
+def test_nothing_to_train_on_is_an_error_that_says_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said() -> str:
+        with pytest.raises(BadImage) as caught:
+            Patches([tmp_path], CPU, seed=0)
+        return str(caught.value)
+
+    assert said() == "no picture to learn from was found"
     (tmp_path / "x.png").write_bytes(b"not a picture")
-    with pytest.raises(BadImage, match="no picture"):
-        Patches([tmp_path], CPU, seed=0)
+    assert said() == "no picture to learn from was found; 1 left out, not readable as pictures: x.png"
+    Image.fromarray(picture(0, 63, 200)).save(tmp_path / "y.png")
+    Image.fromarray(picture(0, 64, 200)).save(tmp_path / "z.png")
+    monkeypatch.setenv("NICODEC_MAX_PIXELS", "12799")
+    assert "; 1 left out, sides under 64 pixels: y.png; 1 left out, over the limit of pixels: z.png" in said()
+    monkeypatch.setenv("NICODEC_MAX_PIXELS", "12800")
+    assert Patches([tmp_path], CPU, seed=0).photographs == 1
     (tmp_path / "broken.tar").write_bytes(b"x" * 700)
     with pytest.raises(BadImage, match=r"broken\.tar"):
         Patches([tmp_path / "broken.tar"], CPU, seed=0)
@@ -194,7 +206,7 @@ def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
 
 
 def test_patches_that_are_not_augmented_reach_into_the_margin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What they show of the picture is said. Those that are turned, or drawn on, show it alone."""
+    """What they show of the picture is said. Those that are turned show it alone."""
     whole = picture(2, 100, 70)
     Image.fromarray(whole).save(tmp_path / "whole.png")
     wide = margin.cut(whole, Box(0, 0, 128, 128))
@@ -213,7 +225,6 @@ def test_patches_that_are_not_augmented_reach_into_the_margin(tmp_path: Path, mo
     as_they_lie = found(200, augment=0)
     assert set(as_they_lie) <= places
     assert any(rows < 64 and columns < 64 for rows, columns, _ in as_they_lie)
-    assert all(patch[:2] == (64, 64) for patch in found(40, augment=0, drawn=1))
     half = found(200, augment=0.5)
     others = [patch for patch in half if patch not in places]
     assert others
@@ -226,6 +237,18 @@ def test_patches_that_are_not_augmented_reach_into_the_margin(tmp_path: Path, mo
     blocks = {wide[y : y + 16, x : x + 16].tobytes() for y in range(0, 96, 16) for x in range(0, 64, 16)}
     rows = ((data.pca_patches(200) + 0.5) * 255).round().to(torch.uint8).numpy()
     assert {row.tobytes() for row in rows} <= blocks
+
+
+def test_the_margin_of_a_drawing_continues_what_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that have room for a patch only with their margin are drawn on as all others."""
+    for i in range(3):
+        Image.fromarray(picture(i, 100, 110)).save(tmp_path / f"{i}.png")
+    stripes = np.indices((128, 128))[1][..., None].repeat(3, 2).astype(np.uint8) * 2
+    monkeypatch.setattr(scenes, "draw", lambda rng, photograph, fonts: stripes)
+    data = Patches([tmp_path], CPU, seed=0, drawn=1, augment=0.5, margins=True)
+    patches, _, visible = data.batch(0, 8, 128)
+    assert visible.tolist() == [[100, 110]] * 8
+    assert all(np.array_equal(p, margin.cut(stripes[:100, :110], Box(0, 0, 128, 128))) for p in patches.numpy())
 
 
 def test_a_margin_is_no_reason_to_be_chosen(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from tiny_models import TINY
 
 import nicodec.train
 from nicodec.bench import proof
-from nicodec.errors import NicError
+from nicodec.errors import BadImage, NicError
 from nicodec.model import checkpoint
+from nicodec.storage.files import atomic_write
 from nicodec.train import export, finish, options, plan, trainer
 from nicodec.train.endings import explained
 from nicodec.train.state import read_meta
@@ -106,6 +107,35 @@ def test_an_end_before_the_first_state_has_nothing_to_go_on_from(tmp_path: Path)
         raise RuntimeError("shapes")
     with pytest.raises(NicError, match="a smaller --batch"), explained(tmp_path / "a", tmp_path / "s", said.append):
         raise RuntimeError("out of memory")
+
+
+def test_only_what_this_run_has_saved_is_said_to_go_on(tmp_path: Path) -> None:
+    """With -f the state that lies there is of an earlier run, until the first is saved."""
+    said: list[str] = []
+    state = tmp_path / "state"
+    state.write_bytes(b"earlier")
+    with pytest.raises(KeyboardInterrupt), explained(tmp_path / "a", state, said.append):
+        raise KeyboardInterrupt
+    assert said == []
+    with pytest.raises(KeyboardInterrupt), explained(tmp_path / "a", state, said.append, resume=True):
+        raise KeyboardInterrupt
+    assert len(said) == 1
+
+    def saves_and_fails() -> None:
+        with explained(tmp_path / "a", state, said.append):
+            atomic_write(state, b"mine", overwrite=True)
+            raise FULL
+
+    with pytest.raises(NicError, match="--resume goes on"):
+        saves_and_fails()
+
+
+def test_what_the_same_command_would_meet_again_is_not_said_to_go_on(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.write_bytes(b"mine")
+    with pytest.raises(BadImage) as raised, explained(tmp_path / "a", state, print, resume=True):
+        raise BadImage("all pictures are held out")
+    assert str(raised.value) == "all pictures are held out"
 
 
 def test_a_page_of_somebody_else_is_left_alone(folder: Path, tmp_path: Path) -> None:

@@ -271,7 +271,7 @@ def test_a_gray_folder_makes_a_gray_model(
     """Its report is on gray pictures, and a run that goes on stays gray, as does one that starts from a gray model."""
     made = load(quick(folder, tmp_path / "my.nicmodel", start=str(start.path), measure="quick"))
     assert made.config == gray.config_of(start)
-    assert "for gray pictures alone" in capsys.readouterr().err
+    assert "for gray pictures alone; --colour rgb makes one for all" in capsys.readouterr().err
     for path in (tmp_path / "my.run" / "held-out").iterdir():
         with Image.open(path) as picture:
             assert picture.mode == "L"
@@ -279,6 +279,39 @@ def test_a_gray_folder_makes_a_gray_model(
     assert codec.decode(codec.encode(Picture(in_gray(8)), quality=50)).mode == "L"
     assert begun(folder, resume=True, force=False) == made.config
     assert begun(folder, start=str(made.path)) == made.config
+    said = capsys.readouterr().err
+    assert said.count("for gray pictures alone.") == 2  # neither of these can be made one for all
+    assert "--colour rgb" not in said
+
+
+def test_a_picture_in_colour_among_many_gray_ones_is_told_of(
+    folder: Path, coloured: Path, begun: Callable[..., ModelConfig], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(10):
+        Image.fromarray(in_gray(i)[..., 0]).save(tmp_path / f"{i}.png")
+    (tmp_path / "one.png").write_bytes((coloured / "0.png").read_bytes())
+    told = "1 of 11 pictures in colour: one.png. So the model is one of colour pictures; --colour gray"
+    assert begun(tmp_path).colours == 3
+    assert told in capsys.readouterr().err
+    assert begun(tmp_path, colour="rgb").colours == 3
+    assert begun(coloured).colours == 3
+    assert "pictures in colour" not in capsys.readouterr().err
+
+
+def test_an_encoder_that_stays_does_not_become_gray(
+    folder: Path,
+    start: Checkpoint,
+    made: Checkpoint,
+    begun: Callable[..., ModelConfig],
+    quick: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Its latents would not be those of the start."""
+    assert begun(folder, start=str(start.path), freeze="g_a") == start.config
+    assert begun(folder, start=str(made.path), freeze="g_a") == made.config
+    assert begun(folder, start="none", freeze="g_a").colours == 1
+    with pytest.raises(options.BadOption, match="--colour gray would change the encoder, which --freeze keeps"):
+        quick(folder, tmp_path / "my.nicmodel", start=str(start.path), freeze="g_a", colour="gray")
 
 
 @pytest.mark.parametrize("begin", ["none", "start"])

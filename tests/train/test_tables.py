@@ -78,3 +78,14 @@ def test_counts_are_those_of_the_symbols_and_pay() -> None:
     assert bits(tables.z_tables(network, counts), "z", z, MAX_HYPER) < bits(
         tables.z_tables(network, none), "z", z, MAX_HYPER
     )
+
+
+def test_pictures_of_one_cell_have_no_neighbours_to_tell_sets_apart_by() -> None:
+    """As in a folder of icons of 64 x 64 pixels."""
+    torch.manual_seed(0)
+    network = Model(TINY).eval()
+    pictures = torch.randint(0, 256, (3, 64, 64, 3), dtype=torch.uint8)
+    counts = tables.count(network, pictures, list(pictures))
+    assert not counts.bounds.any()
+    assert counts.z[0].sum() == counts.z.sum() == 3 * 11 * 8
+    assert tables.z_tables(network, counts)["tables.z.bounds"].dtype == np.int16

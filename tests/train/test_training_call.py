@@ -32,7 +32,7 @@ import nicodec.cli.train  # before its Options are others
 import nicodec.train
 from nicodec import progress
 from nicodec.cli import app
-from nicodec.errors import NicError
+from nicodec.errors import BadModel, NicError
 from nicodec.model import checkpoint
 from nicodec.model.card import Card
 from nicodec.train import finish, loop, options, plan, run
@@ -289,6 +289,41 @@ def test_a_run_that_goes_on_remembers_what_it_holds_out(
     with pytest.raises(NicError, match="far enough"):
         nicodec.train.train(folder, tmp_path / "my.nicmodel", resume=True, validation=folder / "3.png")
     assert seen[1].best.start is None
+
+
+def test_a_run_that_held_nothing_out_does_not_judge_itself_by_what_it_learnt(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "my.nicmodel"
+    nicodec.train.train(folder / "2.png", out, **QUICK)
+    monkeypatch.setattr(loop, "begin", far_enough)
+    with pytest.raises(NicError, match="far enough"):
+        nicodec.train.train(folder / "2.png", out, resume=True)
+    with pytest.raises(NicError, match="began without a picture to hold out") as raised:
+        nicodec.train.train(folder, out, resume=True)
+    assert "goes on from it" not in str(raised.value)
+    with pytest.raises(NicError, match="far enough"):
+        nicodec.train.train(folder, out, resume=True, validation=folder / "3.png")
+
+
+def test_a_run_that_goes_on_says_what_is_left_of_its_steps(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "my.nicmodel"
+    nicodec.train.train(folder, out, **QUICK)
+    nicodec.train.train(folder, out, resume=True, steps=3)
+    assert "It learns for 1 step, and then writes and checks the model." in capfd.readouterr().err
+
+
+def test_a_decoder_cannot_be_kept_by_a_run_that_has_changed_it(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "my.nicmodel"
+    nicodec.train.train(folder, out, **QUICK)
+    with pytest.raises(BadModel, match=r"start\.nicmodel is not there: a run that begins with --freeze decoder"):
+        nicodec.train.train(folder, out, resume=True, freeze="decoder")
+
+
+def far_enough(*_: object) -> None:
+    raise NicError("far enough")
 
 
 def test_minutes_hold_for_everything(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

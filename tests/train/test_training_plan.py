@@ -103,28 +103,49 @@ def test_steps_have_no_end_by_the_clock() -> None:
 def test_a_look_tells_number_size_and_colour(tmp_path: Path) -> None:
     folder = tiny_training.pictures(tmp_path)
     (folder / "broken.png").write_bytes(b"x")
-    assert str(plan.look([folder])) == "5 pictures, in colour, of 0.025 megapixels"
+    assert str(plan.look([folder])) == "5 pictures, in colour, of 0.025 megapixels, to judge by 4 of them"
     for file in folder.iterdir():
         file.unlink()
     Image.fromarray(np.zeros((100, 100), np.uint8)).save(folder / "a.png")
     (folder / "more").mkdir()
     Image.fromarray(np.zeros((1000, 1000, 3), np.uint8)).save(folder / "more" / "a.png")
     (folder / "b.tar").write_bytes(b"")
-    assert str(plan.look([folder])) == "2 pictures and 1 tar files, gray, of 0.01 to 1 megapixels"
+    assert str(plan.look([folder])) == "2 pictures and 1 tar file, gray, of 0.01 to 1 megapixels"
+    assert str(plan.look([folder / "b.tar"])) == "1 tar file"
+    for i in range(9):
+        Image.fromarray(np.zeros((100, 100), np.uint8)).save(folder / f"{i}.png")
+    assert "11 pictures and 1 tar file, gray, of " in str(plan.look([folder]))
+    assert str(plan.look([folder])).endswith(" megapixels, to judge by 8 of them")
 
 
 def test_three_lines_say_what_comes_and_until_when(tmp_path: Path) -> None:
-    found = plan.Look(240, 0, (0.05, 0.2), True)
+    found = plan.Look(2, 0, (0.05, 0.2), True)
     times = Plan(30)
     first, second, third = plan.lines(found, times, "photo-fast c0de5be8", "fast", "cpu", None)
-    assert first == "There are 240 pictures, gray, of 0.05 to 0.2 megapixels."
+    assert first == "There are 2 pictures, gray, of 0.05 to 0.2 megapixels."
     assert "starts from photo-fast c0de5be8, on cpu" in second
     assert "30 minutes for all: reading, learning, writing, measuring" in third
     ends = datetime.strptime(times.until(), "%H:%M")
     now = datetime.now()
     assert (ends.hour * 60 + ends.minute - now.hour * 60 - now.minute) % 1440 in (29, 30, 31)
     assert "from nothing" in plan.lines(found, Plan(None), "", "full", "cpu", 7)[1]
-    assert "It learns for 7 steps" in plan.lines(found, Plan(None), "", "full", "cpu", 7)[2]
+
+
+@pytest.mark.parametrize(
+    ("times", "steps", "writes", "said"),
+    [
+        (Plan(None), 7, True, "It learns for 7 steps, and then writes, checks and measures the model."),
+        (Plan(None, "none"), 1, True, "It learns for 1 step, and then writes and checks the model."),
+        (Plan(None), 7, False, "It learns for 7 steps."),
+        (Plan(None), 0, True, "It has learnt for all of its steps, and then writes, checks and measures the model."),
+        (Plan(30, left=0), None, False, "It has learnt for all of its minutes."),
+        (Plan(30, "none"), None, True, "30 minutes for all: reading, learning, writing."),
+        (Plan(30), None, False, "30 minutes for all: reading, learning."),
+    ],
+)
+def test_the_third_line_says_what_will_be_done(times: Plan, steps: int | None, writes: bool, said: str) -> None:
+    found = plan.Look(2, 0, (), True)
+    assert said in plan.lines(found, times, "photo", "full", "cpu", steps, writes=writes)[2]
 
 
 def test_the_words_of_the_report_are_those_of_the_option() -> None:

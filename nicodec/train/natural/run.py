@@ -28,6 +28,7 @@ from nicodec.train.endings import explained
 from nicodec.train.export import natural as export
 from nicodec.train.held import Held
 from nicodec.train.natural.learner import MEASURED, Learner, Look, Options
+from nicodec.train.notes import notes
 from nicodec.train.options import STATE, BadOption, check_out, check_there, run_of
 from nicodec.train.run import pick_device, widths
 from nicodec.train.state import read_held, read_meta
@@ -63,7 +64,7 @@ def train(
     options, kept = Options(**said), None
     if resume:
         options, kept = _resumed(state, said), read_held(state)
-    with explained(out, state, progress.say), torch_threads(threads):
+    with explained(out, state, progress.say, resume=resume), torch_threads(threads):
         learner = Learner(options, begin, _read(images, out, begin, pick_device(device), kept, options.seed))
         if resume:
             learner.load(state)
@@ -125,7 +126,7 @@ def _read(
             advance(f"reading pictures: {next(count)}")
 
         data = Patches(images, device, seed, note, colour=colour, kept=kept, folder=out.parent)
-    for line in data.notes(data.square):
+    for line in notes(data, data.square):
         progress.say(line)
     held = "one of them is looked at" if data.held.borrowed else f"{len(data.validation)} held out"
     progress.say(f"{data.photographs} photographs, {data.pixels / 1e6:.3g} megapixels, {held}.")
