@@ -112,6 +112,8 @@ class Patches:
             first = [p.entries[0] for p in out or learnt[:1]]
             kept = replace(kept, pictures=[middle(self._picture(entry).cpu().numpy(), HELD_SIDE) for entry in first])
         self.colours = 1 if colour == "gray" or (colour == "auto" and not self.coloured) else 3
+        # The first of three equal samples says all.
+        self._planes = 1 if self.colours == 1 and not self.coloured else 3
         # Whether the pictures chose the colours of the model.
         self.chosen_colours = colour == "auto"
         self.held = replace(kept, pictures=[self._seen(torch.from_numpy(p)).numpy() for p in kept.pictures])
@@ -159,17 +161,18 @@ class Patches:
         numbers = torch.from_numpy(np.stack([start, down, right, q, *visible])).to(place, non_blocking=True)
         start, down, right = numbers[:3, :, None, None, None]
         along = torch.arange(side, device=place)
-        colour = torch.arange(3, device=place)
+        colour = torch.arange(self._planes, device=place)
         patches = self.store[start + down * along[:, None, None] + right * along[:, None] + colour].to(self.device)
         self.library.store.release()
         for i in np.flatnonzero(rng.random(count) < self.gray).tolist():
             patches[i] = luma(patches[i])
+        patches = self._seen(patches)
         for i in np.flatnonzero(drawn).tolist():
-            scene = scenes.draw(rng, patches[i].cpu().numpy(), self.fonts)
+            scene = scenes.draw(rng, patches[i].expand(side, side, 3).cpu().numpy(), self.fonts)
             shown_rows, shown_columns = visible[:, i]
             scene = margin.cut(scene[:shown_rows, :shown_columns], Box(0, 0, side, side))
-            patches[i] = torch.from_numpy(scene).to(self.device, non_blocking=True)
-        return self._seen(patches), numbers[3].to(self.device), numbers[4:].T.to(self.device)
+            patches[i] = self._seen(torch.from_numpy(scene)).to(self.device, non_blocking=True)
+        return patches, numbers[3].to(self.device), numbers[4:].T.to(self.device)
 
     def _busiest(
         self, rng: np.random.Generator, chosen: npt.NDArray[np.int64], side: int, varied: npt.NDArray[np.bool_]

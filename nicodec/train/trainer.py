@@ -130,9 +130,7 @@ class Trainer:
         self.optimiser.step()
         named = zip(self.model.parameters(), self.ema, strict=True)
         learning, means = zip(*((p.detach(), mean) for p, mean in named if p.requires_grad), strict=True)
-        change = torch._foreach_sub(learning, means)
-        torch._foreach_mul_(change, self._fresh)
-        torch._foreach_add_(means, change)
+        torch._foreach_lerp_(means, learning, [self._fresh] * len(means))
         return torch.stack([total, bpp.mean(), (10 * torch.log10(255**2 / mse)).mean()])
 
     @property

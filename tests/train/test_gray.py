@@ -35,7 +35,7 @@ from nicodec.nn.model import Model
 from nicodec.nn.thaw import model_of
 from nicodec.picture import Picture
 from nicodec.train import gray, loop, options, plan, thin
-from nicodec.train.data import Patches
+from nicodec.train.data import Patches, luma
 from nicodec.train.trainer import Trainer
 
 Run = Callable[..., tuple[int, bytes, str]]
@@ -230,6 +230,19 @@ def test_patches_in_gray_have_one_sample_a_pixel(patches: Patches, coloured: Pat
     assert data.coloured == 4
     mixed = Patches([coloured], tiny_training.CPU, 0, colour="auto")
     assert (mixed.colours, mixed.validation[0].shape[2]) == (3, 3)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_patches_in_gray_are_the_luma_of_those_in_colour(folder: Path, share: float) -> None:
+    """They are gathered without two of their three equal samples."""
+    of_gray, of_colour = (
+        Patches([folder], tiny_training.CPU, 0, colour=colour, drawn=share, gray=0.5, augment=0.5, margins=True)
+        for colour in ("auto", "rgb")
+    )
+    assert (of_gray.colours, of_colour.colours) == (1, 3)
+    mine, its = (data.batch(3, 20, 128) for data in (of_gray, of_colour))
+    assert torch.equal(mine[0], luma(its[0])[..., :1])
+    assert all(torch.equal(a, b) for a, b in zip(mine[1:], its[1:], strict=True))
 
 
 @pytest.fixture
