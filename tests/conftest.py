@@ -3,9 +3,12 @@
 No test imports this module: folders of tests have a `conftest` of their own, and its name stands for any of them.
 """
 
+import errno
 import io
+import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +58,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     waves().save("a.png")
     return tmp_path
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Makes a folder one that cannot be listed; for root permissions do not count."""
+
+    def refusing(call: Any, folder: Path) -> Any:
+        def refused(path: Any = ".") -> Any:
+            if not isinstance(path, int) and os.path.abspath(os.fsdecode(path)) == os.path.abspath(folder):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+            return call(path)
+
+        return refused
+
+    def close(folder: Path) -> None:
+        for name in ("scandir", "listdir"):
+            monkeypatch.setattr(os, name, refusing(getattr(os, name), folder))
+
+    return close

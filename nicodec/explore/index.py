@@ -23,7 +23,7 @@ from nicodec.parallel import Engine
 from nicodec.parallel.processes import Local
 from nicodec.picture import Array, atlas, writer
 from nicodec.storage import is_nic, tree
-from nicodec.storage.files import shown
+from nicodec.storage.files import read_bytes, shown
 
 NAME = ".nicodec-index.sqlite"
 # "NICI" in the file's head says that it is an index; the version that its sketches are of this form.
@@ -262,8 +262,13 @@ class Index:
 
 
 def _found(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """The pictures and .nic files below a folder, each with its size and time."""
+    """The pictures and .nic files below a folder, each with its size and time.
+
+    Raises BadFile for a folder that cannot be listed: what the index has of it is not gone.
+    """
     for path in tree.walk(folder):
+        if path.endswith(os.sep):
+            read_bytes(path)
         if is_nic(path) or writer.is_picture(path):
             with suppress(OSError):
                 state = os.stat(path)

@@ -34,6 +34,7 @@ def shown(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a .nic file. Raises BadFile if it cannot be read, LimitExceeded past `MAX_BYTES`."""
     try:
+        check_folder(os.fspath(path))
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -41,6 +42,12 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     if len(data) > MAX_BYTES:
         raise LimitExceeded(f"{shown(path)}: larger than {MAX_BYTES:,} bytes")
     return data
+
+
+def check_folder(name: str) -> None:
+    """Raise the OSError of a folder that cannot be listed, as `tree.walk` gives it; other names pass."""
+    if name.endswith(os.sep):
+        os.listdir(name)
 
 
 def data_of(source: Data) -> bytes:
@@ -173,8 +180,9 @@ class Files:
 
     def found(self, name: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
         if os.path.isdir(name):
-            for path in filter(wanted, tree.walk(name)):
-                yield path, os.path.relpath(path, name)
+            for path in tree.walk(name):
+                if path.endswith(os.sep) or wanted(path):
+                    yield path, os.path.relpath(path, name)
         elif self._is_pattern(name):
             start = os.path.dirname(name[: min(name.index(c) for c in _MAGIC if c in name)])
             for path in _matches(name):
@@ -205,6 +213,10 @@ class Files:
             return None
 
     def start(self, name: str) -> bytes:
+        try:
+            check_folder(name)
+        except OSError as error:
+            raise BadFile(f"{shown(name)}: {one_line(error)}") from None
         try:
             if not stat.S_ISREG(os.stat(name).st_mode):
                 return b""  # a pipe can be read only once

@@ -30,15 +30,17 @@ def in_litter(parts: Iterable[str]) -> bool:
 def walk(folder: str) -> Iterator[str]:
     """The paths of the files in a folder and below it, sorted in each.
 
-    Links to folders are followed after everything else, and no folder is walked twice. Pipes, devices and what
-    cannot be looked at are left out.
+    Links to folders are followed after everything else, and no folder is walked twice. Pipes and devices are left out.
+    A folder that cannot be listed comes last in its place, as a path that ends with a separator: who reads it is told
+    why, and no part of a tree is missing without a word.
     """
     seen: set[str] = set()
     left = [folder]
     while left:
         links: list[str] = []
+        closed: list[str] = []
         for start in left:
-            for here, folders, names in os.walk(start):
+            for here, folders, names in os.walk(start, onerror=lambda error: closed.extend(_closed(error))):
                 real = os.path.realpath(here)
                 if real in seen:
                     folders.clear()
@@ -48,7 +50,14 @@ def walk(folder: str) -> Iterator[str]:
                 links += [path for path in (os.path.join(here, name) for name in folders) if os.path.islink(path)]
                 ordinary = (name for name in sorted(names) if not is_litter(name, folder=False))
                 yield from (path for path in (os.path.join(here, name) for name in ordinary) if _is_regular(path))
+        yield from (os.path.join(path, "") for path in closed)
         left = links
+
+
+def _closed(error: OSError) -> Iterator[str]:
+    """The folder of an error; one that went away meanwhile is no part of the tree."""
+    if not isinstance(error, FileNotFoundError):
+        yield os.fsdecode(error.filename)
 
 
 def _is_regular(path: str) -> bool:

@@ -52,8 +52,10 @@ def listed(paths: list[Path]) -> list[File]:
     files = list[File]()
     for path in paths:
         if path.is_dir():
-            for file in map(Path, tree.walk(os.fspath(path))):
-                if writer.is_picture(file.name) or is_tar(file):
+            for found in tree.walk(os.fspath(path)):
+                file = Path(found)
+                # A folder that cannot be listed is left out and counted, as a file that cannot be read.
+                if writer.is_picture(file.name) or is_tar(file) or found.endswith(os.sep):
                     files.append(File(file.relative_to(path).as_posix(), file, named=False))
         else:
             # A link to nothing is left out wherever it is: a folder of links is often given as `links/*`.

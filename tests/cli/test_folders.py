@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import fuzz_decode
@@ -52,6 +53,18 @@ def test_a_file_that_is_named_twice_is_encoded_once(run: Run, folder: Path, name
     code, _, said = run("encode", *names, *TINY)
     assert (code, said.startswith("encoded 2 files"), said.count("\n")) == (0, True, 1), said
     assert made() == ["in/p.nic", "in/sub/q.nic"]
+
+
+def test_a_folder_that_cannot_be_listed_fails_and_the_others_are_encoded(
+    run: Run, folder: Path, closed: Callable[[Path], None]
+) -> None:
+    """An archive that lacks a part of the tree says so."""
+    closed(Path("in/sub"))
+    code, _, said = run("encode", "in", "out", *TINY)
+    assert (code, made()) == (5, ["out/p.nic"])
+    assert "nicodec: in/sub/: Permission denied" in said
+    code, _, said = run("encode", "in/sub", "out", *TINY)
+    assert (code, "nicodec: in/sub/: Permission denied" in said, made()) == (5, True, ["out/p.nic"])
 
 
 def test_a_file_that_is_named_twice_is_verified_once(run: Run, folder: Path) -> None:

@@ -76,6 +76,14 @@ def test_a_file_that_cannot_be_read_is_named_and_not_tried_again(folder: Path) -
     assert "bad.png" in paths(folder)
 
 
+def test_pictures_in_a_folder_that_cannot_be_listed_are_not_gone(folder: Path, closed: Callable[[Path], None]) -> None:
+    update(folder)
+    closed(folder / "deep")
+    with pytest.raises(NicError, match="deep/: Permission denied"):
+        update(folder)
+    assert paths(folder) == ["a.png", "b.jpg", os.path.join("deep", "c.png")]
+
+
 def test_processes_make_what_one_makes(folder: Path) -> None:
     update(folder)
     with Index(str(folder)) as one, Index(str(folder), str(folder.parent / "two.sqlite")) as two:

@@ -1,11 +1,14 @@
 """The files of a folder: which are found, in which order, and what a strange tree cannot do."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nicodec.errors import BadFile
 from nicodec.storage import store_of, tree
+from nicodec.storage.files import Files, read_bytes
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX pipes and links")
 
@@ -75,3 +78,18 @@ def test_a_link_to_a_file_is_a_file_of_its_own(tmp_path: Path) -> None:
 )
 def test_a_path_leads_to_litter_by_any_of_its_parts(path: str, litter: bool) -> None:
     assert tree.in_litter(path.split("/")) == litter
+
+
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path: Path, closed: Callable[[Path], None]) -> None:
+    put(tmp_path, "in/a.png", "in/locked/b.png", "in/z/c.png")
+    closed(tmp_path / "in" / "locked")
+    folder = str(tmp_path / "in")
+    locked = os.path.join(folder, "locked", "")
+    assert list(tree.walk(folder)) == [os.path.join(folder, "a.png"), os.path.join(folder, "z", "c.png"), locked]
+    assert [path for path, _ in Files().found(folder, lambda name: name.endswith("a.png"))] == [
+        os.path.join(folder, "a.png"),
+        locked,
+    ]
+    for reading in (read_bytes, Files().start):
+        with pytest.raises(BadFile, match="Permission denied"):
+            reading(locked)

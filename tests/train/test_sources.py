@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ def test_a_dangling_link_is_left_out_and_counted(folder: Path) -> None:
     assert read(folder)[0] == NAMES
     assert read(folder)[1].skipped == ["gone.png"]
     assert read(folder / "gone.png", folder / "1.png")[0] == ["1.png"]
+
+
+def test_a_folder_that_cannot_be_listed_is_left_out_and_counted(folder: Path, closed: Callable[[Path], None]) -> None:
+    (folder / "in").mkdir()
+    shutil.copy(folder / "1.png", folder / "in")
+    closed(folder / "in")
+    assert read(folder)[0] == NAMES
+    assert read(folder)[1].skipped == ["in"]
 
 
 def test_a_pipe_in_a_folder_is_left_out(folder: Path) -> None:
