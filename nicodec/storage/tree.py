@@ -31,14 +31,14 @@ def walk(folder: str) -> Iterator[str]:
     """The paths of the files in a folder and below it, sorted in each.
 
     Links to folders are followed after everything else, and no folder is walked twice. Pipes and devices are left out.
-    A folder that cannot be listed comes last in its place, as a path that ends with a separator: who reads it is told
-    why, and no part of a tree is missing without a word.
+    Folders that cannot be listed come last, as paths that end with a separator: who reads one is told why, and no part
+    of a tree is missing without a word.
     """
     seen: set[str] = set()
+    closed: list[str] = []
     left = [folder]
     while left:
         links: list[str] = []
-        closed: list[str] = []
         for start in left:
             for here, folders, names in os.walk(start, onerror=lambda error: closed.extend(_closed(error))):
                 real = os.path.realpath(here)
@@ -50,8 +50,8 @@ def walk(folder: str) -> Iterator[str]:
                 links += [path for path in (os.path.join(here, name) for name in folders) if os.path.islink(path)]
                 ordinary = (name for name in sorted(names) if not is_litter(name, folder=False))
                 yield from (path for path in (os.path.join(here, name) for name in ordinary) if _is_regular(path))
-        yield from (os.path.join(path, "") for path in closed)
         left = links
+    yield from (os.path.join(path, "") for path in closed)
 
 
 def _closed(error: OSError) -> Iterator[str]:

@@ -5,7 +5,8 @@ Between `run` and `export`. How much is counted and measured is what `plan` has 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,14 @@ import torch
 from nicodec import progress
 from nicodec.bench import proof
 from nicodec.bench.proof import Facts, Proof
+from nicodec.errors import NicError
+from nicodec.model import checkpoint, modelfile
 from nicodec.model.card import Card, Point
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.config import NETWORKS
+from nicodec.model.modelfile import SUFFIX
 from nicodec.picture import Picture, writer
+from nicodec.storage.files import atomic_write, shown
 from nicodec.train import best, correction, export, limits, preview, restoring, tables, validate
 from nicodec.train.options import page_of
 from nicodec.train.plan import Effort
@@ -64,6 +69,30 @@ def write(
         fitted = preview.fit(model, data.squares(effort.fitted), amp=amp)
         fitted |= correction.fit(model, data.squares(effort.fitted), amp=amp)
         return export.write_model(model, out, name, history, counts, fitted, card)
+
+
+@contextmanager
+def replacing(out: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """While a model is written: one that stands there keeps its content under a second name, as files may need it.
+
+    say: called with a line where the new one is another model. Raises NicError if the copy cannot be written.
+    """
+    try:
+        identity = checkpoint.load(out).identity if out.exists() else ""
+    except NicError:  # nothing that a file could need
+        identity = ""
+    if not identity:
+        yield
+        return
+    aside = out.with_name(f"{out.stem}-{identity[:8]}{SUFFIX}")
+    made = not aside.exists()
+    if made:
+        atomic_write(aside, modelfile.read(out), overwrite=False)
+    yield
+    if checkpoint.load(out).identity != identity:
+        say(f"{shown(aside)} is the model that was {shown(out)} before: files that it has made need it")
+    elif made:
+        aside.unlink()
 
 
 def verdict(trainer: Trainer) -> list[str]:

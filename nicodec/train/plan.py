@@ -166,11 +166,11 @@ def lines(
     """
     begins = f"starts from {start}" if start else f"starts {network and f'the network {network} '}from nothing"
     measured = writes and plan.measure != "none"
-    then = f", and then writes{', checks and measures' if measured else ' and checks'} the model" if writes else ""
+    work = f"writes{', checks and measures' if measured else ' and checks'} the model"
     if steps == 0 or (steps is None and not plan.left):
-        end = f"It has learnt for all of its {'minutes' if steps is None else 'steps'}{then}."
+        end = f"It has learnt for all of its {'minutes' if steps is None else 'steps'}{f': it {work}' * writes}."
     elif steps is not None:
-        end = f"It learns for {steps} step{'s' * (steps != 1)}{then}."
+        end = f"It learns for {steps} step{'s' * (steps != 1)}{f', and then {work}' * writes}."
     else:
         parts = ["reading", "learning", *["writing"] * writes, *["measuring"] * measured]
         end = f"It ends at {plan.until()}, {plan.whole / 60:.3g} minutes for all: {', '.join(parts)}."

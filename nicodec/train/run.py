@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -198,7 +199,8 @@ def train(
             for line in restoring.without_file(trainer):
                 say(line)
             return
-        made = finish.write(trainer, out, name, history, said_of_it, times.effort(), frozen)
+        with nullcontext() if said.get("force") else finish.replacing(out, say):
+            made = finish.write(trainer, out, name, history, said_of_it, times.effort(), frozen)
         known = finish.facts(trainer, made, name, tuple(verdict))
         say(f"{shown(out)}: {known.n_bytes / 1e6:.1f} MB, {made.identity[:16]}")
         effort = times.effort()

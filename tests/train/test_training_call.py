@@ -306,6 +306,29 @@ def test_a_run_that_held_nothing_out_does_not_judge_itself_by_what_it_learnt(
         nicodec.train.train(folder, out, resume=True, validation=folder / "3.png")
 
 
+def test_a_model_that_a_run_replaces_stays_under_a_second_name(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Else files that are there already could not be decoded any more."""
+    out, file = tmp_path / "my.nicmodel", tmp_path / "a.nic"
+    nicodec.train.train(folder, out, **QUICK)
+    first = checkpoint.load(out).identity
+    file.write_bytes(nicodec.encode(picture(3), model=out))
+    nicodec.train.train(folder, out, resume=True)  # all steps are done: the same model is written
+    assert [path.name for path in tmp_path.glob("*.nicmodel")] == ["my.nicmodel"]
+    more = tiny_training.pictures(tmp_path)  # their tables are others, so the model is another one
+    Image.fromarray(picture(9)).save(more / "9.png")
+    nicodec.train.train(more, out, resume=True)
+    aside = tmp_path / f"my-{first[:8]}.nicmodel"
+    assert checkpoint.load(out).identity != checkpoint.load(aside).identity == first
+    said = " ".join(capfd.readouterr().err.split())
+    assert f"{aside} is the model that was {out} before: files that it has made need it" in said
+    assert nicodec.decode(file).size == (170, 150)
+    aside.unlink()
+    nicodec.train.train(folder, out, resume=True, force=True)
+    assert [path.name for path in tmp_path.glob("*.nicmodel")] == ["my.nicmodel"]
+
+
 def test_a_run_that_goes_on_says_what_is_left_of_its_steps(
     folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

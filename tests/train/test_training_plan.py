@@ -137,7 +137,7 @@ def test_three_lines_say_what_comes_and_until_when(tmp_path: Path) -> None:
         (Plan(None), 7, True, "It learns for 7 steps, and then writes, checks and measures the model."),
         (Plan(None, "none"), 1, True, "It learns for 1 step, and then writes and checks the model."),
         (Plan(None), 7, False, "It learns for 7 steps."),
-        (Plan(None), 0, True, "It has learnt for all of its steps, and then writes, checks and measures the model."),
+        (Plan(None), 0, True, "It has learnt for all of its steps: it writes, checks and measures the model."),
         (Plan(30, left=0), None, False, "It has learnt for all of its minutes."),
         (Plan(30, "none"), None, True, "30 minutes for all: reading, learning, writing."),
         (Plan(30), None, False, "30 minutes for all: reading, learning."),
