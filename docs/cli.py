@@ -14,8 +14,8 @@ HEAD = """# The command line
 
     nicodec [--version] [--install-completion] COMMAND ...
 
-Results go to stdout, everything else to stderr. Exit codes: 0 fine, 2 usage, 3 bad input, 4 unsupported by
-this installation, 5 some of many files failed, 130 stopped by Ctrl-C
+Results go to stdout, everything else to stderr. Exit codes: 0 fine, 1 the reader of stdout has gone, 2 usage, 3 bad
+input, 4 unsupported by this installation, 5 some of many files failed, 130 stopped by Ctrl-C
 (`train` ends with 0 where it then writes the best model so far). A file is written under a temporary
 name and renamed when it is whole; nothing is overwritten without `-f`. Every command takes `-h`.
 

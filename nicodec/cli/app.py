@@ -5,6 +5,7 @@ First in every call from a shell; `encode`, `decode` and the other commands come
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from importlib import import_module
@@ -14,7 +15,7 @@ import typer
 
 from nicodec import __version__
 from nicodec.cli.command import Command
-from nicodec.errors import NicError
+from nicodec.errors import NicError, one_line
 from nicodec.progress import say
 
 # The module and the function of each command, in the order of the help. A command that is called is loaded alone.
@@ -39,6 +40,9 @@ COMMANDS = {
     "anomaly": ("anomaly", "group"),
 }
 
+
+# The exit code where the reader of stdout has gone.
+CLOSED = 1
 
 EPILOG = (
     "Environment: NICODEC_MODELS names folders of models, separated as in PATH, in place of the one in the data"
@@ -84,7 +88,15 @@ def main() -> None:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     asked = [name for name in sys.argv[1:2] if name in COMMANDS]
     try:
-        program(*(asked or COMMANDS))()
+        try:
+            program(*(asked or COMMANDS))()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None:  # a fault of the program: no file is opened without a NicError
+            raise
+        _without_stdout(error)
     except NicError as error:
         say(f"nicodec: {error}")
         sys.exit(error.exit_code)
@@ -98,6 +110,17 @@ def main() -> None:
         if isinstance(error.__cause__, SystemExit):
             raise error.__cause__ from None
         raise
+
+
+def _without_stdout(error: OSError) -> None:
+    """Ends the program when stdout takes no more; what is left for it is not tried again at the exit."""
+    assert sys.stdout is not None
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):  # as after `| head`
+        sys.exit(CLOSED)
+    say(f"nicodec: stdout: cannot be written: {one_line(error)}")
+    sys.exit(NicError.exit_code)
 
 
 def _version(show: bool) -> None:

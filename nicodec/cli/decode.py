@@ -52,7 +52,10 @@ def decode(
     format: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="png, jpg, webp, avif, tiff, ppm or npy.", show_default="OUT's"
+            "--format",
+            metavar="FORMAT",
+            help="png, jpg, webp, avif, jp2, tiff, bmp, ppm, pgm, tga or npy.",
+            show_default="OUT's",
         ),
     ] = None,
     quality_out: Annotated[

@@ -58,6 +58,7 @@ def index(
         facts = {"index": found.path, "pictures": count, "read": change.read, "gone": change.gone}
         print(json.dumps(facts | {"remade": change.remade, "failed": change.failed}))
     elif not quiet:
-        say(f"{count} pictures; {change.read} read, {change.gone} gone, {len(change.failed)} cannot be read")
+        pictures = f"{count} picture{'s' * (count != 1)}"
+        say(f"{pictures}; {change.read} read, {change.gone} gone, {len(change.failed)} cannot be read")
     if change.failed:
         raise typer.Exit(SOME_FAILED)

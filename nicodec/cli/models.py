@@ -160,8 +160,9 @@ def _facts(path: Path) -> dict[str, Any]:
 def _rows(about: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The same for a person; what is not known is left out. Texts may come from anybody."""
     trained = about["trained"]
-    scales = {"steps": (1, "steps"), "pixels": (1e6, "megapixels"), "seconds": (60, "minutes")}
-    words = [f"{trained[key] / n:,.0f} {unit}" for key, (n, unit) in scales.items() if key in trained]
+    scales = {"steps": (1, "step"), "pixels": (1e6, "megapixel"), "seconds": (60, "minute")}
+    counts = [(f"{trained[key] / n:,.0f}", unit) for key, (n, unit) in scales.items() if key in trained]
+    words = [f"{count} {unit}{'s' * (count != '1')}" for count, unit in counts]
     words += [f"on {trained['device'][:COLUMN]}"] if "device" in trained else []
     rows = {"name": about["name"], "id": about["id"], "file": about["path"], "size": f"{about['bytes']:,} bytes"}
     rows["pictures"] = "gray alone" if about["network"]["colours"] == 1 else ""

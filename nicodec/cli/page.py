@@ -49,7 +49,7 @@ def page(
     It needs no network and works from the disk. A folder, or several files, become an album.
 
     [dim]
-    nicodec page photo.nic          photo.html, to be sent to somebody
+    nicodec page photo.nic          photo.html, to be sent to somebody: 11 MB with the decoder of photo, 4 of photo-fast
     nicodec page holiday/           holiday.html, an album of all in it
     [/dim]
     """

@@ -58,7 +58,10 @@ def restore(
     format: Annotated[
         str | None,
         typer.Option(
-            "--format", metavar="FORMAT", help="png, jpg, webp, avif, tiff, ppm or npy.", show_default="OUT's"
+            "--format",
+            metavar="FORMAT",
+            help="png, jpg, webp, avif, jp2, tiff, bmp, ppm, pgm, tga or npy.",
+            show_default="OUT's",
         ),
     ] = None,
     strip: Strip = False,

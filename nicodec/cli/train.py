@@ -50,7 +50,12 @@ def train(
         bool, typer.Option("--again", help="With --resume: a new schedule, from the averaged weights.")
     ] = False,
     start: Annotated[
-        str | None, typer.Option("--from", help="Start from this model instead of from nothing.", show_default=False)
+        str | None,
+        typer.Option(
+            "--from",
+            help="Start from this model, its name or its file; none starts from nothing.",
+            show_default="photo-fast; with --network full photo",
+        ),
     ] = None,
     network: Annotated[
         Literal["full", "fast"] | None,

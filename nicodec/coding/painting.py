@@ -77,7 +77,9 @@ def view(header: Header, region: Region = None, scale: float = 1, natural: float
     except (TypeError, ValueError):
         raise NicError(f"a region is four whole numbers (x, y, width, height), not {region!r}") from None
     area = Box(y, x, y + height, x + width)
-    if width < 1 or height < 1 or area.cut(whole) != area:
+    if width < 1 or height < 1:
+        raise NicError(f"a region has at least one pixel, not {width}x{height}")
+    if area.cut(whole) != area:
         raise NicError(f"the region {width}x{height} at {x},{y} is not inside {header.width}x{header.height}")
     return View(area, 1, layout.windows(area.over(CELL)), *drawn)
 

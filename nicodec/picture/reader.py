@@ -143,6 +143,9 @@ def _from_array(array: npt.NDArray[Any], deep: bool) -> Picture:
 
 
 def _from_file(file: BinaryIO, name: str, strip: bool, deep: bool) -> Picture:
+    if not file.read(1):
+        raise BadImage(f"{name}: is empty")
+    file.seek(-1, os.SEEK_CUR)
     notes: list[str] = []
     sound, aside = damage.mended(file, name, notes), None
     for format in (png, jpeg, jp2):

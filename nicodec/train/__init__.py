@@ -73,6 +73,8 @@ def train(
 
     if network is not None and network not in NETWORKS:
         raise BadOption(f"--network is one of {', '.join(NETWORKS)}, not {network}")
+    if minutes is not None and steps is not None:
+        raise BadOption("--minutes and --steps exclude each other")
     parts.check(upsample=upsample, transform=transform, start=start, resume=resume)
     options = {
         "minutes": minutes,

@@ -174,6 +174,8 @@ def check_call(
         raise NicError(f"{shown(page)} exists already, and would be the page of this model; -f overwrites it")
     if again and not resume:
         raise BadOption("--again goes with --resume")
+    if resume and not (folder / STATE).exists():
+        raise BadOption(f"{shown(folder)}: there is no run to go on with; leave out --resume")
     if resume and start is not None:
         raise BadOption("--from starts a run; it does not go with --resume")
     check_there(images)
@@ -244,8 +246,9 @@ def resumed(options: Options, said: Collection[str], saved: object, where: str) 
         if name in changed:
             raise BadOption(f"{flag(name)} asks for another model than the state is of; it needs a new run")
     return result, [
-        f"{flag(name)} is {_word(getattr(result, name))}; the state has {_word(getattr(before, name))}"
+        f"{flag(name)} is {_word(getattr(result, name))} in place of {_word(getattr(before, name))}"
         for name in changed
+        if name != "steps" or result.steps is not None  # else the minutes say it
     ]
 
 
@@ -255,7 +258,7 @@ def flag(name: str) -> str:
 
 
 def _word(value: object) -> str:
-    return "not set" if value is None else str(value)
+    return "not set" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def command(out: str, said: Mapping[str, Any], origin: str) -> list[str]:

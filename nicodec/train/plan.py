@@ -59,7 +59,7 @@ class Look:
             return there
         least, most = f"{min(self.megapixels):.2g}", f"{max(self.megapixels):.2g}"
         sizes = least if least == most else f"{least} to {most}"
-        few = f", to judge by {len(self.megapixels)} of them" if len(self.megapixels) < self.files else ""
+        few = f", by a look at {len(self.megapixels)} of them" if len(self.megapixels) < self.files else ""
         return f"{there}, {'gray' if self.gray else 'in colour'}, of {sizes} megapixels{few}"
 
 
@@ -157,14 +157,25 @@ class Plan:
 
 
 def lines(
-    found: Look, plan: Plan, start: str, network: str, device: str, steps: int | None, *, writes: bool = True
+    found: Look,
+    plan: Plan,
+    start: str,
+    network: str,
+    device: str,
+    steps: int | None,
+    *,
+    resume: bool = False,
+    writes: bool = True,
 ) -> list[str]:
     """Three lines: what there is, what will be done with it, and until when.
 
     start: the name of the model that training starts from, or empty. network: a word for it, or empty. steps: that are
-    left to learn, where they are counted. writes: whether a model is written.
+    left to learn, where they are counted. resume: it goes on with a state. writes: whether a model is written.
     """
     begins = f"starts from {start}" if start else f"starts {network and f'the network {network} '}from nothing"
+    begins = "goes on from the state of its run" if resume else begins
+    one = found.files + found.tars == 1 and not found.tars
+    judged = "its picture" if one else "pictures that it does not learn from"
     measured = writes and plan.measure != "none"
     work = f"writes{', checks and measures' if measured else ' and checks'} the model"
     if steps == 0 or (steps is None and not plan.left):
@@ -173,9 +184,10 @@ def lines(
         end = f"It learns for {steps} step{'s' * (steps != 1)}{f', and then {work}' * writes}."
     else:
         parts = ["reading", "learning", *["writing"] * writes, *["measuring"] * measured]
-        end = f"It ends at {plan.until()}, {plan.whole / 60:.3g} minutes for all: {', '.join(parts)}."
+        minutes = f"{plan.whole / 60:.3g}"
+        end = f"It ends at {plan.until()}, {minutes} minute{'s' * (minutes != '1')} for all: {', '.join(parts)}."
     return [
         f"There {'is' if found.files + found.tars == 1 else 'are'} {found}.",
-        f"A codec for them {begins}, on {device}; it keeps what is best on pictures that it does not learn from.",
+        f"A codec for {'it' if one else 'them'} {begins}, on {device}; it keeps what is best on {judged}.",
         f"{end} Ctrl-C ends it sooner, with the best so far.",
     ]

@@ -127,7 +127,7 @@ def train(
     times.minutes, times.measure = options.minutes if options.steps is None else None, options.measure
     there, word = plan.look(images), _word(options.model)
     left = None if options.steps is None else max(0, options.steps - done)
-    begins = plan.lines(there, times, options.origin, word, device.type, left, writes=not options.skips)
+    begins = plan.lines(there, times, options.origin, word, device.type, left, resume=resume, writes=not options.skips)
     for line in begins + restoring.words(options) + changed:
         console.print(line, markup=False)
 

@@ -206,7 +206,7 @@ def test_a_model_that_is_not_better_says_why_where_its_numbers_tell() -> None:
     assert "is not better than photo: it takes 0.5 % more" in reasons(start=0.0)
     alike = [replace(line, points=made().lines[0].points) for line in made(photo=0.5).lines]
     assert "much like the photographs that photo has learnt" in reasons(lines=tuple(alike))
-    assert "from 20 pictures, which are few; 100 or more" in reasons(facts={"learnt": 20})
+    assert "from few pictures, 20; 100 or more" in reasons(facts={"learnt": 20})
     assert "too short" in reasons(facts={"best": 950})
     assert "too short" not in reasons(facts={"best": 700})
     mixed = tuple(Single(i, None, -8.0 if i < 4 else 9.0) for i in range(8))

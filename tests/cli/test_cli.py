@@ -300,12 +300,24 @@ def test_names_cannot_write_to_the_terminal(run: Run, here: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_behind_stdout_is_one_line(here: Path) -> None:
-    command = [sys.executable, "-m", "nicodec", "encode", "a.png", "-", "--quiet"]
+@pytest.mark.parametrize("words", [("encode", "a.png", "-", "--quiet"), ("models",), ("info", "a.nic"), ("--version",)])
+def test_a_full_disk_behind_stdout_is_one_line(run: Run, here: Path, words: tuple[str, ...]) -> None:
+    run("encode", "a.png")
+    command = [sys.executable, "-m", "nicodec", *words]
     with open("/dev/full", "wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 3
     assert done.stderr == b"nicodec: stdout: cannot be written: No space left on device\n"
+
+
+def test_a_reader_that_has_gone_ends_the_program_without_a_word(here: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "nicodec", "models"], stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_lack_of_memory_is_one_line(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,6 +108,12 @@ def test_a_terminal_gets_no_picture(
         assert (code, out, "does not go to a terminal" in said) == (2, b"", True)
 
 
+def test_a_terminal_gets_no_page(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch, no_work: None) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    code, out, said = run("compare", "a.png", "-o", "-")
+    assert (code, out, "a page does not go to a terminal" in said) == (2, b"", True)
+
+
 @pytest.mark.parametrize(
     ("closed", "text"), [("stdout", "stdout: cannot be written: it is closed"), ("stdin", "stdin")]
 )

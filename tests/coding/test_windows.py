@@ -256,7 +256,8 @@ def test_a_region_decodes_no_tile_that_it_does_not_need(
     [(0, 0, 0, 1), (-1, 0, 5, 5), (0, 0, WIDTH + 1, 1), (0, HEIGHT, 1, 1), (1, 2, 3), "abcd", (0.5, 0, 1, 1), 7],
 )
 def test_an_impossible_region_is_refused(codec: Codec, picture: Array, region: Any) -> None:
-    with pytest.raises(NicError, match="region"):
+    empty = isinstance(region, tuple) and len(region) == 4 and 0 in region[2:]
+    with pytest.raises(NicError, match="a region has at least one pixel, not 0x1" if empty else "region"):
         codec.decode(codec.encode(picture[:32, :32]), region=region)
 
 

@@ -110,13 +110,13 @@ def test_an_option_that_is_said_wins_over_the_state_and_both_are_said() -> None:
     given = Options(rate=0.5, seed=9)
     result, lines = options.resumed(given, ["rate", "seed"], saved, "the state")
     assert (result.batch, result.rate, result.seed) == (3, 0.5, 9)
-    assert lines == ["--rate is 0.5; the state has 0.0001"]
+    assert lines == ["--rate is 0.5 in place of 0.0001"]
 
 
 def test_minutes_that_are_said_end_a_schedule_of_steps() -> None:
     result, lines = options.resumed(Options(minutes=3), ["minutes"], asdict(Options(steps=7)), "the state")
     assert (result.minutes, result.steps) == (3, None)
-    assert lines == ["--minutes is 3; the state has 30.0", "--steps is not set; the state has 7"]
+    assert lines == ["--minutes is 3 in place of 30"]
 
 
 @pytest.mark.parametrize("saved", [None, 3, {"batch": "8"}, {"rate": math.nan}, {"patch": 100}, {"note": 3},
@@ -141,7 +141,7 @@ def test_the_card_of_a_model_is_that_of_its_state_unless_said() -> None:
     saved = asdict(Options(name="birds", licence="CC0", note="old", origin="photo 32fc19df"))
     result, lines = options.resumed(Options(note="new"), ["note"], saved, "the state")
     assert (result.name, result.licence, result.note, result.origin) == ("birds", "CC0", "new", "photo 32fc19df")
-    assert lines == ["--note is new; the state has old"]
+    assert lines == ["--note is new in place of old"]
     assert options.resumed(Options(augment=0.5), [], {"batch": 8}, "the state")[0].augment == 1
     # States of earlier releases say nothing of it.
     assert options.resumed(Options(), [], {"batch": 8}, "the state")[0].origin == ""

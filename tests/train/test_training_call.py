@@ -258,7 +258,7 @@ def test_a_run_that_goes_on_keeps_its_settings_and_says_what_differs(
     with pytest.raises(NicError, match="far enough"):
         nicodec.train.train(folder, tmp_path / "my.nicmodel", resume=True, rate=0.5)
     assert (seen[0].batch, seen[0].seed, seen[0].rate, seen[0].steps) == (3, 4, 0.5, 2)
-    assert "--rate is 0.5; the state has 0.0001\n" in capfd.readouterr().err
+    assert "--rate is 0.5 in place of 0.0001\n" in capfd.readouterr().err
 
 
 def test_a_run_that_goes_on_remembers_what_it_holds_out(
@@ -343,6 +343,18 @@ def test_a_decoder_cannot_be_kept_by_a_run_that_has_changed_it(folder: Path, tmp
     nicodec.train.train(folder, out, **QUICK)
     with pytest.raises(BadModel, match=r"start\.nicmodel is not there: a run that begins with --freeze decoder"):
         nicodec.train.train(folder, out, resume=True, freeze="decoder")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ({"steps": 2, "minutes": 1.0}, "--minutes and --steps exclude each other"),
+        ({"resume": True}, r"my\.run: there is no run to go on with; leave out --resume"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(folder: Path, tmp_path: Path, words: dict[str, Any], why: str) -> None:
+    with pytest.raises(options.BadOption, match=why):
+        nicodec.train.train(folder, tmp_path / "my.nicmodel", **words)
 
 
 def far_enough(*_: object) -> None:

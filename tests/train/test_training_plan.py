@@ -103,7 +103,7 @@ def test_steps_have_no_end_by_the_clock() -> None:
 def test_a_look_tells_number_size_and_colour(tmp_path: Path) -> None:
     folder = tiny_training.pictures(tmp_path)
     (folder / "broken.png").write_bytes(b"x")
-    assert str(plan.look([folder])) == "5 pictures, in colour, of 0.025 megapixels, to judge by 4 of them"
+    assert str(plan.look([folder])) == "5 pictures, in colour, of 0.025 megapixels, by a look at 4 of them"
     for file in folder.iterdir():
         file.unlink()
     Image.fromarray(np.zeros((100, 100), np.uint8)).save(folder / "a.png")
@@ -115,7 +115,7 @@ def test_a_look_tells_number_size_and_colour(tmp_path: Path) -> None:
     for i in range(9):
         Image.fromarray(np.zeros((100, 100), np.uint8)).save(folder / f"{i}.png")
     assert "11 pictures and 1 tar file, gray, of " in str(plan.look([folder]))
-    assert str(plan.look([folder])).endswith(" megapixels, to judge by 8 of them")
+    assert str(plan.look([folder])).endswith(" megapixels, by a look at 8 of them")
 
 
 def test_three_lines_say_what_comes_and_until_when(tmp_path: Path) -> None:

@@ -99,9 +99,7 @@ def reasons(proof: Proof) -> list[str]:
     """Why a model may be no better than `photo`: what its numbers tell, or that they tell nothing."""
     facts, found = proof.facts, list[str]()
     if facts.learnt < FEW:
-        found.append(
-            f"It learnt from {facts.learnt} {plural(facts.learnt, 'picture')}, which are few; {2 * FEW} or more help."
-        )
+        found.append(f"It learnt from few pictures, {facts.learnt}; {2 * FEW} or more help.")
     if facts.best >= LAST * facts.steps > 0:
         found.append(
             "Training was too short: its last states were still becoming better. More --minutes, with --resume --again,"

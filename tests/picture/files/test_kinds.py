@@ -90,6 +90,8 @@ def test_what_is_known_but_damaged_is_called_damaged() -> None:
             read(data)
     with pytest.raises(BadImage, match="not a picture of a known format"):
         read(b"text")
+    with pytest.raises(BadImage, match="is empty"):
+        read(b"")
 
 
 def test_pillow_prints_nothing_of_its_own(tmp_path: Path) -> None:
