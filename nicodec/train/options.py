@@ -157,7 +157,8 @@ def check_call(
 ) -> None:
     """All that can be wrong with the arguments and is seen without torch, which takes seconds to load.
 
-    images: with those to hold out. Raises BadOption, BadImage, or NicError if something would be overwritten.
+    images: with those to hold out. Raises BadOption, BadImage, BadFile if there is no run to resume, or NicError if
+    something would be overwritten.
     """
     from nicodec.model import shelf  # which loads numpy
 
@@ -174,10 +175,10 @@ def check_call(
         raise NicError(f"{shown(page)} exists already, and would be the page of this model; -f overwrites it")
     if again and not resume:
         raise BadOption("--again goes with --resume")
-    if resume and not (folder / STATE).exists():
-        raise BadOption(f"{shown(folder)}: there is no run to go on with; leave out --resume")
     if resume and start is not None:
         raise BadOption("--from starts a run; it does not go with --resume")
+    if resume and not (folder / STATE).exists():
+        raise BadFile(f"{shown(folder / STATE)}: there is no run to go on with; leave out --resume")
     check_there(images)
 
 

@@ -349,11 +349,11 @@ def test_a_decoder_cannot_be_kept_by_a_run_that_has_changed_it(folder: Path, tmp
     ("words", "why"),
     [
         ({"steps": 2, "minutes": 1.0}, "--minutes and --steps exclude each other"),
-        ({"resume": True}, r"my\.run: there is no run to go on with; leave out --resume"),
+        ({"resume": True}, r"my\.run/state\.safetensors: there is no run to go on with; leave out --resume"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(folder: Path, tmp_path: Path, words: dict[str, Any], why: str) -> None:
-    with pytest.raises(options.BadOption, match=why):
+    with pytest.raises(NicError, match=why):
         nicodec.train.train(folder, tmp_path / "my.nicmodel", **words)
 
 
