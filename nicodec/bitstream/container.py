@@ -226,11 +226,8 @@ def unpack(data: bytes, limit: int | None = None) -> File:
         raise BadFile("the file ends within its chunk table")
     if CRC.unpack_from(data, at)[0] != zlib.crc32(data[:at]):
         raise ChecksumMismatch("the header is damaged")
-    whole = body + sum(length for _, length, _ in table)
-    if len(data) < whole:
-        raise BadFile(f"the file is cut short: {len(data):,} of its {whole:,} bytes are there")
-    if len(data) > whole:
-        raise BadFile(f"the file goes on after its last chunk, for {len(data) - whole:,} of its {len(data):,} bytes")
+    if len(data) != (whole := body + sum(length for _, length, _ in table)):
+        raise BadFile(f"the file is cut short, or has bytes left over: it has {len(data):,} bytes, not {whole:,}")
     channels, depth = samples % 16, 8 + samples // 16 * 8
     possible = channels in (1, 3) and depth in (8, 16) and quality <= MAX_QUALITY
     if not possible or 0 in (width, height, tile_w, tile_h):

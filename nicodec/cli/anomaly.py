@@ -242,6 +242,8 @@ def _twins(against: str | None) -> Callable[[str], str]:
         return lambda source: place
     named: dict[str, list[str]] = {}
     for path, _ in store_of(place).found(place, explored.is_source):
+        if path.endswith(os.sep):
+            store_of(path).start(path)  # a folder that cannot be listed says why
         named.setdefault(_stem(path), []).append(path)
 
     def twin(source: str) -> str:

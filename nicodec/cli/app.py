@@ -5,6 +5,7 @@ First in every call from a shell; `encode`, `decode` and the other commands come
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -41,8 +42,9 @@ COMMANDS = {
 }
 
 
-# The exit code where the reader of stdout has gone.
+# The exit code where the reader of stdout has gone; and the errors of a stdout that takes no more.
 CLOSED = 1
+NO_ROOM = (errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 
 EPILOG = (
     "Environment: NICODEC_MODELS names folders of models, separated as in PATH, in place of the one in the data"
@@ -94,8 +96,8 @@ def main() -> None:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except OSError as error:
-        if error.filename is not None:  # a fault of the program: no file is opened without a NicError
-            raise
+        if error.filename is not None or error.errno not in NO_ROOM:
+            raise  # a fault of the program: other errors of the system are NicErrors by now
         _without_stdout(error)
     except NicError as error:
         say(f"nicodec: {error}")

@@ -111,7 +111,10 @@ def plan(
         store = store_of(source)
         for path, below in store.found(source, others.is_input):
             target = path if out is None else store_of(out).inside(out, below)
-            jobs.setdefault(store.place(path), Job(path, os.path.splitext(target)[0] + suffixes[0]))
+            # A folder that cannot be listed is a job that fails; it has no file of a result.
+            closed = path.endswith(os.sep)
+            made = os.path.join(target, "") if closed else os.path.splitext(target)[0] + suffixes[0]
+            jobs.setdefault(store.place(path), Job(path, made))
     notes = () if out is None else _becomes_a_folder(out, lambda name: is_input(name) or _suffix(name) in suffixes)
     found = _apart(list(jobs.values()), suffixes[0])
     return Plan(found, many=True, folders=True, notes=notes, left=others.note(), root=out)

@@ -16,14 +16,14 @@ import numpy.typing as npt
 
 from nicodec import api
 from nicodec.coding import latents
-from nicodec.errors import NicError, holding, one_line
+from nicodec.errors import BadFile, NicError, holding, one_line
 from nicodec.explore import reading, sketch
 from nicodec.explore.sketch import HASH_BITS, MODEL
 from nicodec.parallel import Engine
 from nicodec.parallel.processes import Local
 from nicodec.picture import Array, atlas, writer
 from nicodec.storage import is_nic, tree
-from nicodec.storage.files import read_bytes, shown
+from nicodec.storage.files import check_folder, shown
 
 NAME = ".nicodec-index.sqlite"
 # "NICI" in the file's head says that it is an index; the version that its sketches are of this form.
@@ -147,9 +147,13 @@ class Index:
             remade = self._of(encoder) or self._older
             self._check()
             known = {path: rest for path, *rest in self._file.execute("SELECT path, size, mtime_ns FROM pictures")}
-            found = dict(_found(self.folder))
+            closed: dict[str, str] = {}
+            found = dict(_found(self.folder, closed))
             fresh = [path for path, state in found.items() if known.get(os.fsencode(path)) != list(state)]
-            gone = [path for path in known if os.fsdecode(path) not in found]
+            # What lies in a folder that cannot be listed is not gone.
+            away = tuple(os.path.join(path, "") for path in closed)
+            missing = (path for path in known if os.fsdecode(path) not in found)
+            gone = [path for path in missing if not os.fsdecode(path).startswith(away)]
             with self._writing():
                 for table in ("pictures", "thumbnails"):
                     self._file.executemany(f"DELETE FROM {table} WHERE path = ?", ((path,) for path in gone))
@@ -163,7 +167,8 @@ class Index:
             failures = self._file.execute(
                 "SELECT path, substr(error, 1, 300) FROM pictures WHERE error IS NOT NULL ORDER BY path"
             )
-            return Change(len(fresh), len(gone), {os.fsdecode(path): str(text) for path, text in failures}, remade)
+            failed = closed | {os.fsdecode(path): str(text) for path, text in failures}
+            return Change(len(fresh), len(gone), failed, remade)
 
     def _of(self, encoder: str) -> bool:
         """Whether the index was of another encoder; then it is emptied."""
@@ -261,15 +266,21 @@ class Index:
             ) from None
 
 
-def _found(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
+def _found(folder: str, closed: dict[str, str]) -> Iterator[tuple[str, tuple[int, int]]]:
     """The pictures and .nic files below a folder, each with its size and time.
 
-    Raises BadFile for a folder that cannot be listed: what the index has of it is not gone.
+    closed: gets the folders that cannot be listed, each with its error. Raises BadFile if it is the folder itself.
     """
     for path in tree.walk(folder):
         if path.endswith(os.sep):
-            read_bytes(path)
-        if is_nic(path) or writer.is_picture(path):
+            try:
+                check_folder(path)
+            except OSError as error:
+                below = os.path.relpath(path, folder)
+                if below == os.curdir:
+                    raise BadFile(f"{shown(folder)}: {one_line(error)}") from None
+                closed[below] = one_line(error)
+        elif is_nic(path) or writer.is_picture(path):
             with suppress(OSError):
                 state = os.stat(path)
                 yield os.path.relpath(path, folder), (state.st_size, state.st_mtime_ns)

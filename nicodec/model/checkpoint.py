@@ -106,8 +106,12 @@ def matches(entry: dict[str, Any], text: str) -> bool:
 
 
 def pick(place: shelf.Shelf, text: str) -> shelf.Found:
-    """The one model of a place that a text means, of at least one. Raises ModelNotFound for several."""
+    """The one model of a place that a text means, of at least one. Raises ModelNotFound for several.
+
+    A file of just this name comes before one that has the beginning of its id in its name, as an earlier model has.
+    """
     hits = [found for found in place.models if matches(found[0], text)]
+    hits = [found for found in hits if found[1].stem == text] or hits
     ids = sorted({entry["id"][:16] for entry, _ in hits})
     if len(ids) > 1 and not place.ranked:
         raise ModelNotFound(f"several models are named {text!r}; give the id of one: {', '.join(ids)}")

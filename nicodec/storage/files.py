@@ -34,7 +34,7 @@ def shown(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a .nic file. Raises BadFile if it cannot be read, LimitExceeded past `MAX_BYTES`."""
     try:
-        check_folder(os.fspath(path))
+        check_folder(os.fsdecode(path))
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:

@@ -9,8 +9,8 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
-# Folders that file managers, cameras and version control make for themselves.
-_LITTER = frozenset(("__macosx", "@eadir", "$recycle.bin", "system volume information"))
+# Folders that file managers, cameras and file systems make for themselves.
+_LITTER = frozenset(("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found"))
 
 
 def is_litter(name: str, *, folder: bool) -> bool:

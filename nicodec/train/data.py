@@ -87,7 +87,7 @@ class Patches:
         elif kept.borrowed and held.choose([p.path for p in found], [p.look for p in found]):
             raise BadImage(
                 "the run began without a picture to hold out, and now there are some. It has learnt from all that it"
-                " began with, so name others to hold out, with --validation, or leave out --resume"
+                " began with: hold out others, go on with those alone, or begin a new run"
             )
         learnt = [p for p in found if kept.borrowed or not kept.has(p.file, p.look)]
         # The number of training pictures that are left out because they, or nearly they, are held out.

@@ -88,11 +88,14 @@ def replacing(out: Path, say: Callable[[str], None]) -> Iterator[None]:
     made = not aside.exists()
     if made:
         atomic_write(aside, modelfile.read(out), overwrite=False)
-    yield
-    if checkpoint.load(out).identity != identity:
+    try:
+        yield
+    finally:  # nothing may have been written
+        replaced = checkpoint.load(out).identity != identity
+        if made and not replaced:
+            aside.unlink()
+    if replaced:
         say(f"{shown(aside)} is the model that was {shown(out)} before: files that it has made need it")
-    elif made:
-        aside.unlink()
 
 
 def verdict(trainer: Trainer) -> list[str]:

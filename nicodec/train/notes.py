@@ -38,10 +38,11 @@ def notes(data: Patches, side: int, remedy: str = "") -> list[str]:
     ):
         if count:
             said.append(f"{count} {what}")
-    if data.chosen_colours and 0 < len(library.coloured) <= FEW * library.pictures:
+    if data.chosen_colours and 0 < data.coloured <= FEW * data.photographs:
+        which = f" ({some(library.coloured)})" if library.coloured else ""
         said.append(
-            f"{len(library.coloured)} of {library.pictures} pictures in colour: {some(library.coloured)}. So the model"
-            " is one of colour pictures; --colour gray makes one of gray pictures, which is quicker"
+            f"{data.coloured} of the pictures in colour{which}, so the model is one of colour pictures; --colour gray"
+            " makes one of gray pictures, which is quicker"
         )
     if data.in_file:
         said.append(

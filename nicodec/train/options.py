@@ -246,11 +246,18 @@ def resumed(options: Options, said: Collection[str], saved: object, where: str) 
     for name in ASKED:
         if name in changed:
             raise BadOption(f"{flag(name)} asks for another model than the state is of; it needs a new run")
-    return result, [
+    lines = [
         f"{flag(name)} is {_word(getattr(result, name))} in place of {_word(getattr(before, name))}"
         for name in changed
-        if name != "steps" or result.steps is not None  # else the minutes say it
+        if name not in ("minutes", "steps")
     ]
+    if {"minutes", "steps"} & set(changed):
+        lines.insert(0, f"{_schedule(result)} in place of {_schedule(before)}")
+    return result, lines
+
+
+def _schedule(options: Options) -> str:
+    return f"--minutes {options.minutes:g}" if options.steps is None else f"--steps {options.steps}"
 
 
 def flag(name: str) -> str:

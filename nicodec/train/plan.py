@@ -65,7 +65,7 @@ class Look:
 
 def look(paths: list[Path]) -> Look:
     """Count the pictures, and read a few. What cannot be read is left to the reading proper."""
-    files = [file.path for file in listed(paths)]
+    files = [file.path for file in listed(paths) if not file.path.is_dir()]
     pictures = [path for path in files if not is_tar(path)]
     sizes, gray = list[float](), True
     for path in pictures[:LOOKED_AT]:
@@ -164,18 +164,20 @@ def lines(
     device: str,
     steps: int | None,
     *,
+    alone: bool = False,
     resume: bool = False,
     writes: bool = True,
 ) -> list[str]:
     """Three lines: what there is, what will be done with it, and until when.
 
     start: the name of the model that training starts from, or empty. network: a word for it, or empty. steps: that are
-    left to learn, where they are counted. resume: it goes on with a state. writes: whether a model is written.
+    left to learn, where they are counted. alone: no picture is held out beside them. resume: it goes on with a state.
+    writes: whether a model is written.
     """
     begins = f"starts from {start}" if start else f"starts {network and f'the network {network} '}from nothing"
     begins = "goes on from the state of its run" if resume else begins
-    one = found.files + found.tars == 1 and not found.tars
-    judged = "its picture" if one else "pictures that it does not learn from"
+    one = (found.files, found.tars) == (1, 0)
+    judged = "its picture" if one and alone else "pictures that it does not learn from"
     measured = writes and plan.measure != "none"
     work = f"writes{', checks and measures' if measured else ' and checks'} the model"
     if steps == 0 or (steps is None and not plan.left):

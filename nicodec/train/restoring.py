@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -219,7 +220,10 @@ def keep(folder: Path, begin: Checkpoint | None) -> None:
 
     Raises NicError if it cannot be written.
     """
-    if begin is not None and begin.path != Path(os.path.realpath(folder / START)):
+    if begin is None:
+        with suppress(OSError):
+            (folder / START).unlink()
+    elif begin.path != Path(os.path.realpath(folder / START)):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -55,7 +55,7 @@ from nicodec.train.options import (
 )
 from nicodec.train.plan import Plan
 from nicodec.train.schedule import fitting
-from nicodec.train.state import read_held, read_meta
+from nicodec.train.state import read_held, read_meta, read_progress
 from nicodec.train.trainer import Trainer
 
 
@@ -103,9 +103,10 @@ def train(
         model = ModelConfig.of(saved.get("model") if isinstance(saved, dict) else None, shown(state))
         options, changed = resumed(replace(options, model=widths(state, model)), said, saved, shown(state))
         kept = None if validation else read_held(state)
-        done = 0 if again else meta["schedule_step"]
+        steps, share = read_progress(meta, state)
+        done = 0 if again else steps
         if not again and not said.keys() & {"minutes", "steps"}:
-            times.left = max(0.0, 1 - meta["spent"] / meta["length"])
+            times.left = 1 - share
     elif begin is not None:
         origin = f"{card.cleaned(begin.name)} {begin.identity[:8]}"
         options = replace(options, model=widths(begin.path, begin.config), origin=origin)
@@ -127,7 +128,9 @@ def train(
     times.minutes, times.measure = options.minutes if options.steps is None else None, options.measure
     there, word = plan.look(images), _word(options.model)
     left = None if options.steps is None else max(0, options.steps - done)
-    begins = plan.lines(there, times, options.origin, word, device.type, left, resume=resume, writes=not options.skips)
+    alone = not validation and (kept is None or kept.borrowed)
+    more = {"alone": alone, "resume": resume, "writes": not options.skips}
+    begins = plan.lines(there, times, options.origin, word, device.type, left, **more)
     for line in begins + restoring.words(options) + changed:
         console.print(line, markup=False)
 
@@ -140,9 +143,9 @@ def train(
         if not resume and "patch" not in said:
             side, count = fitting(options.patch, options.batch, data.share)
             options = replace(options, patch=side, batch=options.batch if "batch" in said else count)
+        options = replace(options, model=gray.network(options.model, begin, data))
         for line in notes(data, options.patch, "; --patch 64 needs the least"):
             console.print(line, markup=False)
-        options = replace(options, model=gray.network(options.model, begin, data))
         if begin is not None:  # from nothing there is no g_a that could learn from repaired pixels
             options = replace(options, model=restoring.network(options))
         trainer = Trainer(options, data, fresh=not resume and begin is None)

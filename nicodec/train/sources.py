@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
+import stat
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ def listed(paths: list[Path]) -> list[File]:
                 file = Path(found)
                 # A folder that cannot be listed is left out and counted, as a file that cannot be read.
                 if writer.is_picture(file.name) or is_tar(file) or found.endswith(os.sep):
-                    files.append(File(file.relative_to(path).as_posix(), file, named=False))
+                    files.append(File(file.relative_to(path).as_posix(), file, named=file == path))
         else:
             # A link to nothing is left out wherever it is: a folder of links is often given as `links/*`.
             files.append(File(path.name, path, named=path.exists() or not path.is_symlink()))
@@ -87,6 +88,8 @@ def _one(file: File, left: Left) -> Iterator[tuple[str, bytes]]:
             left.repeated += 1
             return
         left.seen.add((found.st_dev, found.st_ino))
+        if stat.S_ISDIR(found.st_mode):
+            os.listdir(path)  # which says why it cannot be
         data = b"" if is_tar(path) else path.read_bytes()
     except (OSError, ValueError) as error:
         if file.named:

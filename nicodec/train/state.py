@@ -36,6 +36,14 @@ def read_meta(path: Path) -> dict[str, Any]:
     return meta
 
 
+def read_progress(meta: dict[str, Any], path: Path) -> tuple[int, float]:
+    """Steps of the schedule that are done, and the share of its seconds, 0 to 1; raises BadFile without them."""
+    try:
+        return int(meta["schedule_step"]), min(1.0, max(0.0, meta["spent"] / meta["length"]))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise BadFile(f"{shown(path)}: not a training state ({error})") from None
+
+
 def read_state(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Metadata and tensors of a state file; raises BadFile if it is not one."""
     meta = read_meta(path)

@@ -119,7 +119,7 @@ def test_every_burst_of_changed_bytes_is_noticed(at: int, value: int, length: in
 
 def test_trailing_bytes_are_refused() -> None:
     for tail in (b"\0", SMALL):
-        with pytest.raises(BadFile, match=r"goes on after its last chunk, for \d+ of its \d+ bytes"):
+        with pytest.raises(BadFile, match="left over"):
             unpack(SMALL + tail)
 
 
@@ -189,12 +189,8 @@ def test_one_y_chunk_for_each_tile(width: int, height: int, tile: tuple[int, int
 
 
 def test_lengths_that_do_not_add_up_are_refused() -> None:
-    left, short = (
-        "the file goes on after its last chunk, for [13] of",
-        r"the file is cut short: \d+ of its [\d,]+ bytes are there",
-    )
-    for length, why in ((0, left), (2, left), (4, short), (2**32 - 1, short)):
-        with pytest.raises(BadFile, match=why):
+    for length in (0, 2, 4, 2**32 - 1):
+        with pytest.raises(BadFile, match=r"cut short, or has bytes left over: it has \d+ bytes, not [\d,]+"):
             unpack(patched(TABLE + 1, b"\x03", leb(length)))
 
 

@@ -63,6 +63,12 @@ def test_a_folder_that_cannot_be_listed_fails_and_the_others_are_encoded(
     code, _, said = run("encode", "in", "out", *TINY)
     assert (code, made()) == (5, ["out/p.nic"])
     assert "nicodec: in/sub/: Permission denied" in said
+    # Not even where names are alike, and results are there.
+    Path("in/sub.png").write_bytes(Path("a.png").read_bytes())
+    Path("out/sub.nic").write_bytes(Path("out/p.nic").read_bytes())
+    code, _, said = run("encode", "in", "out", *TINY, "--skip-existing")
+    assert (code, "nicodec: in/sub/: Permission denied" in said, made()) == (5, True, ["out/p.nic", "out/sub.nic"])
+    Path("out/sub.nic").unlink()
     code, _, said = run("encode", "in/sub", "out", *TINY)
     assert (code, "nicodec: in/sub/: Permission denied" in said, made()) == (5, True, ["out/p.nic"])
 

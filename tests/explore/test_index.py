@@ -78,8 +78,12 @@ def test_a_file_that_cannot_be_read_is_named_and_not_tried_again(folder: Path) -
 
 def test_pictures_in_a_folder_that_cannot_be_listed_are_not_gone(folder: Path, closed: Callable[[Path], None]) -> None:
     update(folder)
+    (folder / "b.jpg").unlink()
+    Image.fromarray(scene(7, 100, 100)).save(folder / "b.jpg")
     closed(folder / "deep")
-    with pytest.raises(NicError, match="deep/: Permission denied"):
+    assert update(folder) == index.Change(1, 0, {"deep": "Permission denied"}, False)
+    closed(folder)
+    with pytest.raises(NicError, match="photos: Permission denied"):
         update(folder)
     assert paths(folder) == ["a.png", "b.jpg", os.path.join("deep", "c.png")]
 

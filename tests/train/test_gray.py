@@ -302,13 +302,14 @@ def test_a_picture_in_colour_among_many_gray_ones_is_told_of(
 ) -> None:
     for i in range(10):
         Image.fromarray(in_gray(i)[..., 0]).save(tmp_path / f"{i}.png")
+        Image.fromarray(in_gray(20 + i)[..., 0]).save(tmp_path / f"{20 + i}.png")
     (tmp_path / "one.png").write_bytes((coloured / "0.png").read_bytes())
-    told = "1 of 11 pictures in colour: one.png. So the model is one of colour pictures; --colour gray"
+    told = "1 of the pictures in colour (one.png), so the model is one of colour pictures; --colour gray"
     assert begun(tmp_path).colours == 3
     assert told in capsys.readouterr().err
     assert begun(tmp_path, colour="rgb").colours == 3
     assert begun(coloured).colours == 3
-    assert "pictures in colour" not in capsys.readouterr().err
+    assert "of the pictures in colour" not in capsys.readouterr().err
 
 
 def test_an_encoder_that_stays_does_not_become_gray(

@@ -116,7 +116,9 @@ def test_an_option_that_is_said_wins_over_the_state_and_both_are_said() -> None:
 def test_minutes_that_are_said_end_a_schedule_of_steps() -> None:
     result, lines = options.resumed(Options(minutes=3), ["minutes"], asdict(Options(steps=7)), "the state")
     assert (result.minutes, result.steps) == (3, None)
-    assert lines == ["--minutes is 3 in place of 30"]
+    assert lines == ["--minutes 3 in place of --steps 7"]
+    _, lines = options.resumed(Options(), ["minutes"], asdict(Options(steps=7)), "the state")
+    assert lines == ["--minutes 30 in place of --steps 7"]
 
 
 @pytest.mark.parametrize("saved", [None, 3, {"batch": "8"}, {"rate": math.nan}, {"patch": 100}, {"note": 3},

@@ -347,6 +347,9 @@ def test_the_start_in_the_folder_of_a_run_is_that_of_this_run(start: Checkpoint,
     assert checkpoint.load(run / restoring.START).identity == start.identity
     restoring.keep(run, checkpoint.load(run / restoring.START))
     assert checkpoint.load(run / restoring.START).identity == start.identity
+    # A run that changes the decoder has no start that could go on with.
+    restoring.keep(run, None)
+    assert not (run / restoring.START).exists()
 
 
 @pytest.mark.parametrize("change", [{"clean_from": "noise:50"}, {"distortion": "l1"}, {"skips": True}])

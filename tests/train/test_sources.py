@@ -16,6 +16,7 @@ pytest.importorskip("torch")
 import tiny_training
 
 from nicodec.errors import BadImage
+from nicodec.train.plan import look
 from nicodec.train.sources import Left, listed, sources
 
 NAMES = [f"{i}.png" for i in range(4)]
@@ -78,6 +79,10 @@ def test_a_folder_that_cannot_be_listed_is_left_out_and_counted(folder: Path, cl
     closed(folder / "in")
     assert read(folder)[0] == NAMES
     assert read(folder)[1].skipped == ["in"]
+    assert look([folder]).files == len(NAMES)
+    closed(folder)
+    with pytest.raises(BadImage, match="pictures: Permission denied"):
+        read(folder)
 
 
 def test_a_pipe_in_a_folder_is_left_out(folder: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from tiny_training import OPTIONS
 from nicodec.errors import BadFile
 from nicodec.model.config import ModelConfig
 from nicodec.train.data import Patches
-from nicodec.train.state import read_held, read_meta, read_state
+from nicodec.train.state import read_held, read_meta, read_progress, read_state
 from nicodec.train.trainer import Trainer
 
 
@@ -70,3 +71,11 @@ def test_held_out_pictures_keep_their_order_where_there_are_more_than_a_hundred(
     monkeypatch.setattr(patches, "held", replace(patches.held, pictures=pictures))
     Trainer(OPTIONS, patches).save(tmp_path / "state")
     assert [int(picture[0, 0, 0]) for picture in read_held(tmp_path / "state").pictures] == list(range(123))
+
+
+@pytest.mark.parametrize(
+    "meta", [{}, {"schedule_step": "x", "spent": 1, "length": 2}, {"schedule_step": 1, "spent": 1, "length": 0}]
+)
+def test_a_state_without_its_progress_is_bad(meta: dict[str, Any]) -> None:
+    with pytest.raises(BadFile, match="not a training state"):
+        read_progress(meta, Path("state"))

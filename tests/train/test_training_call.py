@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import os
@@ -35,7 +36,7 @@ from nicodec.cli import app
 from nicodec.errors import BadModel, NicError
 from nicodec.model import checkpoint
 from nicodec.model.card import Card
-from nicodec.train import finish, loop, options, plan, run
+from nicodec.train import export, finish, loop, options, plan, run
 from nicodec.train.reading import middle
 from nicodec.train.trainer import Trainer
 
@@ -307,7 +308,7 @@ def test_a_run_that_held_nothing_out_does_not_judge_itself_by_what_it_learnt(
 
 
 def test_a_model_that_a_run_replaces_stays_under_a_second_name(
-    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Else files that are there already could not be decoded any more."""
     out, file = tmp_path / "my.nicmodel", tmp_path / "a.nic"
@@ -324,7 +325,18 @@ def test_a_model_that_a_run_replaces_stays_under_a_second_name(
     said = " ".join(capfd.readouterr().err.split())
     assert f"{aside} is the model that was {out} before: files that it has made need it" in said
     assert nicodec.decode(file).size == (170, 150)
+    monkeypatch.setenv("NICODEC_MODELS", str(tmp_path))
+    assert checkpoint.find("my") == out  # the name is still that of one model
     aside.unlink()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "write_model", full)
+        with pytest.raises(NicError, match="No space"):
+            nicodec.train.train(folder, out, resume=True)
+    assert [path.name for path in tmp_path.glob("*.nicmodel")] == ["my.nicmodel"]
     nicodec.train.train(folder, out, resume=True, force=True)
     assert [path.name for path in tmp_path.glob("*.nicmodel")] == ["my.nicmodel"]
 

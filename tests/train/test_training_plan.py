@@ -148,5 +148,18 @@ def test_the_third_line_says_what_will_be_done(times: Plan, steps: int | None, w
     assert said in plan.lines(found, times, "photo", "full", "cpu", steps, writes=writes)[2]
 
 
+def test_the_second_line_says_what_a_run_begins_with_and_is_judged_by() -> None:
+    one = plan.Look(1, 0, (), True)
+    for more, said in (
+        (
+            {},
+            "A codec for it starts from photo, on cpu; it keeps what is best on pictures that it does not learn from.",
+        ),
+        ({"alone": True}, "it keeps what is best on its picture."),
+        ({"resume": True}, "A codec for it goes on from the state of its run, on cpu;"),
+    ):
+        assert said in plan.lines(one, Plan(None), "photo", "full", "cpu", 3, **more)[1]
+
+
 def test_the_words_of_the_report_are_those_of_the_option() -> None:
     assert set(plan.REPORTS) == set(options.REPORTS)

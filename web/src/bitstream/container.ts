@@ -104,9 +104,8 @@ export function unpack(bytes: Uint8Array, maxPixels?: number): File {
   const right = crc32(bytes.subarray(0, at));
   if (checksum() !== right) throw new ChecksumMismatch('the header is damaged');
   const whole = at + table.reduce((sum, { length }) => sum + length, 0);
-  if (bytes.length < whole) throw new BadFile(`the file is cut short: ${bytes.length} of its ${whole} bytes are there`);
-  if (bytes.length > whole) {
-    throw new BadFile(`the file goes on after its last chunk, for ${bytes.length - whole} of its ${bytes.length} bytes`);
+  if (bytes.length !== whole) {
+    throw new BadFile(`the file is cut short, or has bytes left over: it has ${bytes.length} bytes, not ${whole}`);
   }
   const channels = bytes[5]! & 15, depth = 8 + 8 * (bytes[5]! >> 4);
   const possible = (channels === 1 || channels === 3) && (depth === 8 || depth === 16) && quality <= MAX_QUALITY;
