@@ -143,7 +143,7 @@ def find_id(identity: bytes, near: str | os.PathLike[str] | None = None) -> Path
     left = f"; left out: {'; '.join(skipped[:NAMED])}{' ...' * (len(skipped) > NAMED)}" if skipped else ""
     raise ModelNotFound(
         f"the file was made with the model {identity.hex()}, which is not in {', '.join(places) or 'any place'};"
-        f" name its {SUFFIX} file as the model, or put it beside the file{left}"
+        f" name its {SUFFIX} file with --model (model= in Python), or put it beside the file{left}"
     )
 
 
