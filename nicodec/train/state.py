@@ -40,7 +40,7 @@ def read_progress(meta: dict[str, Any], path: Path) -> tuple[int, float]:
     """Steps of the schedule that are done, and the share of its seconds, 0 to 1; raises BadFile without them."""
     try:
         return int(meta["schedule_step"]), min(1.0, max(0.0, meta["spent"] / meta["length"]))
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise BadFile(f"{shown(path)}: not a training state ({error})") from None
 
 

@@ -74,7 +74,13 @@ def test_held_out_pictures_keep_their_order_where_there_are_more_than_a_hundred(
 
 
 @pytest.mark.parametrize(
-    "meta", [{}, {"schedule_step": "x", "spent": 1, "length": 2}, {"schedule_step": 1, "spent": 1, "length": 0}]
+    "meta",
+    [
+        {},
+        {"schedule_step": "x", "spent": 1, "length": 2},
+        {"schedule_step": 1, "spent": 1, "length": 0},
+        {"schedule_step": float("inf"), "spent": 1, "length": 2},
+    ],
 )
 def test_a_state_without_its_progress_is_bad(meta: dict[str, Any]) -> None:
     with pytest.raises(BadFile, match="not a training state"):
