@@ -15,7 +15,7 @@ import typer
 from nicodec.cli.command import Command
 from nicodec.cli.options import Engine, Force, Json, Quiet, Workers
 from nicodec.progress import say
-from nicodec.storage import path_of, store_of
+from nicodec.storage import path_of, store_of, tree
 
 if TYPE_CHECKING:
     from nicodec.explore.normal.learning import Item
@@ -242,7 +242,7 @@ def _twins(against: str | None) -> Callable[[str], str]:
         return lambda source: place
     named: dict[str, list[str]] = {}
     for path, _ in store_of(place).found(place, explored.is_source):
-        if path.endswith(os.sep):
+        if tree.is_closed(path):
             store_of(path).start(path)  # a folder that cannot be listed says why
         named.setdefault(_stem(path), []).append(path)
 

@@ -6,7 +6,6 @@ Under `app`; `bench.comparison` makes the page.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,8 +79,7 @@ def compare(
     if [source, *paths].count("-") > 1:
         raise plan.BadUsage("- can be read only once")
     target = plan.destination(source, out, ".compare.html")
-    if target == "-" and sys.stdout is not None and sys.stdout.isatty():
-        raise plan.BadUsage("a page does not go to a terminal; name OUT, or use a pipe")
+    plan.check_stdout(target, "a page")
     for note in () if quiet else plan.other_suffix(target, (".html", ".htm")):
         say(note)
     plan.check_target(Job(source, target), force, folders=target != out)

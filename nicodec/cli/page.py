@@ -56,6 +56,7 @@ def page(
     sources, out = plan.split(names, out, is_nic)
     first = sources[0].rstrip("/\\") or sources[0]
     target = plan.destination(first, out, SUFFIX) if _one(sources) else _album_target(first, out)
+    plan.check_stdout(target, "a page")
     for note in () if quiet else plan.other_suffix(target, (SUFFIX, ".htm")):
         say(note)
     plan.check_target(Job(sources[0], target), force, folders=target != out)

@@ -6,13 +6,14 @@ Between the commands and `run`. One rule says which name is OUT, the same for ev
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from nicodec.bitstream.container import MAGIC
 from nicodec.errors import BadFile, NicError
-from nicodec.storage import is_nic, path_of, store_of
+from nicodec.storage import is_nic, path_of, store_of, tree
 from nicodec.storage.files import shown
 
 # The most kinds of files that the line about files left out names.
@@ -112,8 +113,7 @@ def plan(
         for path, below in store.found(source, others.is_input):
             target = path if out is None else store_of(out).inside(out, below)
             # A folder that cannot be listed is a job that fails; it has no file of a result.
-            closed = path.endswith(os.sep)
-            made = os.path.join(target, "") if closed else os.path.splitext(target)[0] + suffixes[0]
+            made = os.path.join(target, "") if tree.is_closed(path) else os.path.splitext(target)[0] + suffixes[0]
             jobs.setdefault(store.place(path), Job(path, made))
     notes = () if out is None else _becomes_a_folder(out, lambda name: is_input(name) or _suffix(name) in suffixes)
     found = _apart(list(jobs.values()), suffixes[0])
@@ -235,6 +235,12 @@ def check_target(job: Job, force: bool, folders: bool) -> None:
         if store.key(target) == store_of(job.source).key(job.source):
             raise BadUsage(f"{shown(target)}: IN and OUT are the same file")
     check_free(target, force, folders)
+
+
+def check_stdout(target: str, what: str) -> None:
+    """Refuses to write to a terminal what is not for reading. what: begins the sentence. Raises BadUsage."""
+    if target == "-" and sys.stdout is not None and sys.stdout.isatty():
+        raise BadUsage(f"{what} does not go to a terminal; name OUT, or use a pipe")
 
 
 def check_free(target: str, force: bool, folders: bool) -> None:

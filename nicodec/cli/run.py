@@ -5,7 +5,6 @@ Between the commands, which know the options, and `parallel`. `report` prints th
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -90,8 +89,7 @@ def planned(
     job = plan.jobs[0]
     if job.target == "-" and manner.as_json:
         raise typer.BadParameter("--json and the result cannot both go to stdout")
-    if job.target == "-" and sys.stdout is not None and sys.stdout.isatty():
-        raise BadUsage("the result is not text and does not go to a terminal; name OUT, or use a pipe")
+    planning.check_stdout(job.target, "the result is not text and")
     planning.check_source(job, plan.reads_nic)
     if not _is_to_skip(job, manner):
         planning.check_target(job, manner.replaces, plan.folders)

@@ -272,7 +272,7 @@ def _found(folder: str, closed: dict[str, str]) -> Iterator[tuple[str, tuple[int
     closed: gets the folders that cannot be listed, each with its error. Raises BadFile if it is the folder itself.
     """
     for path in tree.walk(folder):
-        if path.endswith(os.sep):
+        if tree.is_closed(path):
             try:
                 check_folder(path)
             except OSError as error:

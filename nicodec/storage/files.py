@@ -46,7 +46,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 def check_folder(name: str) -> None:
     """Raise the OSError of a folder that cannot be listed, as `tree.walk` gives it; other names pass."""
-    if name.endswith(os.sep):
+    if tree.is_closed(name):
         os.listdir(name)
 
 
@@ -181,7 +181,7 @@ class Files:
     def found(self, name: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
         if os.path.isdir(name):
             for path in tree.walk(name):
-                if path.endswith(os.sep) or wanted(path):
+                if tree.is_closed(path) or wanted(path):
                     yield path, os.path.relpath(path, name)
         elif self._is_pattern(name):
             start = os.path.dirname(name[: min(name.index(c) for c in _MAGIC if c in name)])

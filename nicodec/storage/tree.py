@@ -31,16 +31,16 @@ def walk(folder: str) -> Iterator[str]:
     """The paths of the files in a folder and below it, sorted in each.
 
     Links to folders are followed after everything else, and no folder is walked twice. Pipes and devices are left out.
-    Folders that cannot be listed come last, as paths that end with a separator: who reads one is told why, and no part
-    of a tree is missing without a word.
+    Folders that cannot be listed come last, as `is_closed` tells: who reads one is told why, and no part of a tree is
+    missing without a word.
     """
     seen: set[str] = set()
-    closed: list[str] = []
+    errors: list[OSError] = []
     left = [folder]
     while left:
         links: list[str] = []
         for start in left:
-            for here, folders, names in os.walk(start, onerror=lambda error: closed.extend(_closed(error))):
+            for here, folders, names in os.walk(start, onerror=errors.append):
                 real = os.path.realpath(here)
                 if real in seen:
                     folders.clear()
@@ -51,13 +51,13 @@ def walk(folder: str) -> Iterator[str]:
                 ordinary = (name for name in sorted(names) if not is_litter(name, folder=False))
                 yield from (path for path in (os.path.join(here, name) for name in ordinary) if _is_regular(path))
         left = links
-    yield from (os.path.join(path, "") for path in closed)
+    # A folder that went away meanwhile is no part of the tree.
+    yield from (os.path.join(error.filename, "") for error in errors if not isinstance(error, FileNotFoundError))
 
 
-def _closed(error: OSError) -> Iterator[str]:
-    """The folder of an error; one that went away meanwhile is no part of the tree."""
-    if not isinstance(error, FileNotFoundError):
-        yield os.fsdecode(error.filename)
+def is_closed(path: str) -> bool:
+    """Whether a path that `walk` gave is that of a folder that cannot be listed: it ends with a separator."""
+    return path.endswith(os.sep)
 
 
 def _is_regular(path: str) -> bool:

@@ -56,7 +56,7 @@ def listed(paths: list[Path]) -> list[File]:
             for found in tree.walk(os.fspath(path)):
                 file = Path(found)
                 # A folder that cannot be listed is left out and counted, as a file that cannot be read.
-                if writer.is_picture(file.name) or is_tar(file) or found.endswith(os.sep):
+                if writer.is_picture(file.name) or is_tar(file) or tree.is_closed(found):
                     files.append(File(file.relative_to(path).as_posix(), file, named=file == path))
         else:
             # A link to nothing is left out wherever it is: a folder of links is often given as `links/*`.

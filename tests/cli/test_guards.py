@@ -108,9 +108,12 @@ def test_a_terminal_gets_no_picture(
         assert (code, out, "does not go to a terminal" in said) == (2, b"", True)
 
 
-def test_a_terminal_gets_no_page(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch, no_work: None) -> None:
+@pytest.mark.parametrize("words", [("compare", "a.png"), ("page", "a.nic")])
+def test_a_terminal_gets_no_page(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch, no_work: None, words: tuple[str, ...]
+) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    code, out, said = run("compare", "a.png", "-o", "-")
+    code, out, said = run(*words, "-o", "-")
     assert (code, out, "a page does not go to a terminal" in said) == (2, b"", True)
 
 
