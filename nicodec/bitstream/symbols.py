@@ -74,11 +74,11 @@ class Symbols:
         found = self._known.get(number)
         if found is None:
             index = self._tables_of(self.z, self._boxes[number])
-            rows, columns = tile.cut(self._positions).within(tile)
-            coded = index[..., rows, columns]
+            inside = tile.cut(self._positions)
+            coded = tiles.crop(index, tile, inside)
             flat = entropy.decode(self._chunks[1 + number].payload, coded.reshape(-1), self._tables)
             found = np.zeros(index.shape, np.int16)
-            found[..., rows, columns] = flat.reshape(coded.shape)
+            tiles.crop(found, tile, inside)[...] = flat.reshape(coded.shape)
         if tile == band:
             self._rows[i] = found
         else:

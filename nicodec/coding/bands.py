@@ -48,8 +48,8 @@ class Bands:
             part, index, latent = self.windows.residual(tile, y, z, self.q, self.tables, self.within)
             place = tile.times(Y_CELL)
             tiles.crop(r, here, place)[...] = part
-            rows, columns = place.cut(self.within).within(place)
-            symbols, numbers = (a[..., rows, columns].reshape(-1) for a in (part, index))
+            inside = place.cut(self.within)
+            symbols, numbers = (tiles.crop(a, place, inside).reshape(-1) for a in (part, index))
             payload = entropy.encode(symbols, numbers, self.tables)
             return tile, part, payload, self.fit.of(self.windows.networks, tile, latent)
 

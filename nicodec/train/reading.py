@@ -112,9 +112,12 @@ class Library:
 
     def left_out(self) -> list[str]:
         """What was left out, and why, in lines."""
-        unread = (self.left.skipped, "not readable as pictures"), (self.small, "sides under 64 pixels")
-        more = (self.large, "over the limit of pixels")
-        return [f"{len(names)} left out, {why}: {some(names)}" for names, why in (*unread, more) if names]
+        reasons = {
+            "not readable as pictures": self.left.skipped,
+            "sides under 64 pixels": self.small,
+            "over the limit of pixels": self.large,
+        }
+        return [f"{len(names)} left out, {why}: {some(names)}" for why, names in reasons.items() if names]
 
     def nothing(self, purpose: str) -> BadImage:
         """The error that no picture was found; it says what was found instead. purpose: what a picture was for."""
