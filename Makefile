@@ -53,15 +53,15 @@ test-web: web/node_modules/.installed $(VENV)/.installed  ## the decoder of brow
 	web/browsers.sh
 	cd web && npm run --silent check
 	mkdir -p build/web/album
-	cp tests/vectors/8f116ef6-photograph/file.nic build/web/album/photograph.nic
-	cp tests/vectors/8f116ef6-gray/file.nic build/web/album/gray.nic
-	cp tests/vectors/8f116ef6-lossless/file.nic build/web/album/lossless.nic
+	cp tests/vectors/c37e9372-photograph/file.nic build/web/album/photograph.nic
+	cp tests/vectors/c37e9372-gray/file.nic build/web/album/gray.nic
+	cp tests/vectors/c37e9372-lossless/file.nic build/web/album/lossless.nic
 	$(BIN)/nicodec page -f --quiet build/web/album/photograph.nic build/web/photograph.html
 	$(BIN)/nicodec page -f --quiet build/web/album/ -o build/web/album.html
 	$(BIN)/nicodec encode -f --quiet --no-lossless -m photo-fast docs/strip.jpg build/web/large.nic
 	PYTHONPATH=tests:tests/fuzz $(BIN)/python tests/fuzz/fuzz_web.py build/web/cases 300
 	node web/test/fuzz.mjs build/web/cases
-	cd web && NIC_PYTHON=$(abspath $(BIN))/python NIC_PAGE=$(CURDIR)/build/web/photograph.html NIC_PAGE_VECTOR=8f116ef6-photograph \
+	cd web && NIC_PYTHON=$(abspath $(BIN))/python NIC_PAGE=$(CURDIR)/build/web/photograph.html NIC_PAGE_VECTOR=c37e9372-photograph \
 		NIC_ALBUM=$(CURDIR)/build/web/album.html NIC_LARGE=$(CURDIR)/build/web/large.nic npm run --silent test $(ARGS)
 
 web-demo: web  ## a page to drop a .nic file on, at http://localhost:8000/demo/

@@ -17,7 +17,7 @@ from nicodec.bitstream import container, tiles
 from nicodec.bitstream.container import Chunk, File, Header, Kind
 from nicodec.bitstream.symbols import Known, Symbols
 from nicodec.bitstream.tiles import Y_CELL, Box
-from nicodec.coding import beside, cleaning, decoding, latents, layout, painting, prior, targets
+from nicodec.coding import beside, cleaning, decoding, fitting, latents, layout, painting, prior, targets
 from nicodec.coding.bands import Bands
 from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.encoded import Coded, Encoded
@@ -101,14 +101,15 @@ class Codec:
         return Encoded.of(targets.meet(wish, code, psnr, height * width, without_loss), checked=check)
 
     @in_turn
-    def _code(self, picture: Picture, check: bool, slow: bool, q: int, see: Callable[..., None] | None) -> Coded:
-        """The five steps. slow: fit a correction. see: takes each band, its latent, free to change, and z."""
+    def _code(self, picture: Picture, check: bool, patient: bool, q: int, see: Callable[..., None] | None) -> Coded:
+        """The five steps. patient: fit a correction to all cells. see: takes each band, its latent to change, and z."""
         height, width, channels = picture.pixels.shape
         whole = tiles.cells(width, height)
         size, windows = layout.tile_size(whole), self.crew.of(len(layout.windows(whole)))
         threads = self.threads or cores()
         look = cleaning.look_of(self.checkpoint)(picture, q, self.familiar, everywhere=check, threads=threads)
-        fit, within = Fit(windows.filters, picture, q, look, idle=not slow), tiles.positions(width, height)
+        share, within = fitting.share(self.checkpoint, picture, patient=patient), tiles.positions(width, height)
+        fit = Fit(self.crew, picture, q, look, size, share)
         bands = Bands(windows, self.y_tables, size, q, fit, within)
         z = np.zeros((1, self.z_tables.channels, whole.rows, whole.columns), np.int8)
         coded: list[Chunk] = []

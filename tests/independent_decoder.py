@@ -183,11 +183,11 @@ class Model:
 
 
 def decode_correction(payload: bytes, model: Model) -> Array:
-    """What is added to each colour of each feature: (C, 9 C + 1)."""
+    """What is added to each colour of each feature: (C, 12 C + 1)."""
     basis, widths = (model.tensors[f"correction.{name}"] for name in ("basis", "widths"))
     require(len(payload) > 2 and 1 <= payload[1] <= len(widths), "number of coefficients")
     step, wider = divmod(payload[0], 8)
-    bits, weights = "".join(f"{byte:08b}" for byte in payload[2:]), np.zeros((model.colours, 9 * model.colours + 1))
+    bits, weights = "".join(f"{byte:08b}" for byte in payload[2:]), np.zeros((model.colours, 12 * model.colours + 1))
     for k in range(payload[1]):
         ones, low = len(bits) - len(bits.lstrip("1")), max(0, int(widths[k]) + wider)
         require(ones < 64 and len(bits) > ones + low, "code of a coefficient")
@@ -200,12 +200,23 @@ def decode_correction(payload: bytes, model: Model) -> Array:
 
 
 def corrected(x: Array, weights: Array) -> Array:
-    """Planes (C, h, w), a filter of 5 x 5 added. weights: (C, 9 C + 1), by rows apart, columns apart and colour."""
+    """Planes (C, h, w), the correction added. weights: (C, 12 C + 1), by feature and colour."""
     around, (c, h, w) = np.pad(x, ((0, 0), (2, 2), (2, 2)), mode="edge"), x.shape
-    taps, result = weights[:, :-1].reshape(c, 3, 3, c), x + weights[:, -1][:, None, None]
-    for m, n in np.ndindex(5, 5):
-        result += np.tensordot(taps[:, abs(m - 2), abs(n - 2)], around[:, m : m + h, n : n + w], 1)
-    return np.float32(result)
+
+    def at(i: int, j: int) -> Array:
+        return around[:, 2 + i : 2 + i + h, 2 + j : 2 + j + w]
+
+    def cut(difference: Array) -> Array:
+        return np.clip(difference, -1 / 32, 1 / 32)
+
+    features = np.zeros((12, c, h, w))
+    for i, j in np.ndindex(5, 5):
+        features[3 * abs(i - 2) + abs(j - 2)] += at(i - 2, j - 2)
+    for i, j in (-1, 0), (1, 0), (0, -1), (0, 1):
+        features[9] += cut(at(i, j) - x)
+        features[10] += cut(at(i + j, j - i) - x)
+        features[11] += cut(at(2 * i, 2 * j) - at(i, j))
+    return np.float32(x + np.tensordot(weights[:, :-1], features.reshape(-1, h, w), 1) + weights[:, -1:, None])
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:

@@ -49,7 +49,7 @@ def test_the_cheaper_file_is_kept_whichever_it_is(monkeypatch: pytest.MonkeyPatc
 
 def test_what_is_no_better_is_not_kept(tiny: Codec, photograph: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoil(self: Any, band: Any, y: Any, z: Any) -> None:
-        y.view(band.times(4))[...] += 1
+        y.view(band.times(4))[...] -= 1
 
     monkeypatch.setattr(Refinement, "__call__", spoil)
     kept = dict(nicodec.info(tiny.encode(photograph, effort=9)).chunks)

@@ -51,7 +51,7 @@ class Bands:
             inside = place.cut(self.within)
             symbols, numbers = (tiles.crop(a, place, inside).reshape(-1) for a in (part, index))
             payload = entropy.encode(symbols, numbers, self.tables)
-            return tile, part, payload, self.fit.of(self.windows.networks, tile, latent)
+            return tile, part, payload, self.fit.of(self.windows, tile, latent)
 
         for tile, part, payload, sums in self.windows.beside(code, tiles.grid(band, self.size)):
             self.fit.add(sums)

@@ -1,12 +1,16 @@
 """The correction: a 5x5 filter across colours on the planes of g_s, fitted to one picture by its encoder.
 
-`windows` applies it, `fitting` fits it, and `bitstream.correction` stores it. The filter is a
-sum of the model's basis filters, and each coefficient of the sum is sent.
+`windows` applies it, `fitting` fits it, and `bitstream.correction` stores it. The filter is a sum of the model's basis
+filters, and each coefficient of the sum is sent. It weighs samples, and steps between samples that are cut off. So it
+smooths small steps and keeps edges, as in VVC's loop filter (Taquet et al. 2019, "Non-linear adaptive loop filter").
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +28,14 @@ from nicodec.storage.files import shown
 REACH = 2
 # Pairs of distances, 0 to 2 rows and 0 to 2 columns, and the samples that lie this far away on either side.
 TAPS = [1, 2, 2, 2, 4, 4, 2, 4, 4]
+# A step between two samples is cut off at this. It is 8 levels of 255, more than the grain that coding leaves.
+STEEP = np.float32(1 / 32)
+# The kinds of steps: to the four neighbours, to the four diagonal ones, and from the four neighbours outwards.
+STEPS = 3
 # Pixels that are filtered at a time, few enough for their sums to stay in the processor's cache.
-IN_CACHE = 6144
+IN_CACHE = 24576
+# Columns of a product. BLAS shares larger ones among threads, which then wait for those of the codec.
+PIECE = 128
 # The range of planes is -HALF to HALF.
 HALF = 0.5
 # The largest number in a basis. So no correction can leave the range of float32.
@@ -40,19 +50,22 @@ PRIOR = 1e-3
 # How often each coefficient is rounded anew beside the others.
 ROUNDS = 2
 Matrix = npt.NDArray[np.float64]
+# Begins work, and returns the function that waits for it.
+Aside: TypeAlias = Callable[[Callable[[], None]], Callable[[], None]]
 
 
 def features(colours: int) -> int:
     """The number F of features of a filter.
 
-    For each pair of distances and each colour: the sum of the samples this far away. The last feature is a one.
+    For each pair of distances and each colour: the sum of the samples this far away. For each kind of steps and each
+    colour: their sum. The last feature is a one.
     """
-    return len(TAPS) * colours + 1
+    return (len(TAPS) + STEPS) * colours + 1
 
 
 def rounding(colours: int) -> Matrix:
-    """What rounding of samples adds to the products of features, for each pixel: diagonal, (F, F)."""
-    return np.diag(ROUNDING * np.append(np.repeat(TAPS, colours), 0))
+    """What rounding of samples and steps adds to the products of features, for each pixel: diagonal, (F, F)."""
+    return np.diag(ROUNDING * np.append(np.repeat([*TAPS, *[2 * 4] * STEPS], colours), 0))
 
 
 class Filters:
@@ -156,38 +169,91 @@ def rounded(
     return c
 
 
-def across(planes: Planes) -> Planes:
-    """Planes (C, h, w + 4) -> for each distance of 0 to 2 columns and each colour the sum on both sides, (3C, h, w)."""
-    width = planes.shape[2] - 2 * REACH
-    sums = np.empty((REACH + 1, *planes.shape[:2], width), np.float32)
-    sums[0] = planes[:, :, REACH:-REACH]
-    for j in range(1, REACH + 1):
-        np.add(planes[:, :, REACH - j :][:, :, :width], planes[:, :, REACH + j :][:, :, :width], out=sums[j])
-    return sums.reshape(-1, *sums.shape[2:])
+def inner(flat: Planes, wide: int, apart: int = 0) -> Planes:
+    """A view of the entries of (C, n) whose surroundings are all there, or of those that lie `apart` from them.
+
+    Rows of `wide` entries lie one after another, so all sums run over one long row. Between two rows of the view lie
+    2 * REACH entries that mean nothing.
+    """
+    edge = REACH * (wide + 1)
+    return flat[:, edge + apart : flat.shape[1] - edge + apart]
 
 
-def corrected(x: Planes, weights: Planes) -> Planes:
+class Room:
+    """Room for sums over strips of planes, used for one after the other: new memory would take as long as the sums.
+
+    colours: of the planes. rows, wide: the most rows of a strip, and the samples of a row with its surroundings. Strips
+    are flat, (C, (h + 4) * wide): their rows lie one after another.
+    """
+
+    def __init__(self, colours: int, rows: int, wide: int) -> None:
+        size = colours * (rows + 2 * REACH) * wide
+        self._wide, self._across = wide, np.zeros(3 * size, np.float32)
+        self._steps, self._cut = np.zeros((STEPS, size), np.float32), np.zeros(size, np.float32)
+
+    def across(self, flat: Planes) -> Planes:
+        """For 0 to 2 columns apart and each colour the sum on both sides, (3C, (h + 4) * wide)."""
+        sums = self._across[: 3 * flat.size].reshape(3, *flat.shape)
+        sums[0] = flat
+        for j in range(1, REACH + 1):
+            np.add(flat[:, : -2 * j], flat[:, 2 * j :], out=sums[j, :, j:-j])
+        return sums.reshape(-1, flat.shape[1])
+
+    def steps(self, flat: Planes) -> Planes:
+        """The sum of each kind of steps and each colour, (3C, h * wide), in the order of `inner`.
+
+        A step is a difference of two samples, cut off at STEEP. Each is computed once, and seen from both of its ends.
+        """
+        wide, count = self._wide, flat.shape[1] - 2 * REACH * self._wide
+        sums = self._steps[:, : len(flat) * count].reshape(STEPS, len(flat), count)
+        near, diagonal, far = sums[..., : -2 * REACH]
+        cut = self._cut[: flat.size].reshape(flat.shape)
+        for apart, totals in ((1, (near, far)), (wide, (near, far)), (wide + 1, (diagonal,)), (wide - 1, (diagonal,))):
+            step = np.subtract(flat[:, apart:], flat[:, :-apart], out=cut[:, :-apart])
+            np.maximum(np.minimum(step, STEEP, out=step), -STEEP, out=step)
+            for first, total in enumerate(totals):  # from the sample, or from its neighbour on
+                on, back = inner(cut, wide, first * apart), inner(cut, wide, -(first + 1) * apart)
+                if apart in (1, wide + 1):
+                    np.subtract(on, back, out=total)
+                else:
+                    total += on
+                    total -= back
+        return sums.reshape(-1, count)
+
+
+def corrected(x: Planes, weights: Planes, aside: Aside = cache) -> Planes:
     """Planes (1, C, h, w) of g_s -> the same, corrected. weights: (C, F), as of `Filters.decode`.
 
-    Beyond an edge the last row and column are repeated.
+    Beyond an edge the last row and column are repeated. aside: begins work in another thread, as `threads.aside`.
     """
     colours, height, width = x.shape[1:]
-    around = np.pad(x[0], ((0, 0), (REACH, REACH), (REACH, REACH)), mode="edge")
+    around, wide = np.pad(x[0], ((0, 0), (REACH, REACH), (REACH, REACH)), mode="edge"), width + 2 * REACH
     result = np.empty_like(x)
     # Rows are summed after the products, which are of 9 sums then and not of 27: (3 C, 3 C), by rows apart and colour.
     size = 3 * colours
-    kernel = np.ascontiguousarray(weights[:, :-1].reshape(colours, 3, size).transpose(1, 0, 2)).reshape(size, size)
-    step = max(1, IN_CACHE // width)
-    for top in range(0, height, step):
-        part = across(around[:, top : top + step + 2 * REACH])
-        rows = part.shape[1] - 2 * REACH
-        near = (kernel @ part.reshape(size, -1)).reshape(3, colours, rows + 2 * REACH, width)
-        out = result[0, :, top : top + rows]
-        np.add(x[0, :, top : top + rows], near[0, :, REACH:-REACH], out=out)
-        for i in range(1, REACH + 1):
-            out += near[i, :, REACH - i :][:, :rows]
-            out += near[i, :, REACH + i :][:, :rows]
-        out += weights[:, -1:, None]
+    linear, of_steps = np.split(weights[:, :-1], [len(TAPS) * colours], axis=1)
+    kernel = np.ascontiguousarray(linear.reshape(colours, 3, size).transpose(1, 0, 2)).reshape(size, size)
+    step = max(1, min(height, IN_CACHE // width))
+
+    def rows(first: int, last: int) -> None:
+        room = Room(colours, step, wide)
+        for top in range(first, last, step):
+            bottom = min(top + step, last)
+            flat = around[:, top : bottom + 2 * REACH].reshape(colours, -1)
+            # Row by row: products of few numbers, which BLAS computes in this thread.
+            near = np.matmul(kernel, room.across(flat).reshape(size, -1, wide).transpose(1, 0, 2))
+            near = near.reshape(-1, 3, colours, wide)[..., REACH:-REACH]
+            added = np.matmul(of_steps, room.steps(flat).reshape(size, -1, wide).transpose(1, 0, 2))[..., :width]
+            added += near[REACH:-REACH, 0]
+            for i in range(1, REACH + 1):
+                added += near[REACH - i :, i][: bottom - top]
+                added += near[REACH + i :, i][: bottom - top]
+            added += weights[:, -1:]
+            np.add(x[0, :, top:bottom], added.transpose(1, 0, 2), out=result[0, :, top:bottom])
+
+    lower = aside(partial(rows, height // 2, height))
+    rows(0, height // 2)
+    lower()
     return result
 
 
@@ -195,29 +261,39 @@ def products(planes: Planes, source: Samples, counted: npt.NDArray[np.bool_]) ->
     """The products of all features and errors, both ways, summed over pixels: (F + E, F + E).
 
     planes: (C, h + 4, w + 4), those of g_s around h x w pixels. source: samples (h, w, 1 or 3). E is 3 if both have
-    three colours, else 1. counted: bool (h, w), the
-    pixels to sum over. Every row counts: the errors of g_s depend on the place in its grid, so leaving out every second
-    row spoils a fit.
+    three colours, else 1. counted: bool (h, w), the pixels to sum over. Every row counts: the errors of g_s depend on
+    the place in its grid, so leaving out every second row spoils a fit.
     """
     height, width, channels = source.shape
-    colours = len(planes)
-    known, errors = features(colours), min(colours, channels)
+    colours, wide = len(planes), width + 2 * REACH
+    known, errors, linear = features(colours), min(colours, channels), len(TAPS) * colours
     total = np.zeros((known + errors, known + errors))
-    step = max(1, IN_CACHE // width)
+    step = max(1, min(height, IN_CACHE // width))
+    room = Room(colours, step, wide)
+    every = np.zeros((known + errors, step * wide), np.float32)
     for top in range(0, height, step):
         rows = min(step, height - top)
-        here, part = slice(top, top + rows), planes[:, top : top + rows + 2 * REACH]
-        sums = across(part)
-        both = np.ones((known + errors, rows, width), np.float32)
-        parts = both[: known - 1].reshape(REACH + 1, 3 * colours, rows, width)
-        parts[0] = sums[:, REACH:-REACH]
+        here, part, both = slice(top, top + rows), planes[:, top : top + rows + 2 * REACH], every[:, : rows * wide]
+        flat = np.ascontiguousarray(part).reshape(colours, -1)
+        sums = room.across(flat)
+        parts = both[:linear].reshape(REACH + 1, 3 * colours, -1)[..., : flat.shape[1] - 2 * REACH * (wide + 1)]
+        parts[0] = inner(sums, wide)
         for i in range(1, REACH + 1):
-            np.add(sums[:, REACH - i :][:, :rows], sums[:, REACH + i :][:, :rows], out=parts[i])
-        own = part[:, REACH:-REACH, REACH:-REACH]
+            np.add(inner(sums, wide, -i * wide), inner(sums, wide, i * wide), out=parts[i])
+        both[linear : known - 1], both[known - 1] = room.steps(flat), 1
+        own, square = part[:, REACH:-REACH, REACH:-REACH], both.reshape(-1, rows, wide)
         wanted = quantize.planes(source[here], colours)[0, :errors]
-        np.subtract(wanted, own if errors == colours else own.mean(0, keepdims=True), out=both[known:])
+        np.subtract(wanted, own if errors == colours else own.mean(0, keepdims=True), out=square[known:, :, :width])
         # Samples beyond the range are cut off, whatever a filter adds.
         seen = counted[here] & (np.abs(own).max(0) <= HALF)
-        flat = both.reshape(len(both), -1) if seen.all() else both[:, seen]
-        total += flat @ flat.T
+        square[:, :, width:] = 0
+        total += gram(both if seen.all() else square[:, :, :width][:, seen])
+    return total
+
+
+def gram(x: Planes) -> Matrix:
+    """x @ x.T of (F, n), in pieces that BLAS computes in this thread."""
+    whole = x.shape[1] // PIECE * PIECE
+    pieces, rest = x[:, :whole].reshape(len(x), -1, PIECE).transpose(1, 0, 2), x[:, whole:]
+    total: Matrix = np.matmul(pieces, pieces.transpose(0, 2, 1)).sum(0, dtype=np.float64) + rest @ rest.T
     return total

@@ -185,7 +185,7 @@ class Windows:
 
         def faithful(latent: Planes) -> Planes:
             x = self.networks.g_s(latent, q / 100)
-            return x if weights is None else correction.corrected(x, weights)
+            return x if weights is None else correction.corrected(x, weights, self.aside)
 
         def natural(latent: Planes, draw: Draw, r: npt.NDArray[np.int16]) -> Planes:
             drawn = draw.of(seen, r, prior.tables_of(self.networks, symbols.z, seen, q))

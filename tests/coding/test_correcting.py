@@ -19,9 +19,10 @@ from nicodec.bitstream.correction import Correction
 from nicodec.bitstream.flats import found as flat_cells
 from nicodec.bitstream.tiles import Box
 from nicodec.codec import Codec
-from nicodec.coding import correction, layout, quantize
+from nicodec.coding import correction, fitting, layout, quantize
 from nicodec.coding.correction import REACH, Filters, features, rounding
 from nicodec.coding.encoded import Encoded
+from nicodec.coding.fitting import Fit
 from nicodec.coding.look import Look
 from nicodec.errors import BadFile, BadModel
 from nicodec.model import checkpoint
@@ -53,10 +54,19 @@ def padded(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def naive(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """The features, one tap at a time: (F, h, w)."""
     around, (h, w) = padded(x).astype(np.float64), x.shape[2:]
-    sums = np.zeros((3, 3, 3, h, w))
+    sums, steps = np.zeros((3, 3, 3, h, w)), np.zeros((3, 3, h, w))
+
+    def at(m: int, n: int) -> npt.NDArray[np.float64]:
+        return around[:, 2 + m : 2 + m + h, 2 + n : 2 + n + w]
+
     for m, n in np.ndindex(5, 5):
-        sums[abs(m - 2), abs(n - 2)] += around[:, m : m + h, n : n + w]
-    return np.concatenate([sums.reshape(-1, h, w), np.ones((1, h, w))])
+        sums[abs(m - 2), abs(n - 2)] += at(m - 2, n - 2)
+    for m, n in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        steps[0] += np.clip(at(m, n) - at(0, 0), -1 / 32, 1 / 32)
+        steps[2] += np.clip(at(2 * m, 2 * n) - at(m, n), -1 / 32, 1 / 32)
+    for m, n in ((1, 1), (-1, -1), (1, -1), (-1, 1)):
+        steps[1] += np.clip(at(m, n) - at(0, 0), -1 / 32, 1 / 32)
+    return np.concatenate([sums.reshape(-1, h, w), steps.reshape(-1, h, w), np.ones((1, h, w))])
 
 
 def based(found: Checkpoint, pixels: Array) -> Checkpoint:
@@ -230,6 +240,19 @@ def test_what_nobody_sees_and_flat_cells_do_not_count(
     assert np.array_equal(look.counted(Box(10, 20, 126, 150)), expected[10:126, 20:150])
 
 
+@pytest.mark.parametrize("quality", [50, 90])
+def test_a_plain_encoder_does_no_harm_where_it_has_not_looked(picture: Array, quality: float) -> None:
+    """A picture that is mostly black, with one busy corner: painted cells alone would choose a filter that harms it."""
+    released = Codec("photo", threads=1)
+    black = np.zeros((512, 576, 3), np.uint8)
+    black[:160, :200] = picture[:160, :200]
+    for pixels in (black, 255 - black, np.concatenate([picture, picture[::-1] // 16])):
+        whole = np.ascontiguousarray(pixels)
+        made = released._code(Picture(whole), False, False, round(100 * quality), None)
+        data = Encoded.of(made, checked=False)
+        assert cost(released, data, whole) <= cost(released, without(data), whole)
+
+
 def test_a_picture_with_patches_has_no_correction(codec: Codec, picture: Array) -> None:
     """It would be fitted to cells that the patches replace."""
     pixels = picture.copy()
@@ -239,10 +262,46 @@ def test_a_picture_with_patches_has_no_correction(codec: Codec, picture: Array) 
     assert "CORRECTION" not in chunks
 
 
-def test_only_a_patient_encoder_sends_a_correction(codec: Codec, picture: Array) -> None:
-    """Painting all cells takes too long for a plain one. With a check they are painted anyway."""
-    assert sent(bytes(codec.encode(picture, quality=90))) is None
-    assert sent(bytes(codec.encode(picture, quality=90, check=True))) is not None
+def test_a_plain_encoder_sends_a_correction_in_colour(codec: Codec, picture: Array) -> None:
+    """In gray, and in a small picture, it gains little. There it is left to a patient encoder, or to a check."""
+    gray, small = picture[:, :, :1], picture[:200, :300]
+    assert sent(bytes(codec.encode(picture, quality=90))) is not None
+    assert sent(bytes(codec.encode(gray, quality=90))) is None
+    assert sent(bytes(codec.encode(small, quality=90))) is None
+    assert sent(bytes(codec.encode(small, quality=90, check=True))) is not None
+    assert fitting.share(codec.checkpoint, Picture(gray), patient=True) == 1
+
+
+def test_a_quick_encoder_and_one_that_restores_send_none(model: Checkpoint, picture: Array) -> None:
+    """Fitting would take the one too long. The other's correction would bring the damage back."""
+    whole, quick = Picture(picture), checkpoint.load(checkpoint.find("photo-fast"))
+    assert fitting.share(model, whole, patient=False) == fitting.HURRIED
+    assert fitting.share(quick, whole, patient=False) == 0
+    assert fitting.share(quick, whole, patient=True) == 1
+    assert fitting.share(replace(model, restores="noise:25"), whole, patient=False) == 0
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
+def test_the_busiest_blocks_are_painted(codec: Codec, share: float) -> None:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(100, 120, (700, 1300, 3)).astype(np.uint8)
+    pixels[192:384, 576:960] = rng.integers(0, 256, (192, 384, 3))
+    whole = Picture(pixels)
+    fit = Fit(codec.crew, whole, 5000, Look(whole, 5000, codec.familiar), (16, 8), share)
+    painted = [block.times(64).cut(Box(0, 0, 700, 1300)) for block in fit._painted]
+    assert {Box(192, 576, 384, 768), Box(192, 768, 384, 960)} <= set(painted)
+    assert share - 0.05 < sum(box.rows * box.columns for box in painted) / (700 * 1300) <= share
+
+
+def test_a_small_picture_is_painted_whole(codec: Codec, picture: Array) -> None:
+    whole = Picture(picture[:70, :90])
+    fit = Fit(codec.crew, whole, 5000, Look(whole, 5000, codec.familiar), (16, 8), 0.1)
+    assert fit._painted == {Box(0, 0, 2, 2)}
+
+
+def test_files_of_plain_encoders_do_not_depend_on_the_threads(model: Checkpoint, picture: Array) -> None:
+    one, two = (Codec(model, threads=threads).encode(picture, quality=90) for threads in (1, 2))
+    assert one == two
 
 
 def test_files_do_not_depend_on_the_threads(model: Checkpoint, coded: bytes, picture: Array) -> None:
@@ -258,7 +317,7 @@ def test_a_check_sees_the_correction(codec: Codec, picture: Array) -> None:
 
 # The decoder
 
-STRONG = Correction(8, 2, np.random.default_rng(1).laplace(0, 3, 84).clip(-60, 60).astype(np.int64))
+STRONG = Correction(8, 2, np.random.default_rng(1).laplace(0, 3, 111).clip(-60, 60).astype(np.int64))
 
 
 @pytest.mark.parametrize("side", [1, 2])

@@ -111,8 +111,8 @@ def spoiled(codec: Codec, monkeypatch: pytest.MonkeyPatch, top: int, left: int) 
 
     def g_s(y: npt.NDArray[np.float32], quality: float) -> npt.NDArray[np.float32]:
         x = paint(y, quality)
-        noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 3, 32, 32))
-        x[:, :, top : top + 32, left : left + 32] = noise
+        part = x[:, :, top : top + 32, left : left + 32]
+        part[...] = np.random.default_rng(0).uniform(-0.5, 0.5, part.shape)
         return x
 
     monkeypatch.setattr(codec.networks, "g_s", g_s)

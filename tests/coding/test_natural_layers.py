@@ -75,7 +75,7 @@ def test_g_s_does_not_run_for_a_picture_that_is_all_natural(learnt: Codec, file:
 
 def test_a_correction_is_not_for_the_drawn_picture(learnt: Codec, file: bytes) -> None:
     """It was fitted to the faithful one."""
-    vector = Path(__file__).parents[1] / "vectors" / "8f116ef6-correction" / "file.nic"
+    vector = Path(__file__).parents[1] / "vectors" / "c37e9372-correction" / "file.nic"
     sent = container.unpack(vector.read_bytes()).extra(Kind.CORRECTION)
     assert sent is not None
     header, chunks = container.unpack(file)

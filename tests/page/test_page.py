@@ -22,8 +22,8 @@ from nicodec.model import checkpoint, modelfile
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "tests" / "vectors"
-NIC = (VECTORS / "8f116ef6-photograph" / "file.nic").read_bytes()
-LOSSLESS = (VECTORS / "8f116ef6-lossless" / "file.nic").read_bytes()
+NIC = (VECTORS / "c37e9372-photograph" / "file.nic").read_bytes()
+LOSSLESS = (VECTORS / "c37e9372-lossless" / "file.nic").read_bytes()
 
 
 def stored(text: str, kind: str) -> list[bytes]:

@@ -107,7 +107,7 @@ def run_of(held: Held, name: str = "photo-fast") -> Any:
     data = SimpleNamespace(
         held=held, validation=held.pictures, library=library, photographs=8, pixels=6_000_000, is_gray=False
     )
-    options = SimpleNamespace(origin=f"{name} 8f116ef6" if name else "", model=TINY)
+    options = SimpleNamespace(origin=f"{name} c37e9372" if name else "", model=TINY)
     return SimpleNamespace(
         data=data, options=options, step=100, best=SimpleNamespace(step=40), progress=lambda: 1.0
     )  # fmt: skip

@@ -307,21 +307,21 @@ export function integers(
   }
 }
 
-// @ts-ignore: a decorator of AssemblyScript
-@inline
+/** Stores the sums of four outputs. Called, not inline: it is long, and stands in five places. */
 function settle(a: v128, shift: usize, out: usize, os: i32, o: i32, row: i32, top: i32, planar: bool, real: i32): void {
-  one(i32x4.extract_lane(a, 0), shift, out, os, o, row, top, planar, real);
-  one(i32x4.extract_lane(a, 1), shift, out, os, o + 1, row, top, planar, real);
-  one(i32x4.extract_lane(a, 2), shift, out, os, o + 2, row, top, planar, real);
-  one(i32x4.extract_lane(a, 3), shift, out, os, o + 3, row, top, planar, real);
-}
-
-// @ts-ignore: a decorator of AssemblyScript
-@inline
-function one(a: i32, shift: usize, out: usize, os: i32, o: i32, row: i32, top: i32, planar: bool, real: i32): void {
-  const v = min(max(a >> load<i32>(shift + (<usize>o << 2)), 0), top);
-  if (!planar) store<i16>(out + (<usize>(row * os + o) << 1), <i16>v);
-  else if (o < real) store<i16>(out + ((<usize>o * os + row) << 1), <i16>v);
+  const by = shift + (<usize>o << 2);
+  let v = i32x4.splat(i32x4.extract_lane(a, 0) >> load<i32>(by));
+  v = i32x4.replace_lane(v, 1, i32x4.extract_lane(a, 1) >> load<i32>(by, 4));
+  v = i32x4.replace_lane(v, 2, i32x4.extract_lane(a, 2) >> load<i32>(by, 8));
+  v = i32x4.replace_lane(v, 3, i32x4.extract_lane(a, 3) >> load<i32>(by, 12));
+  v = i32x4.min_s(i32x4.max_s(v, i32x4.splat(0)), i32x4.splat(top));
+  let stored = i64x2.extract_lane(i16x8.narrow_i32x4_u(v, v), 0);
+  if (!planar) store<i64>(out + (<usize>(row * os + o) << 1), stored);
+  else {
+    for (const end = min(o + 4, real); o < end; o++, stored >>= 16) {
+      store<i16>(out + ((<usize>o * os + row) << 1), <i16>stored);
+    }
+  }
 }
 
 // ---- the range decoder -----------------------------------------------------------------------------------------
@@ -473,27 +473,74 @@ function pick(table: usize, row: usize, byte: u32): u32 {
 
 // ---- pixels ----------------------------------------------------------------------------------------------------
 
+/** A step between two samples is cut off at this. */
+const STEEP: f32 = 1.0 / 32;
+
+/** The step from one sample to another, of each colour. */
+// @ts-ignore: a decorator of AssemblyScript
+@inline
+function step(from: v128, to: v128): v128 {
+  return f32x4.pmax(f32x4.splat(-STEEP), f32x4.pmin(f32x4.splat(STEEP), f32x4.sub(to, from)));
+}
+
+// @ts-ignore: a decorator of AssemblyScript
+@inline
+function sum(a: v128, b: v128, c: v128, d: v128): v128 {
+  return f32x4.add(f32x4.add(a, b), f32x4.add(c, d));
+}
+
+/** The samples of the rows p and q in the columns l and r. */
+// @ts-ignore: a decorator of AssemblyScript
+@inline
+function four(p: usize, q: usize, l: usize, r: usize): v128 {
+  return sum(v128.load(p + l), v128.load(p + r), v128.load(q + l), v128.load(q + r));
+}
+
+/** Room for the features of one place, without the one, and a lane more. */
+const FEATURES = memory.data(4 * (12 * 3 + 1), 16);
+
 /**
- * The correction: a 5x5 filter across colours is added. x: (h, w, m), out: the same size. k: (25 * m + 1, 4), for each
- * sample around, and for one, what it adds to each colour.
+ * The correction: sums and steps of the 5x5 samples around are weighed and added. x: (h, w, m), m 1 or 3, out: the same
+ * size. k: (12 * m + 1, 4), for each feature, the last of which is one, what it adds to each colour.
  */
 export function corrected(x: usize, h: i32, w: i32, m: i32, k: usize, out: usize): void {
-  const one = v128.load(k + (<usize>(25 * m) << 4));
+  const b = <usize>m << 2, row = <usize>w * b, last = row - b, size = <usize>12 * b, one = v128.load(k + (size << 2));
   for (let i = 0; i < h; i++) {
-    for (let j = 0; j < w; j++) {
-      let a = one, kk = k;
-      for (let r = i - 2; r <= i + 2; r++) {
-        const row = <usize>(min(max(r, 0), h - 1) * w);
-        for (let c = j - 2; c <= j + 2; c++) {
-          let p = x + ((row + min(max(c, 0), w - 1)) * m << 2);
-          for (let n = 0; n < m; n++, p += 4, kk += 16) a = madd(v128.load32_splat(p), v128.load(kk), a);
-        }
+    // The rows and the columns around, in order. Beyond an edge they are the last ones.
+    const r2 = x + <usize>i * row, r1 = i > 0 ? r2 - row : r2, r0 = i > 1 ? r1 - row : r1;
+    const r3 = i + 1 < h ? r2 + row : r2, r4 = i + 2 < h ? r3 + row : r3;
+    let c0: usize = 0, c1: usize = 0, c3 = min(b, last);
+    for (let c2: usize = 0; c2 < row; c2 += b, out += b) {
+      const c4 = min(c3 + b, last), own = v128.load(r2 + c2);
+      const up = v128.load(r1 + c2), down = v128.load(r3 + c2), left = v128.load(r2 + c1), right = v128.load(r2 + c3);
+      const up2 = v128.load(r0 + c2), down2 = v128.load(r4 + c2);
+      const left2 = v128.load(r2 + c0), right2 = v128.load(r2 + c4);
+      const nw = v128.load(r1 + c1), ne = v128.load(r1 + c3), sw = v128.load(r3 + c1), se = v128.load(r3 + c3);
+      // The lanes beyond m are overwritten by the next store.
+      let to: usize = FEATURES;
+      v128.store(to, own);
+      v128.store(to += b, f32x4.add(left, right));
+      v128.store(to += b, f32x4.add(left2, right2));
+      v128.store(to += b, f32x4.add(up, down));
+      v128.store(to += b, sum(nw, ne, sw, se));
+      v128.store(to += b, four(r1, r3, c0, c4));
+      v128.store(to += b, f32x4.add(up2, down2));
+      v128.store(to += b, four(r0, r4, c1, c3));
+      v128.store(to += b, four(r0, r4, c0, c4));
+      v128.store(to += b, sum(step(own, up), step(own, down), step(own, left), step(own, right)));
+      v128.store(to += b, sum(step(own, nw), step(own, ne), step(own, sw), step(own, se)));
+      v128.store(to += b, sum(step(up, up2), step(down, down2), step(left, left2), step(right, right2)));
+      // Two sums, so that neither waits for the other.
+      let a = one, aa = own;
+      for (let f: usize = 0; f < size; f += 8) {
+        const at = FEATURES + f, kk = k + (f << 2);
+        a = madd(v128.load32_splat(at), v128.load(kk), a);
+        aa = madd(v128.load32_splat(at, 4), v128.load(kk, 16), aa);
       }
-      const at = <usize>((i * w + j) * m) << 2;
-      for (let n = 0; n < m; n++) {
-        store<f32>(out + at + (<usize>n << 2), load<f32>(x + at + (<usize>n << 2)) + f32x4.extract_lane(a, 0));
-        a = i8x16.shuffle(a, a, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3);
-      }
+      v128.store(out, f32x4.add(a, aa));
+      c0 = c1;
+      c1 = c2;
+      c3 = c4;
     }
   }
 }
