@@ -24,8 +24,8 @@ from nicodec.picture import Picture, Samples
 # Cells along a side of a block: of a patient encoder, and of one in a hurry. Blocks are painted without a halo, since
 # a few samples at their edges hardly count.
 BLOCK, SMALL = 8, 3
-# The share of a picture that an encoder in a hurry paints, where g_a has at least DEEP times the blocks of g_s. Its fit
-# then takes less than a third of the time of an encode. In other networks even a quarter takes more.
+# The share of a picture that an encoder in a hurry paints, where g_a has at least DEEP times the blocks of g_s. Encodes
+# then take about a third more time. In other networks even a quarter of the picture takes more.
 HURRIED, DEEP = 0.36, 2
 # It fits none to a picture of fewer pixels.
 LEAST = 2**16
@@ -72,10 +72,9 @@ class Fit:
         # A model of one colour has one error in three equal channels.
         self._errors = min(channels, filters.colours)
         self._sums = np.zeros((filters.features + self._errors,) * 2)
-        self._idle, self._hurried = share == 0, share < 1
-        self._side = SMALL if self._hurried else BLOCK
+        self._idle, self._side = share == 0, BLOCK if share == 1 else SMALL
         blocks = (block for tile in tiles.grid(self._cells, size) for block in self._blocks(tile))
-        self._painted = set(self._busiest(list(blocks), share) if self._hurried else blocks)
+        self._painted = set(blocks if share == 1 else self._busiest(list(blocks), share) if share else ())
 
     def _blocks(self, tile: Box) -> Iterator[Box]:
         return tiles.grid(tile, (self._side, self._side))

@@ -31,8 +31,8 @@ from nicodec.train.plan import Effort
 from nicodec.train.reading import is_gray
 from nicodec.train.trainer import LIMITED, Trainer
 
-# The time of a file of `photo` in units of one of `photo-fast`: it encodes four and decodes two times as slowly.
-PHOTO = 3.2
+# The time of a file of `photo` in units of one of `photo-fast`: it encodes five times and decodes twice as slowly.
+PHOTO = 3.8
 
 
 def write(
