@@ -114,10 +114,12 @@ def test_many_windows_and_bands_gain_as_one_does(
     assert 0.5 < left[-1] < 1
 
 
-def test_a_target_is_met_at_a_higher_quality(codec: Codec, whole_cells: Any) -> None:
+def test_a_target_is_met_with_a_smaller_error(codec: Codec, whole_cells: Any) -> None:
+    """The number of the quality may be lower, as a correction takes bytes too."""
     plain, refined = (codec.encode(whole_cells, target_bytes=1500, effort=effort) for effort in (1, 2))
     assert 1470 <= len(refined) <= 1500
-    assert nicodec.info(refined).quality > nicodec.info(plain).quality
+    picture = Picture(whole_cells)
+    assert codec.psnr(picture, refined) > codec.psnr(picture, plain) + 0.2
 
 
 def test_a_size_is_met_with_less_error(codec: Codec, photograph: Any) -> None:
