@@ -96,8 +96,9 @@ class Fit:
         windows: those at work on the tile. A single one leaves threads free: they paint blocks, while this one sums.
         latent: float32 (1, L, 4h, 4w), as a decoder will have it.
         """
-        sums, blocks = np.zeros_like(self._sums), [] if self._idle else list(self._blocks(tile))
-        alone = windows.crew == 1
+        sums, blocks, alone = np.zeros_like(self._sums), list(self._blocks(tile)), windows.crew == 1
+        if self._idle:
+            return sums
         crew = self._crew.of(len(blocks)) if alone else windows
 
         def planes(block: Box) -> Planes:

@@ -279,6 +279,9 @@ def test_a_quick_encoder_and_one_that_restores_send_none(model: Checkpoint, pict
     assert fitting.share(quick, whole, patient=False) == 0
     assert fitting.share(quick, whole, patient=True) == 1
     assert fitting.share(replace(model, restores="noise:25"), whole, patient=False) == 0
+    codec = Codec(quick, threads=2)
+    assert sent(bytes(codec.encode(picture, quality=90))) is None
+    assert "_several" not in vars(codec.crew)  # which would be networks for nothing
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
