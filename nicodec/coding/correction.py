@@ -182,14 +182,15 @@ def inner(flat: Planes, wide: int, apart: int = 0) -> Planes:
 class Room:
     """Room for sums over strips of planes, used for one after the other: new memory would take as long as the sums.
 
-    colours: of the planes. rows, wide: the most rows of a strip, and the samples of a row with its surroundings. Strips
-    are flat, (C, (h + 4) * wide): their rows lie one after another.
+    colours, height, width: of the planes. rows, wide: the most rows of a strip, and the samples of a row with its
+    surroundings. Strips are flat, (C, (h + 4) * wide): their rows lie one after another.
     """
 
-    def __init__(self, colours: int, rows: int, wide: int) -> None:
-        size = colours * (rows + 2 * REACH) * wide
-        self._wide, self._across = wide, np.zeros(3 * size, np.float32)
-        self._steps, self._cut = np.zeros((STEPS, size), np.float32), np.zeros(size, np.float32)
+    def __init__(self, colours: int, height: int, width: int) -> None:
+        self.rows, self.wide = max(1, min(height, IN_CACHE // width)), width + 2 * REACH
+        size = colours * (self.rows + 2 * REACH) * self.wide
+        self._across, self._cut = np.zeros(3 * size, np.float32), np.zeros(size, np.float32)
+        self._steps = np.zeros((STEPS, size), np.float32)
 
     def across(self, flat: Planes) -> Planes:
         """For 0 to 2 columns apart and each colour the sum on both sides, (3C, (h + 4) * wide)."""
@@ -204,7 +205,7 @@ class Room:
 
         A step is a difference of two samples, cut off at STEEP. Each is computed once, and seen from both of its ends.
         """
-        wide, count = self._wide, flat.shape[1] - 2 * REACH * self._wide
+        wide, count = self.wide, flat.shape[1] - 2 * REACH * self.wide
         sums = self._steps[:, : len(flat) * count].reshape(STEPS, len(flat), count)
         near, diagonal, far = sums[..., : -2 * REACH]
         cut = self._cut[: flat.size].reshape(flat.shape)
@@ -227,23 +228,24 @@ def corrected(x: Planes, weights: Planes, aside: Aside = cache) -> Planes:
     Beyond an edge the last row and column are repeated. aside: begins work in another thread, as `threads.aside`.
     """
     colours, height, width = x.shape[1:]
-    around, wide = np.pad(x[0], ((0, 0), (REACH, REACH), (REACH, REACH)), mode="edge"), width + 2 * REACH
-    result = np.empty_like(x)
+    around, result = np.pad(x[0], ((0, 0), (REACH, REACH), (REACH, REACH)), mode="edge"), np.empty_like(x)
     # Rows are summed after the products, which are of 9 sums then and not of 27: (3 C, 3 C), by rows apart and colour.
     size = 3 * colours
     linear, of_steps = np.split(weights[:, :-1], [len(TAPS) * colours], axis=1)
     kernel = np.ascontiguousarray(linear.reshape(colours, 3, size).transpose(1, 0, 2)).reshape(size, size)
-    step = max(1, min(height, IN_CACHE // width))
 
     def rows(first: int, last: int) -> None:
-        room = Room(colours, step, wide)
-        for top in range(first, last, step):
-            bottom = min(top + step, last)
+        room = Room(colours, height, width)
+        for top in range(first, last, room.rows):
+            bottom = min(top + room.rows, last)
             flat = around[:, top : bottom + 2 * REACH].reshape(colours, -1)
             # Row by row: products of few numbers, which BLAS computes in this thread.
-            near = np.matmul(kernel, room.across(flat).reshape(size, -1, wide).transpose(1, 0, 2))
-            near = near.reshape(-1, 3, colours, wide)[..., REACH:-REACH]
-            added = np.matmul(of_steps, room.steps(flat).reshape(size, -1, wide).transpose(1, 0, 2))[..., :width]
+            sums, steps = (
+                part.reshape(len(part), -1, room.wide).transpose(1, 0, 2)
+                for part in (room.across(flat), room.steps(flat))
+            )
+            near = np.matmul(kernel, sums).reshape(-1, 3, colours, room.wide)[..., REACH:-REACH]
+            added = np.matmul(of_steps, steps)[..., :width]
             added += near[REACH:-REACH, 0]
             for i in range(1, REACH + 1):
                 added += near[REACH - i :, i][: bottom - top]
@@ -265,14 +267,12 @@ def products(planes: Planes, source: Samples, counted: npt.NDArray[np.bool_]) ->
     the place in its grid, so leaving out every second row spoils a fit.
     """
     height, width, channels = source.shape
-    colours, wide = len(planes), width + 2 * REACH
-    known, errors, linear = features(colours), min(colours, channels), len(TAPS) * colours
+    colours, room = len(planes), Room(len(planes), height, width)
+    known, errors, linear, wide = features(colours), min(colours, channels), len(TAPS) * colours, room.wide
     total = np.zeros((known + errors, known + errors))
-    step = max(1, min(height, IN_CACHE // width))
-    room = Room(colours, step, wide)
-    every = np.zeros((known + errors, step * wide), np.float32)
-    for top in range(0, height, step):
-        rows = min(step, height - top)
+    every = np.zeros((known + errors, room.rows * wide), np.float32)
+    for top in range(0, height, room.rows):
+        rows = min(room.rows, height - top)
         here, part, both = slice(top, top + rows), planes[:, top : top + rows + 2 * REACH], every[:, : rows * wide]
         flat = np.ascontiguousarray(part).reshape(colours, -1)
         sums = room.across(flat)
