@@ -17,7 +17,7 @@ from nicodec.coding.encoded import Encoded
 from nicodec.errors import NicError
 from nicodec.model import backends
 from nicodec.parallel.processes import Apart, can_spawn
-from nicodec.parallel.threads import as_they_come, cores
+from nicodec.parallel.threads import MOST, as_they_come, cores
 from nicodec.picture import Picture, PilImage, Source, reader
 from nicodec.storage.files import Data, data_of
 
@@ -113,8 +113,8 @@ def _many(
     progress: Callable[[int], None] | None,
 ) -> Iterator[Result | NicError]:
     """work(ready(item)) for each item, `ready` in this process. Raises NicError for an impossible number of workers."""
-    if workers is not None and workers < 1:
-        raise NicError(f"workers must be at least 1, not {workers}")
+    if workers is not None and not 1 <= workers <= MOST:
+        raise NicError(f"workers must be from 1 to {MOST}, not {workers}")
     crew = workers or cores()
     apart = crew > 1 and backends.in_processes(codec.backend) and can_spawn()
     return _attempts(work, ready, items, crew, apart, progress or (lambda done: None))

@@ -430,8 +430,11 @@ def test_defaults() -> None:
     assert nicodec.decode(nicodec.encode(pixels)).size == (20, 20)
     with pytest.raises(ModelNotFound):
         Codec("no such model")
-    with pytest.raises(NicError):
-        Codec(threads=0)
+    for threads in (0, 1025):  # so that a slip of the finger does not ask the system for a million threads
+        with pytest.raises(NicError, match="from 1 to 1024"):
+            Codec(threads=threads)
+        with pytest.raises(NicError, match="from 1 to 1024"):
+            Codec().encode_many([pixels], workers=threads)
 
 
 def test_info(codec: Codec) -> None:

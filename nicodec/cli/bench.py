@@ -13,6 +13,7 @@ import typer
 from nicodec.cli import plan
 from nicodec.cli.options import Force, number
 from nicodec.cli.report import notes
+from nicodec.parallel.threads import MOST
 from nicodec.progress import say
 from nicodec.storage.files import shown
 
@@ -43,7 +44,7 @@ def bench(
         ),
     ] = None,
     threads: Annotated[
-        int, typer.Option("-j", "--threads", min=1, help="Threads for every codec that can be told.")
+        int, typer.Option("-j", "--threads", min=1, max=MOST, help="Threads for every codec that can be told.")
     ] = 1,
     anchors: Annotated[Path | None, typer.Option(help="JSON with published curves to draw and compare.")] = None,
     crops: Annotated[

@@ -10,6 +10,7 @@ import typer
 
 from nicodec import parallel
 from nicodec.errors import NicError
+from nicodec.parallel.threads import MOST
 
 NIC_FILES = ".nic files, folders, patterns, URLs as for decode; - is stdin."
 
@@ -39,7 +40,9 @@ Strip = Annotated[
 StripGps = Annotated[
     bool, typer.Option("--strip-gps", help="Leave out where the picture was taken: in EXIF, XMP, IPTC and texts.")
 ]
-Threads = Annotated[int | None, typer.Option("-j", "--threads", min=1, help="Threads to use.", show_default="all")]
+Threads = Annotated[
+    int | None, typer.Option("-j", "--threads", min=1, max=MOST, help="Threads to use.", show_default="all")
+]
 # Those of `model.backends`, which is not imported here: --help needs no ONNX Runtime.
 Backend = Annotated[
     Literal["cpu", "openvino", "coreml", "cuda", "directml", "migraphx", "tensorrt", "webgpu"] | None,
@@ -84,7 +87,8 @@ IndexFile = Annotated[
     ),
 ]
 Workers = Annotated[
-    int | None, typer.Option("-j", "--threads", min=1, help="Pictures to read at once.", show_default="all cores")
+    int | None,
+    typer.Option("-j", "--threads", min=1, max=MOST, help="Pictures to read at once.", show_default="all cores"),
 ]
 Region = Annotated[
     str | None,

@@ -17,6 +17,8 @@ from pathlib import Path, PurePosixPath
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+# The most threads or workers that a caller may ask for, more than any machine has cores. Each takes memory.
+MOST = 1024
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

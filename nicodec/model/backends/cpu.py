@@ -20,7 +20,7 @@ from nicodec.model.backends import trial
 from nicodec.model.backends.interface import MOVED, Elsewhere, Hyper, Planes, Runner
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.model.runtime import Session
-from nicodec.parallel.threads import cores
+from nicodec.parallel.threads import MOST, cores
 from nicodec.storage.files import shown
 
 # The bound on the outputs of a graph: far above those of any picture, and far below the limit of float32.
@@ -35,8 +35,8 @@ class OnnxNetworks:
     """
 
     def __init__(self, checkpoint: Checkpoint, threads: int | None = None, elsewhere: Elsewhere | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise NicError(f"threads must be at least 1, not {threads}")
+        if threads is not None and not 1 <= threads <= MOST:
+            raise NicError(f"threads must be from 1 to {MOST}, not {threads}")
         self.checkpoint, self.threads = checkpoint, threads
         self._config, self._elsewhere = checkpoint.config, elsewhere
         self._sessions: dict[str, Runner] = {}
