@@ -30,7 +30,7 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _HALF = 5  # taps on each side of the filter's centre
 _TAPS = np.exp(-(np.arange(-_HALF, _HALF + 1) ** 2) / (2 * 1.5**2))
 _TAPS = (_TAPS / _TAPS.sum()).astype(np.float32)
-_STRIP = 64  # rows blurred at a time: a strip and its products stay in the processor's cache
+_STRIP = 64  # rows compared or blurred at a time: a strip and its products stay in the processor's cache
 
 _MIN_POINTS = 4  # Bjøntegaard's own method needs four; quoted BD-rates use eight or more (bench/CONDITIONS.md)
 _MIN_OVERLAP_DB = 0.5  # an average over a shorter range means nothing
@@ -40,15 +40,21 @@ def psnr(a: Samples, b: Samples, alpha: Samples | None = None) -> float:
     """Peak signal-to-noise ratio in dB of two pictures: one mean squared error over all visible samples.
 
     a, b: both uint8 or both uint16, equal shape (H, W) or (H, W, C), else ValueError. alpha: (H, W); samples under
-    alpha 0 do not count. Returns inf where the pictures are equal, or nothing is visible.
+    alpha 0 do not count. Only a strip of differences is in memory at a time. Returns inf where the pictures are equal,
+    or nothing is visible.
     """
     _check_pair(a, b, (np.uint8, np.uint16))
-    difference = a.astype(np.float32) - b  # squares of 8 bits are at most 65025: exact
-    if a.dtype == np.uint16:
-        difference /= 257
-    if alpha is not None:
-        difference = difference[alpha > 0]
-    return decibels(float(np.mean(np.square(difference), dtype=np.float64)) if difference.size else 0)
+    total, count = 0.0, 0
+    for top in range(0, len(a), _STRIP):
+        rows = slice(top, top + _STRIP)
+        difference = a[rows].astype(np.float32) - b[rows]  # squares of 8 bits are at most 65025: exact
+        if a.dtype == np.uint16:
+            difference /= 257
+        if alpha is not None:
+            difference = difference[alpha[rows] > 0]
+        total += float(np.square(difference, out=difference).sum(dtype=np.float64))
+        count += difference.size
+    return decibels(total / count if count else 0)
 
 
 def decibels(mse: float) -> float:

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -34,6 +35,28 @@ def test_psnr_of_a_known_error() -> None:
     assert metrics.psnr(a, a) == math.inf
 
 
+def test_psnr_is_one_mean_over_all_strips() -> None:
+    rng = np.random.default_rng(1)
+    for dtype in (np.uint8, np.uint16):
+        a, b = (rng.integers(256, size=(150, 7, 3)).astype(dtype) for _ in range(2))
+        alpha = rng.integers(2, size=(150, 7)).astype(np.uint8)
+        unit = 255 / np.iinfo(dtype).max
+        squares = np.square((a.astype(float) - b) * unit)
+        assert metrics.psnr(a, b) == pytest.approx(metrics.decibels(squares.mean()), rel=1e-6)
+        assert metrics.psnr(a, b, alpha) == pytest.approx(metrics.decibels(squares[alpha > 0].mean()), rel=1e-6)
+        assert metrics.psnr(a, b, np.zeros_like(alpha)) == math.inf
+
+
+@pytest.mark.parametrize("measure", [metrics.psnr, metrics.worst_cell])
+def test_errors_take_memory_for_a_strip_alone(measure: Callable[..., object]) -> None:
+    a, alpha = np.zeros((4000, 1000, 3), np.uint8), np.full((4000, 1000), 255, np.uint8)
+    tracemalloc.start()
+    measure(a, a, alpha)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < a.nbytes / 4
+
+
 def test_errors_of_cells_are_means_over_their_own_samples() -> None:
     for shape in ((37, 50, 3), (16, 16), (5, 3, 3), (32, 1), (1, 33, 4)):
         rng = np.random.default_rng(len(shape))
@@ -56,15 +79,6 @@ def test_the_worst_cell_is_found_where_it_is() -> None:
     assert metrics.worst_cell(a, b) == (pytest.approx(10 * math.log10(255**2 * 8 * 12 * 3 / 81)), 48, 32)
     black, white = np.zeros((4, 4), np.uint8), np.full((4, 4), 255, np.uint8)
     assert metrics.worst_cell(black, white) == (0, 0, 0)
-
-
-def test_a_worst_cell_takes_memory_for_a_strip_alone() -> None:
-    a = np.zeros((4000, 1000, 3), np.uint8)
-    tracemalloc.start()
-    metrics.worst_cell(a, a)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < a.nbytes / 8
 
 
 @pytest.mark.parametrize("measure", [metrics.psnr, metrics.msssim, metrics.worst_cell])

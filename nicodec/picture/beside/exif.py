@@ -137,14 +137,20 @@ class Block:
         return bytes(self.data)
 
     def values(self, order: str) -> dict[int, list[ifd.Value]]:
-        """For the tag of each directory, the first of its kind, its entries in this byte order, < or >."""
+        """For the tag of each directory, the first of its kind, its entries in this byte order, < or >.
+
+        All values together are no longer than the block, as in every sound one. A forged one loses some.
+        """
         found: dict[int, list[ifd.Value]] = {}
+        left = len(self.data)
         for directory in self._directories:
             if directory.tag not in found:
-                found[directory.tag] = [
-                    ifd.value(e.tag, e.type, bytes(self.data[e.start : e.end]), self._order, order)
-                    for e in directory.entries
-                ]
+                found[directory.tag] = []
+                for e in directory.entries:
+                    if e.end - e.start <= left:
+                        left -= e.end - e.start
+                        raw = bytes(self.data[e.start : e.end])
+                        found[directory.tag].append(ifd.value(e.tag, e.type, raw, self._order, order))
         return found
 
     def _walk(self) -> list[Directory]:

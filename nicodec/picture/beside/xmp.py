@@ -33,7 +33,8 @@ _PREFIXES = {
     "http://ns.microsoft.com/photo/1.2/": "MP",
 }
 _TAG = re.compile(rb"""<[^"'>]*(?:"[^"]*"[^"'>]*|'[^']*'[^"'>]*)*>""")
-_ATTRIBUTE = re.compile(rb"""\s+([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')""")
+# Blanks are tried from their first one alone: else a long run of them takes the square of its length.
+_ATTRIBUTE = re.compile(rb"""(?<!\s)\s+([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')""")
 _ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>\s*))([0-9])(?![0-9])""")
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -154,7 +155,7 @@ class _Walk:
         at = self._parser.CurrentByteIndex
         if edit.text:  # a new value: only in place of text alone
             edit.end = at
-            if b"<" not in self._text[edit.start : at]:
+            if self._text.find(b"<", edit.start, at) < 0:  # without a copy, since elements may be nested
                 self.edits.append(edit)
         else:
             self._inside -= 1

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -185,6 +186,19 @@ def test_values_that_all_claim_the_whole_block_cost_no_more_than_it() -> None:
     block.set_size(5, 5)
     assert block.without_gps() is not None
     assert block.cut() is not None
+
+
+def test_forged_values_take_memory_for_one_block_alone() -> None:
+    """400 entries, each of which says that its value is nearly all of a megabyte."""
+    size, count = 1 << 20, 400
+    entries = b"".join(struct.pack("<HHII", 0x0320 + i, 7, size - 8000, 8000) for i in range(count))
+    block = exif.Block((b"II*\0" + struct.pack("<IH", 8, count) + entries).ljust(size, b"\1"))
+    tracemalloc.start()
+    values = block.values(">")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [len(value.raw) for value in values[0]] == [size - 8000]
+    assert peak < 4 * size
 
 
 @given(st.data())

@@ -99,6 +99,21 @@ def test_many_nested_namespaces_take_no_time() -> None:
     assert without(deep.encode(), "exif:GPS") == (deep.encode(), frozenset())
 
 
+def test_a_long_run_of_blanks_takes_no_time() -> None:
+    """A million of them between two attributes, and another million behind the last."""
+    blanks = " " * 1_000_000
+    tag = f"<rdf:Description xmlns:tiff='{TIFF}' tiff:ImageWidth='5'{blanks}tiff:ImageLength='6'{blanks}/>"
+    made, _ = xmp.edited(packet(tag), {"tiff:ImageWidth": "77", "tiff:ImageLength": "88"}, lambda name: False)
+    assert made == packet(tag.replace("'5'", "'77'").replace("'6'", "'88'"))
+
+
+def test_of_a_property_within_itself_the_innermost_is_set() -> None:
+    deep = "<tiff:ImageWidth>" * 10_000 + "5" + "</tiff:ImageWidth>" * 10_000
+    whole = packet(f"<rdf:Description xmlns:tiff='{TIFF}'>{deep}</rdf:Description>")
+    made, _ = xmp.edited(whole, {"tiff:ImageWidth": "77"}, lambda name: False)
+    assert made == whole.replace(b">5<", b">77<")
+
+
 PIECES = [
     "<rdf:Description>", "</rdf:Description>", "<e:GPSA>", "</e:GPSA>", "<e:GPSB x='1'/>", "<tiff:ImageWidth>",
     "<!-- <e:GPSC> -->", "</tiff:ImageWidth>", "5", "&amp;", "<![CDATA[<e:GPSD>]]>", "<rdf:li e:GPSE='<'/>",

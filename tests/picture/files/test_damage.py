@@ -86,6 +86,11 @@ def test_endless_segments_take_bounded_time() -> None:
     assert len(damage._segments(data)) == 10_000
 
 
+def test_fill_before_a_byte_that_is_no_marker_takes_no_time() -> None:
+    data = b"\xff\xd8" + (b"\xff" * 1_000_000 + b"\0") * 2 + b"\xff\xff\xd9"
+    assert damage._segments(data) == [(0xD9, b"")]
+
+
 def test_a_png_with_a_wrong_checksum() -> None:
     whole = png_of(soft(), (b"gAMA", struct.pack(">I", 45455)))
     samples = bytearray(whole)
