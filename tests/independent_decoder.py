@@ -70,6 +70,7 @@ def parse_file(data: bytes) -> tuple[Header, list[tuple[int, bytes]]]:
         require(body <= len(data) and zlib.crc32(chunks[-1][1]).to_bytes(4, "little") == crc, "a chunk")
         require(1 <= kind <= CORRECTION or kind >= 0x80, "a chunk that must be known and is not")
     require(body == len(data), "bytes left over")
+    require(bool(chunks), "no chunks")
     kinds, tiles = [kind for kind, _ in chunks], len(tile_grid(head))
     of_samples = kinds[0] == SAMPLES
     coded = [SAMPLES] * tiles if of_samples else [Z] + [Y] * tiles
@@ -89,19 +90,33 @@ def tile_grid(head: Header) -> list[tuple[slice, slice]]:
     return [(slice(top, min(rows, top + 4 * head.tile_height)), part) for top in tops for part in across]
 
 
-def inflate(stored: bytes) -> bytes:
-    require(stored[:1] in (b"\0", b"\1"), "method of a chunk")
-    return zlib.decompress(stored[1:]) if stored[0] else stored[1:]
+def unzipped(stream: bytes, most: int) -> bytes:
+    """A zlib stream that ends where its chunk ends."""
+    engine = zlib.decompressobj()
+    try:
+        found = engine.decompress(stream, most + 1)
+    except zlib.error as error:
+        raise ValueError("a zlib stream") from error
+    require(engine.eof and not engine.unused_data and len(found) <= most, "end or length of a zlib stream")
+    return found
+
+
+def inflate(stored: bytes, most: int = 2**26) -> bytes:
+    require(stored[:1] in (b"\0", b"\1") and len(stored) - 1 <= most, "method or length of a chunk")
+    return unzipped(stored[1:], most) if stored[0] else stored[1:]
 
 
 def decode_alpha(stored: bytes, head: Header) -> Array:
-    require(stored[0] in (1, 2, 3) or (stored[0] == 0 and len(stored) == 2), "method of alpha")
+    require(stored[:1] in (b"\1", b"\2", b"\3") or (stored[:1] == b"\0" and len(stored) == 2), "method of alpha")
     if stored[0] == 0:
         return np.full((head.height, head.width), stored[1], np.uint8)
+    samples = head.height * head.width * (2 if stored[0] == 3 else 1)
+    plain = unzipped(stored[1:], samples)
+    require(len(plain) == samples, "size of alpha")
     if stored[0] == 3:
-        high, low = np.frombuffer(zlib.decompress(stored[1:]), np.uint8).reshape(2, head.height, head.width)
+        high, low = np.frombuffer(plain, np.uint8).reshape(2, head.height, head.width)
         return np.cumsum(high.astype(np.uint16) * 256 + low, axis=0, dtype=np.uint16)
-    plane = np.frombuffer(zlib.decompress(stored[1:]), np.uint8).reshape(head.height, head.width)
+    plane = np.frombuffer(plain, np.uint8).reshape(head.height, head.width)
     return plane if stored[0] == 1 else np.cumsum(plane, axis=0, dtype=np.uint8)
 
 

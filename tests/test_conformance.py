@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import zlib
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from PIL import Image
 
 from nicodec import api, codec
 from nicodec.bitstream import container
+from nicodec.bitstream.container import Chunk, Kind
 from nicodec.coding import beside
+from nicodec.errors import NicError
 from nicodec.model import shelf
 
 ROOT = Path(__file__).parent.parent
@@ -97,6 +101,43 @@ def test_codec(vector: Path) -> None:
     assert list(told.tiles) == expected["tiles"]
     assert [kind for kind, _ in told.chunks] == expected["chunks"]
     assert sorted(told.metadata) == sorted(expected["metadata_sha256"])
+
+
+FORGED = {
+    "alpha, a byte behind its stream": ("alpha-plain", Kind.ALPHA, lambda old: old + b"\0"),
+    "alpha, cut short": ("alpha-plain", Kind.ALPHA, lambda old: old[:-5]),
+    "alpha, one sample too many": ("alpha-plain", Kind.ALPHA, lambda old: old[:1] + longer(old[1:])),
+    "alpha, nothing": ("alpha-plain", Kind.ALPHA, lambda old: b""),
+    "metadata, a byte behind its stream": ("metadata", Kind.XMP, lambda old: zipped(b"<x/>") + b"\0"),
+    "metadata, too long": ("metadata", Kind.XMP, lambda old: zipped(bytes(2**26 + 1))),
+    "metadata, stored in another way": ("metadata", Kind.XMP, lambda old: b"\2" + old[1:]),
+    "patches, a byte behind": ("patches", Kind.PATCHES, lambda old: zipped(container.inflate(old)) + b"\0"),
+    "flats, a byte behind": ("flats", Kind.FLATS, lambda old: zipped(container.inflate(old)) + b"\0"),
+    "symbols of z, cut short": ("photograph", Kind.Z, lambda old: old[:-4]),
+    "symbols of a tile, words too many": ("photograph", Kind.Y, lambda old: old + bytes(8)),
+    "a correction that does not end": ("correction", Kind.CORRECTION, lambda old: old + b"\0"),
+}
+
+
+def zipped(plain: bytes) -> bytes:
+    return b"\1" + zlib.compress(plain)
+
+
+def longer(stream: bytes) -> bytes:
+    return zlib.compress(zlib.decompress(stream) + b"\0")
+
+
+@pytest.mark.parametrize(("name", "kind", "forge"), FORGED.values(), ids=FORGED)
+def test_both_decoders_refuse_what_the_format_refuses(name: str, kind: Kind, forge: Callable[[bytes], bytes]) -> None:
+    data, expected, _ = load(next(path for path in VECTORS if path.name.endswith(f"-{name}")))
+    header, chunks = container.unpack(data)
+    assert kind in [chunk.kind for chunk in chunks]
+    forged = [Chunk(c.kind, forge(c.payload)) if c.kind == kind else c for c in chunks]
+    ours, theirs = models(expected["model"])
+    with pytest.raises(NicError):
+        ours.decode(container.pack(header, forged))
+    with pytest.raises(ValueError, match=r"."):
+        independent_decoder.decode(container.pack(header, forged), theirs)
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=NAMES)

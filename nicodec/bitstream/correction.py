@@ -74,7 +74,7 @@ def decode(payload: bytes, widths: Integers) -> Correction:
     step, wider = divmod(payload[0] if payload else 0, MAX_WIDER + 1)
     low = low_bits(widths, wider)
     count = payload[1] if len(payload) > 1 else 0
-    if not 1 <= count <= len(low) or len(payload) > 2 + count * (MAX_ONES + int(low.max())):
+    if not 1 <= count <= len(low) or 8 * (len(payload) - 3) > count * (MAX_ONES + int(low.max())):
         raise BadFile("the correction has the wrong size")
     text = "".join(f"{byte:08b}" for byte in payload[2:])
     values, at = [], 0
