@@ -130,6 +130,7 @@ class Codec:
         file = File(header, [Chunk(Kind.Z, hyper()), *coded])
         paint = partial(self._painted, file, look.known)
         corrected, mended = look.settle(fit.chunks(), paint, windows.reach)  # 4. the look
+        look.known.clear()  # a search for a target keeps the look of each trial
         file.chunks.extend(beside.chunks(picture, mended, look.flats, corrected))  # 5. data beside the tiles
         return Coded(file, look)
 

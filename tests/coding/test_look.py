@@ -17,7 +17,7 @@ from nicodec.bitstream.tiles import Box
 from nicodec.codec import Codec
 from nicodec.coding.look import POOR, Familiar, Look, boxes, drawn
 from nicodec.model import checkpoint
-from nicodec.picture import Picture, metrics
+from nicodec.picture import Picture, metrics, reader
 
 Array = npt.NDArray[np.uint8]
 MODELS = ("photo", "photo-fast")
@@ -184,6 +184,15 @@ def test_what_the_encoder_saw_is_what_a_decoder_gives(codec: Codec) -> None:
         assert data.psnr == pytest.approx(metrics.psnr(pixels, back), abs=0.01)
         assert data.worst_cell is not None
         assert data.worst_cell.psnr == pytest.approx(metrics.worst_cell(pixels, back).psnr, abs=0.05)
+
+
+def test_a_look_keeps_no_symbols_when_it_is_over(codec: Codec) -> None:
+    """A search for a target keeps the look of each trial, and a look keeps up to 64 MiB of symbols."""
+    noise = reader.read(np.random.default_rng(2).integers(0, 256, (200, 200, 3)).astype(np.uint8))
+    made = codec._code(noise, True, True, 5000, None)
+    assert isinstance(made.seen, Look)
+    assert made.seen.worst is not None
+    assert not made.seen.known
 
 
 def test_a_photograph_is_not_looked_at(codec: Codec) -> None:
