@@ -39,3 +39,15 @@ def test_every_public_name_is_on_the_python_page() -> None:
     text = (ROOT / "docs/PYTHON.md").read_text(encoding="utf-8")
     missing = [name for name in nicodec.__all__ if name not in text and not name.startswith("_")]
     assert missing in ([], ["Info"])
+
+
+# The page of the command line is made by the program.
+PAGES = sorted(page for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")) if page.name != "CLI.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_lines_of_prose_end_at_120(page: Path) -> None:
+    """Tables, and code, which is fenced or indented, may be longer."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    prose = [line for line in text.splitlines() if not line.startswith(("|", "    ", "`[{"))]
+    assert [line for line in prose if len(line) > 120] == []

@@ -75,7 +75,6 @@ class Encode:
         self.write(job, data)
         bpp, worst = 8 * len(data) / (data.width * data.height), data.worst_cell
         facts: dict[str, Any] = {"quality": data.quality, "bpp": bpp, "lossless": data.lossless}
-        facts["drawing"] = data.drawing
         model = None if data.model_id is None else self.choice.maker(data).checkpoint.name
         facts |= {"drawing": data.drawing, "model": model, "model_id": data.model_id}
         facts["worst_cell"] = None if worst is None else {**worst._asdict(), "psnr": finite(worst.psnr)}

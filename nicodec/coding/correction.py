@@ -211,7 +211,7 @@ class Room:
         cut = self._cut[: flat.size].reshape(flat.shape)
         for apart, totals in ((1, (near, far)), (wide, (near, far)), (wide + 1, (diagonal,)), (wide - 1, (diagonal,))):
             step = np.subtract(flat[:, apart:], flat[:, :-apart], out=cut[:, :-apart])
-            np.maximum(np.minimum(step, STEEP, out=step), -STEEP, out=step)
+            np.clip(step, -STEEP, STEEP, out=step)
             for first, total in enumerate(totals):  # from the sample, or from its neighbour on
                 on, back = inner(cut, wide, first * apart), inner(cut, wide, -(first + 1) * apart)
                 if apart in (1, wide + 1):
