@@ -115,7 +115,7 @@ class Drawing:
         def cost(n: int) -> float:
             samples = of_part(n)
             error = (np.square(samples.astype(np.float32) - part).mean(-1) * weights).sum(dtype=np.float64)
-            return 8 * len(vp8l.encode(samples)) + quantize.lambda_of(q) * float(error)
+            return 8 * len(vp8l.encode(samples, visible.size)) + quantize.lambda_of(q) * float(error)
 
         best = min(range(1, len(COUNTS), 2), key=cost)
         best = min(best, best - 1, best + 1, key=cost)

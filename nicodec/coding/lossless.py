@@ -78,7 +78,7 @@ class Lossless:
             return lossy
         limit = WORTH * size if most is None else min(WORTH * size, most)
         large = pixels[:, :, 0].size >= LARGE * PART
-        if large and len(_packed(part := blocks(pixels))) * pixels.size > SURE * limit * part.size:
+        if large and len(_packed(part := blocks(pixels), pixels)) * pixels.size > SURE * limit * part.size:
             return lossy
         file = of_samples(self.picture, MAX_QUALITY, self.threads, limit)
         if file is None:
@@ -151,7 +151,7 @@ def _file(picture: Picture, size: tuple[int, int], q: int, threads: int, most: f
     crc, chunks, taken = 0, list[Chunk](), 0
 
     def packed(part: Samples) -> tuple[Samples, bytes]:
-        return part, _packed(part)
+        return part, _packed(part, picture.pixels)
 
     parts = (picture.pixels[b.top : b.bottom, b.left : b.right] for b in _boxes(width, height, size))
     with closing(in_order(packed, parts, threads)) as found:
@@ -203,11 +203,12 @@ def _little(samples: Samples) -> bytes:
     return samples.astype(samples.dtype.newbyteorder("<")).tobytes()
 
 
-def _packed(part: Samples) -> bytes:
+def _packed(part: Samples, whole: Samples) -> bytes:
     """The payload of a tile: its VP8L stream; at depth 16 a length, and the streams of the high and the low bytes."""
+    pixels = whole.shape[0] * whole.shape[1]
     if part.dtype == np.uint8:
-        return vp8l.encode(np.ascontiguousarray(part))
-    high, low = (vp8l.encode(byte.astype(np.uint8)) for byte in (part >> 8, part & 255))
+        return vp8l.encode(np.ascontiguousarray(part), pixels)
+    high, low = (vp8l.encode(byte.astype(np.uint8), pixels) for byte in (part >> 8, part & 255))
     return len(high).to_bytes(_LENGTH, "little") + high + low
 
 

@@ -19,15 +19,18 @@ _FRAME = struct.Struct("<4sI8sI")
 # The first bytes of a stream: a mark, then width - 1 and height - 1 in 14 bits each.
 _MARK, _SIDE = 0x2F, 14
 # libwebp's effort: 0..6, and 0..100. More takes a hundred times as long for 1 or 2 %. Small pictures get it all.
-_EFFORT, _ALL, _SMALL = {"method": 4, "quality": 80}, {"method": 6, "quality": 100}, 2**11
+_EFFORT, _ALL, SMALL = {"method": 4, "quality": 80}, {"method": 6, "quality": 100}, 2**11
 
 
-def encode(samples: Array) -> bytes:
-    """uint8 (H, W, 1) or (H, W, 3), sides at most 16383 -> a VP8L stream; gray is coded as three equal channels."""
+def encode(samples: Array, pixels: int) -> bytes:
+    """uint8 (H, W, 1) or (H, W, 3), sides at most 16383 -> a VP8L stream; gray is coded as three equal channels.
+
+    pixels: those of the whole picture. Up to SMALL of them get all effort. A tile of a long, thin picture has as few.
+    """
     _need_webp()
     image = Image.fromarray(samples[:, :, 0] if samples.shape[2] == 1 else samples).convert("RGB")
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", lossless=True, **(_ALL if image.width * image.height <= _SMALL else _EFFORT))
+    image.save(buffer, "WEBP", lossless=True, **(_ALL if pixels <= SMALL else _EFFORT))
     data = buffer.getvalue()
     _, _, kind, length = _FRAME.unpack_from(data)
     assert kind == b"WEBPVP8L"
