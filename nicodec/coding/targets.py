@@ -15,7 +15,7 @@ import numpy as np
 from nicodec.bitstream.container import MAX_QUALITY, File
 from nicodec.coding import quantize
 from nicodec.coding.drawing import Drawing
-from nicodec.coding.encoded import Coded
+from nicodec.coding.encoded import Coded, Seen
 from nicodec.coding.lossless import Lossless
 from nicodec.errors import NicError, TargetMissed, warn
 
@@ -190,7 +190,7 @@ def meet(
     q, hit = search(trial, wanted)
     made, value = trials[q]
     if hit:
-        return better(made)
+        return _told(better(made), wanted)
     if wanted.size:
         text, kept = f"{value:,.0f} bytes ({8 * value / pixels:.4f} bpp)", math.log(value) <= wanted.high
     else:
@@ -200,14 +200,14 @@ def meet(
         whole = exact.coded if wish.lossless is None else None
         drawn = _drawn(drawing, wanted) if wish.lossless is None and drawing.may_pay(made) else None
         if drawn is not None and (whole is None or drawing.is_less(drawn, whole)):
-            return drawing.at(drawn)
+            return _told(drawing.at(drawn), wanted)
         if whole is not None and (wanted.most is None or whole.file.size <= wanted.most):
             return whole
         if whole is not None and whole.file.size < made.file.size:
             text = f"{whole.file.size:,} bytes, without loss"
         raise TargetMissed(f"nothing keeps to the target; the nearest is {text}")
     if (chosen := better(made)) is not made:
-        return chosen
+        return _told(chosen, wanted)
     if wanted.size and q == MAX_QUALITY:
         most = wanted.most or 0.0
         sizes = (
@@ -220,6 +220,19 @@ def meet(
         warn(f"quality 0 gives {value:.2f} dB, more than the {wanted.low:g} dB asked for")
     else:
         warn(f"no quality meets the target closely; the nearest is {text}")
+    return made
+
+
+def _told(made: Coded, wanted: Target) -> Coded:
+    """A file that keeps to the target; warns of one in few colours that is far from it, for it has steps."""
+    if isinstance(made.seen, Seen):
+        size, psnr = made.file.size, made.seen.psnr
+        if wanted.size and math.log(size) < wanted.low:
+            warn(
+                f"few colours are better than a file of the wanted size, and take {size:,} of {wanted.most:,.0f} bytes"
+            )
+        elif not wanted.size and psnr > wanted.high:
+            warn(f"few colours take fewer bytes than a file of the wanted PSNR, and have {psnr:.2f} dB")
     return made
 
 
