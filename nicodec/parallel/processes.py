@@ -218,7 +218,7 @@ def serve() -> None:
     while True:
         try:
             item = pickle.load(questions)
-        except EOFError:
+        except (EOFError, pickle.UnpicklingError):  # the first process has ended, perhaps within a question
             return
         try:
             pickle.dump(Answer.of(work, item), answers, protocol=5)

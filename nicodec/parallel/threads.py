@@ -95,7 +95,8 @@ def in_order(
 def aside(work: Callable[[], Result], threads: int) -> Callable[[], Result]:
     """Begin work() in a thread of its own: the function that waits for its result, or raises its error.
 
-    threads: those of the caller; with a single one the work is done when its result is first asked for.
+    threads: those of the caller. With a single one, or if the system gives no more, the work is done when its result is
+    first asked for.
     """
     if threads == 1:
         return cache(work)
@@ -107,7 +108,10 @@ def aside(work: Callable[[], Result], threads: int) -> Callable[[], Result]:
         except BaseException as error:
             found.set_exception(error)
 
-    threading.Thread(target=run, name="nicodec-aside").start()
+    try:
+        threading.Thread(target=run, name="nicodec-aside").start()
+    except RuntimeError:  # as Python says that there are too many
+        return cache(work)
     return found.result
 
 

@@ -232,6 +232,14 @@ def test_a_signal_to_all_of_them_stops_cleanly(tmp_path: Path, sent: signal.Sign
 
 @posix
 @pytest.mark.skipif(not shutil.which("ps"), reason="needs ps")
+def test_a_process_whose_question_is_cut_off_just_ends() -> None:
+    """So it is if the first process is killed while it asks."""
+    question = pickle.dumps(len) + pickle.dumps([1, 2, 3])[:-4]
+    code = "from nicodec.parallel.processes import serve; serve()"
+    done = subprocess.run([sys.executable, "-c", code], input=question, capture_output=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 def test_when_the_first_process_is_killed_none_is_left(tmp_path: Path) -> None:
     process = start(pictures(tmp_path, MANY))
     begun(tmp_path)

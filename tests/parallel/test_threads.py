@@ -141,6 +141,14 @@ def test_one_thread_does_work_aside_itself_when_it_is_asked_for() -> None:
     assert done == [threading.current_thread()]
 
 
+def test_work_aside_is_done_here_if_the_system_gives_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert aside(threading.get_ident, 2)() == threading.get_ident()
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_error_aside_is_raised_where_the_result_is_asked_for(threads: int) -> None:
     found = aside(lambda: 1 // 0, threads)
