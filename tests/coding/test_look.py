@@ -223,6 +223,19 @@ def test_drawn_are_flats_with_sharp_edges_and_noise() -> None:
     assert drawn(flat).tolist() == [[False, True, True]]
 
 
+@pytest.mark.parametrize(("top", "left"), [(0, 0), (0, 32), (32, 0), (32, 32)])
+def test_a_cell_with_a_hatched_quarter_looks_drawn(top: int, left: int) -> None:
+    """`photo-fast` painted thin red lines as a pattern of dots, 13 dB, where the rest of the cell was smooth."""
+    i, j = np.mgrid[:64, :128]
+    smooth = np.stack([120 + i / 4, 140 - j / 4, 100 + j / 8], -1).astype(np.uint8)
+    hatched = smooth.copy()
+    lines = np.zeros((64, 128), np.bool_)
+    lines[top : top + 32, left : left + 32] = ((i + j) % 3 == 0)[:32, :32]
+    hatched[lines] = 255, 0, 0
+    assert drawn(smooth).tolist() == [[False, False]]
+    assert drawn(hatched).tolist() == [[True, False]]
+
+
 def test_dots_of_single_pixels_come_back(codec: Codec) -> None:
     """A network may take them for an even gray, whose latent is as ordinary as can be."""
     dots = np.zeros((100, 130, 1), np.uint8)
