@@ -109,6 +109,7 @@ web/node_modules/.installed: web/package-lock.json
 
 # The demonstration installs what a user gets, without torch. From scikit-image it takes the photographs alone.
 $(DEMO_VENV)/.installed: $(DEMO_VENV)/.made $(RUNTIME)
+	@echo "nicodec and what it needs are installed into $(@D): a minute or two"
 	$(DEMO_VENV)/$(SCRIPTS)/python -m pip install -q .
 	$(DEMO_VENV)/$(SCRIPTS)/python -m pip install -q --no-deps 'scikit-image>=0.25'
 	@touch $@

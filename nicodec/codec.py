@@ -164,6 +164,9 @@ class Codec:
         """This codec with one thread for each call."""
         return self if self.threads == 1 else Codec(self.checkpoint, threads=1, backend=self.backend)
 
+    def __repr__(self) -> str:
+        return f"Codec({self.checkpoint.name!r}, threads={self.threads}, backend={self.backend!r})"
+
     def __reduce__(self) -> tuple[Callable[..., Codec], tuple[Checkpoint]]:
         """Pickled as its arguments: sessions and locks are made anew where it is unpickled."""
         return partial(Codec, threads=self.threads, backend=self.backend), (self.checkpoint,)

@@ -437,6 +437,13 @@ def test_defaults() -> None:
             Codec().encode_many([pixels], workers=threads)
 
 
+def test_what_a_notebook_shows_is_short(codec: Codec) -> None:
+    data = codec.encode(smooth(30, 40), quality=37.5)
+    assert repr(data) == f"<Encoded: 40x30, {len(data):,} bytes, quality 37.5>"
+    assert repr(codec.encode(smooth(40, 30), quality="lossless")).endswith("bytes, lossless>")
+    assert repr(Codec("photo-fast", threads=2)) == "Codec('photo-fast', threads=2, backend='cpu')"
+
+
 def test_info(codec: Codec) -> None:
     picture = described()
     picture.putalpha(200)

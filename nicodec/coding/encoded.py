@@ -48,6 +48,11 @@ class Encoded(bytes):
     worst_cell: Cell | None
     psnr: float | None
 
+    def __repr__(self) -> str:
+        """Short, for notebooks: the bytes themselves would fill pages."""
+        kind = "lossless" if self.lossless else f"quality {self.quality:g}"
+        return f"<Encoded: {self.width}x{self.height}, {len(self):,} bytes, {kind}>"
+
     @classmethod
     def of(cls, coded: Coded, *, checked: bool) -> Encoded:
         """Packs the file. checked: whether the encoder looked at every cell."""
