@@ -272,8 +272,8 @@ def drawn(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     half = CELL // 2
     quarters = own.reshape(rows, 2, half // SPARSE, columns, 2, half).sum((2, 5), dtype=np.uint32)
     size = half * half // SPARSE
-    rough: npt.NDArray[np.bool_] = quarters.sum((1, 3)) > 4 * ROUGH * size
-    return flat | rough | (quarters.max((1, 3)) > ROUGHER * size)
+    flat |= (quarters.sum((1, 3)) > 4 * ROUGH * size) | (quarters.max((1, 3)) > ROUGHER * size)
+    return flat
 
 
 def boxes(strange: npt.NDArray[np.bool_], windows: list[Box]) -> list[Box]:

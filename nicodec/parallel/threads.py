@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
@@ -85,7 +85,7 @@ def in_order(
     pending: deque[Future[Result]] = deque()
     with _pool(workers, stop) as pool:
         for item in items:
-            pending.append(pool.submit(work, item))
+            pending.append(_begun(pool, work, item))
             if len(pending) >= most:
                 yield pending.popleft().result()
         while pending:
@@ -101,18 +101,29 @@ def aside(work: Callable[[], Result], threads: int) -> Callable[[], Result]:
     if threads == 1:
         return cache(work)
     found = Future[Result]()
-
-    def run() -> None:
-        try:
-            found.set_result(work())
-        except BaseException as error:
-            found.set_exception(error)
-
     try:
-        threading.Thread(target=run, name="nicodec-aside").start()
+        threading.Thread(target=partial(_settle, found, work), name="nicodec-aside").start()
     except RuntimeError:  # as Python says that there are too many
         return cache(work)
     return found.result
+
+
+def _settle(found: Future[Result], work: Callable[[], Result]) -> None:
+    """Do the work: its result, or its error, is that of the future."""
+    try:
+        found.set_result(work())
+    except BaseException as error:
+        found.set_exception(error)
+
+
+def _begun(pool: ThreadPoolExecutor, work: Callable[[Item], Result], item: Item) -> Future[Result]:
+    """work(item), begun in a thread of the pool; or done here, if the system gives no more threads."""
+    try:
+        return pool.submit(work, item)
+    except RuntimeError:
+        found = Future[Result]()
+        _settle(found, partial(work, item))
+        return found
 
 
 def as_they_come(
@@ -132,7 +143,7 @@ def as_they_come(
                 yield pending.popleft().result()
             if coming and coming.done():
                 with suppress(_End):
-                    pending.append(pool.submit(work, coming.result()))
+                    pending.append(_begun(pool, work, coming.result()))
                 coming = None
             if coming is None and len(pending) < 2 * workers and not feed.ended:
                 coming = feed.next()

@@ -147,6 +147,11 @@ def test_work_aside_is_done_here_if_the_system_gives_no_more_threads(monkeypatch
 
     monkeypatch.setattr(threading.Thread, "start", start)
     assert aside(threading.get_ident, 2)() == threading.get_ident()
+    assert list(in_order(lambda n: (n, threading.get_ident()), range(5), 3)) == [
+        (n, threading.get_ident()) for n in range(5)
+    ]
+    with pytest.raises(ZeroDivisionError):
+        list(in_order(lambda n: 1 // n, [1, 0], 2))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
