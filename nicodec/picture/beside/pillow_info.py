@@ -17,15 +17,20 @@ from nicodec.picture.beside.apart import Apart
 from nicodec.picture.beside.text import COMMENT, Texts
 
 _INCHES, _CENTIMETRES = 1, 2  # of JFIF
-# What Pillow, or its writers, take from `info` for something else. A text of such a name is not put there.
-_PILLOWS = frozenset(
+TEXTS = "texts"
+"""Where in `info` the texts stand whose names are `PILLOWS`: a dictionary, by their names."""
+# Pillow, or its writers, take these from `info` for something else. A text of such a name would be lost, or do harm.
+PILLOWS = frozenset(
     {
+        TEXTS,
         "XML:com.adobe.xmp", "adobe", "append_images", "aspect", "background", "bbox", "blend", "chromaticity",
         "comment", "compression", "default_image", "disposal", "dpi", "duration", "exif", "extension", "gamma",
         "icc_profile", "interlace", "jfif", "loop", "mp", "photoshop", "progression", "progressive", "quality",
         "resolution", "sizes", "srgb", "timestamp", "transparency", "version", "xmp",
     }
 )  # fmt: skip
+# Strings of these names are no texts: `of` reads them as what they are.
+_READ_APART = frozenset({"comment", "icc_profile", "xmp"})
 _NAMES = {
     "icc": "the colour profile",
     "exif": "EXIF",
@@ -73,11 +78,11 @@ def of(image: Image.Image, notes: list[str], texts: Texts | None = None, block: 
 
 
 def put(info: MutableMapping[Any, Any], beside: Beside) -> None:
-    """The reverse of `of`. Texts of one name become one."""
+    """The reverse of `of`. Texts of one name become one. Those whose name has another meaning stand under `TEXTS`."""
     texts: dict[str, str] = {}
     for name, value in text.unpack(beside.text):
         texts[name] = f"{texts[name]}\n{value}" if name in texts else value
-    info.update((name, value) for name, value in texts.items() if name not in _PILLOWS)
+    info.update((name, value) for name, value in texts.items() if name not in PILLOWS)
     given = {
         "icc_profile": beside.icc,
         "exif": beside.exif and exif.PREFIX + beside.exif,
@@ -85,6 +90,7 @@ def put(info: MutableMapping[Any, Any], beside: Beside) -> None:
         "photoshop": beside.iptc and {iptc.RESOURCE: beside.iptc},
         "comment": texts.get(COMMENT, "").encode("utf-8", "replace"),
         "dpi": text.unpack_density(beside.density),
+        TEXTS: {name: value for name, value in texts.items() if name in PILLOWS},
     }
     info.update((key, value) for key, value in given.items() if value)
 
@@ -99,8 +105,13 @@ def _texts(image: Image.Image) -> Texts:
     """The strings in `info`, where Pillow has those of a PNG, and an image of no format those that it came with."""
     if image.format not in (None, "PNG", "NIC"):
         return ()
-    pairs = [(name, str(v)) for name, v in image.info.items() if isinstance(name, str) and isinstance(v, str)]
-    return tuple(pair for pair in pairs if pair[0] not in _PILLOWS)[: text.MAX_TEXTS]
+    info, hidden = image.info, image.info.get(TEXTS)
+    others = _READ_APART if image.format else _READ_APART | {"compression"}  # which a copy of a TIFF has too
+    if "xmp" in info:
+        others |= {"XML:com.adobe.xmp"}  # the same packet, by its name in PNG
+    own = [(name, value) for name, value in info.items() if name not in others]
+    own += hidden.items() if isinstance(hidden, dict) else ()
+    return tuple((n, str(v)) for n, v in own if isinstance(n, str) and isinstance(v, str))[: text.MAX_TEXTS]
 
 
 def _comment(image: Image.Image) -> str:

@@ -1,6 +1,7 @@
 """What travels beside a picture: through every format that holds it, true to the picture, within bounds."""
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin, TiffImagePlugin
 
 from nicodec.picture import LIMIT, Beside, Picture
-from nicodec.picture.beside import exif, ifd, iptc, jp2, metadata, text
+from nicodec.picture.beside import exif, ifd, iptc, jp2, metadata, pillow_info, text
 from nicodec.picture.beside import jpeg as jpeg_room
 from nicodec.picture.reader import read, taken
 from nicodec.picture.writer import encoded, to_pil
@@ -236,11 +237,29 @@ def test_metadata_that_a_writer_refuses_do_not_cost_the_file(monkeypatch: pytest
     assert read(data).beside == Beside()
 
 
-@pytest.mark.parametrize("name", ["transparency", "exif", "dpi", "icc_profile", "gamma", "compression", "comment"])
+@pytest.mark.parametrize("name", sorted(pillow_info.PILLOWS))
 def test_a_text_may_have_a_name_that_means_something_to_pillow(name: str) -> None:
-    picture = Picture(noise(8, 8, 3), beside=Beside(text=text.pack([(name, "x")])))
-    for format in ("png", "jpg", "tiff", "webp"):
-        encoded(to_pil(picture), format)
+    beside = Beside(text=text.pack([(name, "one"), ("Title", "x"), (name, "two")]))
+    image = to_pil(Picture(noise(8, 8, 3), beside=beside))
+    assert image.info == {"texts": {name: "one\ntwo"}, "Title": "x"}
+    for copy in (image, image.copy()):
+        found = dict(text.unpack(read(encoded(copy, "png")).beside.text))
+        assert found == {name: "one\ntwo", "Title": "x"}
+    for format in ("jpg", "tiff", "webp"):
+        with pytest.warns(UserWarning, match=f"cannot hold the text Title, {re.escape(name)}: left out"):
+            encoded(image, format)
+
+
+def test_a_text_of_such_a_name_is_read_from_an_image_of_pillow() -> None:
+    names = ("version", "quality", "dpi", "texts", "compression")
+    with Image.open(io.BytesIO(png(*((b"tEXt", name.encode() + b"\0of a text") for name in names)))) as image:
+        assert text.unpack(read(image).beside.text) == tuple((name, "of a text") for name in names)
+    with Image.open(io.BytesIO(file_of(Beside(xmp=XMP % b""), "png")[0])) as image:
+        assert image.info["XML:com.adobe.xmp"]
+        assert read(image).beside == read(image.copy()).beside == Beside(xmp=XMP % b"")
+    image = Image.fromarray(noise(8, 8, 3))
+    image.info["texts"] = {"version": "3", 4: "x", "loop": 5}
+    assert text.unpack(read(image).beside.text) == (("version", "3"),)
 
 
 # PNG's texts
