@@ -77,7 +77,7 @@ def _png(beside: Beside) -> tuple[Options, Left]:
         else:
             chunks.add_text(key, value, zip=_COMPRESSED <= len(value) <= _PLAIN)
     if beside.xmp:
-        chunks.add_itxt("XML:com.adobe.xmp", beside.xmp)
+        chunks.add_itxt(text.XMP, beside.xmp)
     made = Options(icc_profile=beside.icc, exif=beside.exif, dpi=text.unpack_density(beside.density), pnginfo=chunks)
     return made, left
 

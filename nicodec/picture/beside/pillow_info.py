@@ -22,8 +22,7 @@ TEXTS = "texts"
 # Pillow, or its writers, take these from `info` for something else. A text of such a name would be lost, or do harm.
 PILLOWS = frozenset(
     {
-        TEXTS,
-        "XML:com.adobe.xmp", "adobe", "append_images", "aspect", "background", "bbox", "blend", "chromaticity",
+        TEXTS, text.XMP, "adobe", "append_images", "aspect", "background", "bbox", "blend", "chromaticity",
         "comment", "compression", "default_image", "disposal", "dpi", "duration", "exif", "extension", "gamma",
         "icc_profile", "interlace", "jfif", "loop", "mp", "photoshop", "progression", "progressive", "quality",
         "resolution", "sizes", "srgb", "timestamp", "transparency", "version", "xmp",
@@ -66,7 +65,7 @@ def of(image: Image.Image, notes: list[str], texts: Texts | None = None, block: 
     found = Beside(
         icc=_bytes(image.info.get("icc_profile")),
         exif=(exif.without_prefix(own) if isinstance(own, bytes) else raw.exif) or block,
-        xmp=_bytes(image.info.get("xmp")) or raw.xmp,
+        xmp=raw_profiles.first_packet(_bytes(image.info.get("xmp")), raw.xmp, notes),
         iptc=_iptc(image) or raw.iptc,
         text=text.pack(plain),
         density=_density(image, notes),
@@ -108,7 +107,7 @@ def _texts(image: Image.Image) -> Texts:
     info, hidden = image.info, image.info.get(TEXTS)
     others = _READ_APART if image.format else _READ_APART | {"compression"}  # which a copy of a TIFF has too
     if "xmp" in info:
-        others |= {"XML:com.adobe.xmp"}  # the same packet, by its name in PNG
+        others |= {text.XMP}  # the same packet, by its name in PNG
     own = [(name, value) for name, value in info.items() if name not in others]
     own += hidden.items() if isinstance(hidden, dict) else ()
     return tuple((n, str(v)) for n, v in own if isinstance(n, str) and isinstance(v, str))[: text.MAX_TEXTS]

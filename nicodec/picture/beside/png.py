@@ -13,11 +13,11 @@ from typing import BinaryIO
 
 from nicodec.picture import LIMIT, Beside
 from nicodec.picture.beside.apart import Apart, without
-from nicodec.picture.beside.text import MAX_TEXTS, decoded
+from nicodec.picture.beside.raw_profiles import first_packet
+from nicodec.picture.beside.text import MAX_TEXTS, XMP, XMP_NAMES, decoded
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _TAKEN = frozenset({b"tEXt", b"zTXt", b"iTXt", b"iCCP"})
-_XMP = b"XML:com.adobe.xmp"
 
 
 def apart(file: BinaryIO) -> tuple[BinaryIO, Apart | None]:
@@ -74,7 +74,9 @@ class _Found:
                 self._international(name, rest)
             else:
                 text = rest if kind == b"tEXt" else self._inflated(rest)
-                self._keep(kind, name, decoded(text) if kind == b"tEXt" else text.decode("latin-1"), len(text))
+                # XMP is in UTF-8, whatever PNG says of zTXt.
+                latin = kind == b"zTXt" and name.decode("latin-1").lower() not in XMP_NAMES
+                self._keep(kind, name, text.decode("latin-1") if latin else decoded(text), len(text))
         except OverflowError:
             self.too_long(kind)
         except (ValueError, zlib.error):
@@ -87,11 +89,11 @@ class _Found:
         compressed, method = rest[:1] == b"\1", rest[1:2]
         _language, _translated, value = rest[2:].split(b"\0", 2)
         text = self._inflated(method + value) if compressed else value
-        if name != _XMP:
+        if name != XMP.encode():
             self._keep(b"iTXt", name, text.decode("utf-8", "replace"), len(text))
         elif len(text) <= self._left:
             self._left -= len(text)
-            self.xmp = text
+            self.xmp = first_packet(self.xmp, text, self.notes)
         else:
             raise OverflowError
 

@@ -12,6 +12,9 @@ from fractions import Fraction
 from typing import TypeAlias
 
 COMMENT = "Comment"  # the name of a text that has none of its own, as in JPEG and GIF
+XMP = "XML:com.adobe.xmp"  # the name of XMP in PNG
+XMP_NAMES = frozenset({XMP.lower(), "xmp"})
+"""The names, in small letters, under which writers put XMP among other texts."""
 MAX_TEXTS = 1024
 """The most texts of one picture: each costs more memory than its bytes."""
 

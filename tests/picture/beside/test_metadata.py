@@ -371,6 +371,46 @@ def test_a_raw_profile_turns_the_picture_and_a_damaged_one_is_named() -> None:
         )
 
 
+def test_xmp_among_the_texts_becomes_xmp() -> None:
+    packet = XMP % "<dc:title>Grandmöther</dc:title>".encode()
+    for begin in (b"", b"\xef\xbb\xbf", b"<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?>\n"):
+        whole = begin + packet
+        for chunk in (
+            (b"tEXt", b"XML:com.adobe.xmp\0" + whole), zipped(b"XML:com.adobe.xmp", whole),
+            (b"tEXt", b"xmp\0" + whole), (b"iTXt", b"XMP\0\0\0\0\0" + whole),
+        ):  # fmt: skip
+            assert read(png(chunk)).beside == Beside(xmp=whole)
+    latin = packet.decode().encode("latin-1")
+    assert read(png((b"tEXt", b"XML:com.adobe.xmp\0" + latin))).beside == Beside(xmp=packet)
+    with Image.open(io.BytesIO(png((b"tEXt", b"XML:com.adobe.xmp\0" + XMP % b"")))) as image:
+        assert read(image).beside == read(image.copy()).beside == Beside(xmp=XMP % b"")
+    turned = XMP % (NS % b'tiff:Orientation="6"')
+    assert read(png((b"tEXt", b"XML:com.adobe.xmp\0" + turned))).pixels.shape == (40, 24, 3)
+
+
+@pytest.mark.parametrize("value", [b"", b"a word", b"<3", b"< x:xmpmeta"])
+def test_a_text_that_is_named_like_xmp_and_is_none_stays_a_text(value: bytes) -> None:
+    picture = read(png((b"tEXt", b"XML:com.adobe.xmp\0" + value)))
+    assert picture.beside == Beside(text=text.pack([("XML:com.adobe.xmp", value.decode())]))
+    assert read(encoded(to_pil(picture), "png")).beside == picture.beside
+
+
+def test_of_several_xmp_packets_that_of_its_own_chunk_stays_and_the_others_are_named() -> None:
+    own, other = XMP % b"<own/>", XMP % b"<other/>"
+    chunk = (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + own)
+    assert read(png(chunk, chunk)).notes == ()
+    second = (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + other)
+    assert read(png(chunk, second)).notes == ("a further XMP packet was left out",)
+    for text_chunk in ((b"tEXt", b"XML:com.adobe.xmp\0" + other), zipped(b"xmp", other), raw("xmp", other)):
+        for chunks in ((chunk, text_chunk), (text_chunk, chunk)):
+            picture = read(png(*chunks))
+            assert picture.beside == Beside(xmp=own)
+            assert picture.notes == ("a further XMP packet was left out",)
+    assert read(png(chunk, raw("xmp", own + b"\n"))).notes == ()  # ImageMagick writes both
+    two = read(png((b"tEXt", b"XML:com.adobe.xmp\0" + own), zipped(b"xmp", other)))
+    assert (two.beside, two.notes) == (Beside(xmp=own), ("a further XMP packet was left out",))
+
+
 # JPEG's segments
 
 
