@@ -10,7 +10,7 @@ from dataclasses import replace
 from PIL import Image
 
 from nicodec.picture import Beside, Samples
-from nicodec.picture.beside import exif, iptc, text, xmp
+from nicodec.picture.beside import exif, iptc, places, text, xmp
 from nicodec.picture.beside.pillow_info import listed
 
 # EXIF orientation -> the upright view of an array (H, W, ...).
@@ -40,14 +40,8 @@ _NOT_CODED = {
 _OF_THE_WHOLE = (
     "xmp:Thumbnails", "GImage:", "GDepth:", "GPano:", "mwg-rs:Regions", "MP:RegionInfo", "Iptc4xmpExt:ImageRegion",
 )  # fmt: skip
-_LOCATION = (
-    "exif:GPS", "photoshop:City", "photoshop:State", "photoshop:Country", "Iptc4xmpCore:Location",
-    "Iptc4xmpCore:CountryCode", "Iptc4xmpExt:LocationCreated", "Iptc4xmpExt:LocationShown",
-)  # fmt: skip
 # How a JPEG and a PNG begin in base64.
 _PICTURES = re.compile(rb"/9j/|iVBORw0KGgo")
-_GPS = re.compile(rb"GPS[A-Z]")
-_PLACES = re.compile("gps|latitude|longitude|location|city|country|province|state$|^geo", re.IGNORECASE)
 
 
 def turn_in_loading(image: Image.Image) -> object:
@@ -123,20 +117,16 @@ def without_gps(beside: Beside, notes: list[str]) -> Beside:
 
     What cannot be read well enough to be sure is left out, and has a line in `notes`.
     """
-    block, packet = _block(beside.exif), beside.xmp
+    block = _block(beside.exif)
     data = block.without_gps() if block else None
-    if packet:
-        try:
-            packet, _ = xmp.edited(packet, {}, lambda name: name.startswith(_LOCATION))
-        except xmp.Unreadable:
-            packet = None
-        packet = None if packet and _GPS.search(packet.replace(b"\0", b"")) else packet
+    packet = places.packet_without(beside.xmp) if beside.xmp else None
     gone = [name for name, old, new in (("exif", beside.exif, data), ("xmp", beside.xmp, packet)) if old and not new]
+    texts, doubtful = places.texts_without(text.unpack(beside.text))
+    gone += ["text"] if doubtful else []
     if gone:
         notes.append(f"{listed(gone)}, which may tell the place: left out")
-    texts = (pair for pair in text.unpack(beside.text) if not _PLACES.search(pair[0]))
     located = beside.iptc and iptc.without_location(beside.iptc)
-    return replace(beside, exif=data, xmp=packet, iptc=located or None, text=text.pack(texts))
+    return replace(beside, exif=data, xmp=packet or None, iptc=located or None, text=text.pack(texts))
 
 
 def _block(data: bytes | None) -> exif.Block | None:

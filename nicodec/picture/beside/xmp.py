@@ -31,6 +31,7 @@ _PREFIXES = {
     "http://ns.google.com/photos/1.0/panorama/": "GPano",
     "http://www.metadataworkinggroup.com/schemas/regions/": "mwg-rs",
     "http://ns.microsoft.com/photo/1.2/": "MP",
+    "http://www.w3.org/2003/01/geo/wgs84_pos#": "geo",
 }
 _TAG = re.compile(rb"""<[^"'>]*(?:"[^"]*"[^"'>]*|'[^']*'[^"'>]*)*>""")
 # Blanks are tried from their first one alone: else a long run of them takes the square of its length.
@@ -137,7 +138,8 @@ class _Walk:
                 edit = _Edit(at, at + len(tag) if tag.endswith(b"/>") else 0)
                 self.removed.add(usual)
             else:
-                wanted = {key: self._usual(key) for key, _ in pairs if ":" in key}
+                # The default namespace is not that of attributes, and a declaration is no property.
+                wanted = {k: self._usual(k) if ":" in k else k for k, _ in pairs if not k.startswith("xmlns")}
                 if usual in self._values or any(self._concerns(u) for u in wanted.values()):
                     tag = self._tag(at)
                     self.edits += self._attributes(tag, at, wanted)

@@ -568,11 +568,88 @@ def test_nothing_tells_the_place() -> None:
     assert taken(read(source), strip_gps=True).beside == beside
 
 
+def test_no_property_tells_the_place_whatever_its_namespace() -> None:
+    spaces = b" ".join(
+        b'xmlns:%s="%s"' % pair
+        for pair in (
+            (b"d", b"http://www.dji.com/drone-dji/1.0/"), (b"w", b"http://www.w3.org/2003/01/geo/wgs84_pos#"),
+            (b"gpsinfo", b"http://ns.example/gps"), (b"rdf", b"http://www.w3.org/1999/02/22-rdf-syntax-ns#"),
+            (b"location", b"urn:l"), (b"acdsee", b"http://ns.acdsee.com/iptc/1.0/"),
+        )
+    )  # fmt: skip
+    names = [
+        "d:GpsLatitude", "d:GpsLongtitude", "d:GpsLongitude", "d:AbsoluteAltitude", "d:RelativeAltitude", "w:lat",
+        "w:long", "w:alt", "dc:coverage", "acdsee:location", "acdsee:latitude", "acdsee:longitude", "gpsinfo:x",
+        "x:GPSLatitude", "GPSLatitude", "x:CITY", "x:cityName", "x:shotCity", "Iptc4xmpExt:LocationCreated",
+        "x:stateProvince", "x:Province-State", "photoshop:State", "x:Country", "x:subLocation", "x:Sublocation",
+        "x:WorldRegion", "lat", "lon", "x:geotag", "x:coordinates", "dcterms:spatial",
+    ]  # fmt: skip
+    kept = [
+        "rdf:Alt", "d:GimbalYawDegree", "crs:Opacity", "x:capacity", "xmpRights:WebStatement", "x:status",
+        "exif:SubjectLocation", "x:long_", "GPano:PoseHeadingDegrees", "x:geometry", "x:colour",
+    ]  # fmt: skip
+    for name in names:
+        for inside in (b"<rdf:Description %s %s='52.5'/>", b"<rdf:Description %s><%s>52.5</%s></rdf:Description>"):
+            packet = inside.replace(b"%s", spaces, 1).replace(b"%s", name.encode())
+            notes: list[str] = []
+            found = metadata.without_gps(Beside(xmp=XMP % packet), notes).xmp
+            assert found is not None, name
+            assert b"52.5" not in found, name
+            assert spaces in found
+            assert notes == []
+    for name in kept:
+        whole = Beside(xmp=XMP % (b"<rdf:Description %s %s='52.5'/>" % (spaces, name.encode())))
+        assert metadata.without_gps(whole, []) == whole
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("xmp", "<x:xmpmeta><a d:GpsLatitude='52.5'>"), ("Other", "&lt;exif:GPSLatitude&gt;52.5"),
+     ("Description", "a packet: <a d:gpslatitude='52.5'/>"), ("parameters", '{"lat": 52.5}'),
+     ("x", "Longtitude = 52.5"), ("Comment", "GPS: 52.5"), ("x", "<a><!-- GPSLatitude 52.5 --></a>"),
+     ("x", "<city>52.5"), ("raw profile type APP1", "52.5"), ("Raw profile type other", "52.5"),
+     ("x", "<!DOCTYPE a><a>52.5</a>")],
+)  # fmt: skip
+def test_a_text_whose_value_may_tell_the_place_is_left_out_and_named(name: str, value: str) -> None:
+    notes: list[str] = []
+    texts = text.pack([(name, value), ("Title", "x")])
+    assert metadata.without_gps(Beside(text=texts), notes) == Beside(text=text.pack([("Title", "x")]))
+    assert notes == ["text, which may tell the place: left out"]
+
+
+def test_markup_among_the_texts_is_kept_without_the_place() -> None:
+    packet = XMP % b"<a xmlns:d='urn:d'%s>kept</a>"
+    texts = [
+        ("xmp", (packet % b" d:GpsLatitude='52.5'").decode()),
+        ("svg", "<svg><metadata><City>Rome</City></metadata></svg>"),
+        ("Description", "the film has much latitude & the city a GPS"), ("x", "<3 you"),
+    ]  # fmt: skip
+    expected = [("xmp", (packet % b"").decode()), ("svg", "<svg><metadata></metadata></svg>"), *texts[2:]]
+    notes: list[str] = []
+    assert metadata.without_gps(Beside(text=text.pack(texts)), notes) == Beside(text=text.pack(expected))
+    assert notes == []
+
+
 def test_what_may_tell_the_place_and_cannot_be_read_is_left_out() -> None:
     notes: list[str] = []
-    for packet in (b"<a>", XMP % b"<foo:GPSLatitude>52</foo:GPSLatitude>"):
+    for packet in (b"<a>", XMP % b"<foo>&lt;GPSLatitude>52</foo>", XMP % b"<!-- gpsLatitude -->"):
         assert metadata.without_gps(Beside(exif=EXIF[:-30], xmp=packet), notes) == Beside()
     assert set(notes) == {"EXIF and XMP, which may tell the place: left out"}
+
+
+def test_of_much_markup_among_the_texts_the_first_is_kept() -> None:
+    texts = text.pack([("x", "<a>" + "<b/>" * 100_000 + "</a>")] * 9)
+    notes: list[str] = []
+    assert metadata.without_gps(Beside(text=texts), notes).text == (texts or b"")[: len(texts or b"") // 9 * 2]
+    assert notes == ["text, which may tell the place: left out"]
+
+
+def test_a_search_for_places_in_forged_texts_takes_no_time() -> None:
+    size = 1 << 20
+    values = ["gps" * size, "latitude" + " " * size, " " * size + "<", "<" * size, "<a " * size, '"lat"' * size,
+              "City" * size, "&lt;" * size, "\ufeff" * size]  # fmt: skip
+    for value in values:
+        metadata.without_gps(Beside(text=text.pack([(value, "x"), ("x", value)]), xmp=value.encode()), [])
 
 
 # Hostile bytes
