@@ -125,11 +125,26 @@ class Block:
 
     def without_gps(self) -> bytes | None:
         """The block without its GPS directory, whose bytes become zero; None if that cannot be done for sure."""
-        if not self.sound:
+        if not self.sound or not self._places_are_found():
             return None
         doomed = [r for d in self._directories if d.tag == ifd.GPS for r in d.ranges]
         self._drop(lambda entry: entry.tag == ifd.GPS or entry.tag in _COPIES, doomed, ifd.GPS)
         return bytes(self.data)
+
+    def _places_are_found(self) -> bool:
+        """Whether all that may tell the place is known to its last byte.
+
+        Other readers may follow a pointer, or take a value, whose type is strange.
+        """
+        homes = {d.at: d.tag for d in self._directories}
+        for directory in self._directories:
+            for e in directory.entries:
+                is_pointer = e.tag in (ifd.EXIF, ifd.GPS)
+                if is_pointer and (e.end - e.start != 4 or homes.get(self._long(e.start)) != e.tag):
+                    return False
+                if (directory.tag == ifd.GPS or e.tag in _COPIES) and e.amount and e.type not in ifd.SIZES:
+                    return False
+        return True
 
     def without_orientation(self) -> bytes:
         """The block without an entry for the orientation, which means 1."""

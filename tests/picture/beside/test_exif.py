@@ -137,6 +137,40 @@ def test_places_are_zero_in_the_bytes(order: str) -> None:
     assert exif.Block(whole[:150]).without_gps() is None
 
 
+def forged(data: bytes, tag: int, form: str, *values: int) -> bytes:
+    """The block with another type, amount or value in the entry of this tag."""
+    at = data.index(struct.pack("<H", tag), 10) + 2
+    return data[:at] + struct.pack("<" + form, *values) + data[at + struct.calcsize("<" + form) :]
+
+
+@pytest.mark.parametrize("tag", [0x8769, 0x8825])
+@pytest.mark.parametrize(
+    ("kind", "amount"), [(0, 1), (16, 1), (14, 1), (255, 1), (4, 0), (4, 2), (3, 1), (5, 1), (1, 2)]
+)
+def test_a_block_whose_places_lie_behind_a_strange_pointer_is_left_out(tag: int, kind: int, amount: int) -> None:
+    assert exif.Block(forged(camera(), tag, "HI", kind, amount)).without_gps() is None
+
+
+@pytest.mark.parametrize(("kind", "amount"), [(4, 1), (13, 1), (9, 1), (7, 4), (3, 2)])
+def test_a_pointer_of_four_bytes_of_any_type_is_followed(kind: int, amount: int) -> None:
+    data = exif.Block(forged(camera(), 0x8825, "HI", kind, amount)).without_gps()
+    assert data is not None
+    assert struct.pack("<2I", 987654, 1000) not in data
+
+
+def test_a_block_whose_places_have_no_length_or_another_home_is_left_out() -> None:
+    data = camera()
+    first, (exif_at,) = data.index(struct.pack("<HHI", 0x8825, 4, 1)), struct.unpack_from("<I", data, 42)
+    value = data.index(struct.pack("<HHI", 2, 5, 3), first)
+    assert exif.Block(data[: value + 2] + b"\0\0" + data[value + 4 :]).without_gps() is None
+    assert exif.Block(forged(data, 0x8825, "HII", 4, 1, exif_at)).without_gps() is None
+    packet = b"II*\0" + struct.pack("<I", 8) + directory([(0x02BC, 7, 40, b"<exif:GPSLatitude>52,31N".ljust(40))], 8)
+    made = exif.Block(packet).without_gps()
+    assert made is not None
+    assert b"GPS" not in made
+    assert exif.Block(forged(packet, 0x02BC, "H", 16)).without_gps() is None
+
+
 @pytest.mark.parametrize(
     ("kind", "value"), [(1, b"\6"), (3, struct.pack("<H", 6)), (4, struct.pack("<I", 6))], ids=["byte", "short", "long"]
 )
