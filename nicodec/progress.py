@@ -45,7 +45,9 @@ def bar(total: float | None, *, hidden: bool = False, share: bool = False) -> It
 
     count = TaskProgressColumn() if share or total is None else MofNCompleteColumn()
     columns = (BarColumn(), count, TextColumn("{task.fields[text]}"), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+    # rich sends what is printed meanwhile to the terminal of the bar. A result for a file or a pipe has to go there.
+    above = sys.stdout is not None and sys.stdout.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=above) as shown:
         task = shown.add_task("", total=total, text="")
 
         def advance(text: str, done: float | None = None) -> None:
