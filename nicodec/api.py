@@ -161,6 +161,7 @@ def decode(
     seed: int = 0,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
+    progress: Callable[[float], None] | None = None,
     backend: str | None = None,
 ) -> PilImage: ...
 @overload
@@ -174,6 +175,7 @@ def decode(
     seed: int = 0,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
+    progress: Callable[[float], None] | None = None,
     backend: str | None = None,
 ) -> Samples: ...
 def decode(
@@ -186,6 +188,7 @@ def decode(
     seed: int = 0,
     model: str | os.PathLike[str] | None = None,
     max_pixels: int | None = None,
+    progress: Callable[[float], None] | None = None,
     backend: str | None = None,
 ) -> PilImage | Samples:
     """A .nic file -> a Pillow image. Arguments and errors are those of `Codec.decode` and `Codec`.
@@ -193,12 +196,13 @@ def decode(
     dtype: np.uint8 or np.uint16, for an array in place of an image. region: (x, y, width, height) in pixels, the only
     part to decode. scale: 1, or 1/8 for a preview. natural: 0..1, how much of the texture that the file leaves out is
     drawn at random. seed: of these draws. model: the name, id or path of a model to try first. The model
-    that the file names is looked for among those that are installed, and beside `data` if that is a path. backend: as
-    for `Codec`. Raises ModelNotFound, which names the places, if it is nowhere.
+    that the file names is looked for among those that are installed, and beside `data` if that is a path. progress:
+    takes the share done, after each window. backend: as for `Codec`. Raises ModelNotFound, which names the places, if
+    the model is nowhere.
     """
     file = container.unpack(data_of(data), max_pixels)
     made: PilImage | Samples = decoder_for(file, model, near=_path(data), backend=backend)(
-        file, dtype=dtype, region=region, scale=scale, natural=natural, seed=seed
+        file, dtype=dtype, region=region, scale=scale, natural=natural, seed=seed, progress=progress
     )
     return made
 

@@ -52,6 +52,16 @@ def psnr(a: Any, b: Any) -> float:
     return float(10 * np.log10(255**2 / error)) if error else 99.0
 
 
+def test_decoding_tells_the_share_that_is_done(codec: Codec) -> None:
+    data = codec.encode(smooth(20, 64 * layout.WINDOW * 2), quality=0, lossless=False)
+    for options in ({}, {"region": (10, 0, 64 * layout.WINDOW + 1, 9)}, {"scale": 1 / 8}):
+        shares: list[float] = []
+        nicodec.decode(data, progress=shares.append, **options)  # type: ignore[call-overload]
+        assert shares == sorted(set(shares))
+        assert shares[-1] == 1
+        assert len(shares) > 1 or "scale" in options
+
+
 # Sizes
 
 

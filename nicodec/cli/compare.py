@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,7 @@ from nicodec.cli import plan
 from nicodec.cli.options import Force, ModelOfFile, Quiet, Region, Threads, number, region_of
 from nicodec.cli.plan import Job
 from nicodec.cli.report import about, label
-from nicodec.progress import say
+from nicodec.progress import say, working
 from nicodec.storage import is_nic, store_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def compare(
     load = _loader(unique, model, threads, quiet)
     original = load(source)
     versions = [load(path) for path in paths]
-    with about(source, quiet):
+    with about(source, quiet), nullcontext() if quiet else working("making the pictures of the page"):
         rivals = [*comparison.RIVALS] if everything or not (paths or natural) else []
         rivals += comparison.NATURAL_RIVALS if natural else ()
         if rivals:

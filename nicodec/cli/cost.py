@@ -6,13 +6,14 @@ Under `app`; `explore.cost` measures, `picture.overlay` draws.
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nicodec.cli.options import Engine, Force, Json, Quiet, Threads, number
-from nicodec.progress import say
+from nicodec.progress import say, working
 from nicodec.storage import store_of
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def cost(
         plan.check_target(job, force, folders=True)
     alone = len(jobs) == 1 and engine == "local"
     write = Writing(force, again=engine == "ray", folders=True)
-    measure = Measure(quality, model, threads if alone else 1, original, write)
+    watched = alone and not (quiet or as_json)
+    measure = Measure(quality, model, threads if alone else 1, original, write, watched)
     work = explored.Work(measure, jobs, threads, engine=engine, quiet=quiet or as_json)
     facts = []
     for job, found in work:
@@ -111,15 +113,23 @@ def cost(
 
 @dataclass(frozen=True)
 class Measure:
-    """The cost of the source of a job, and its map if the job has a target. Raises as `cost.of`, and NicError."""
+    """The cost of the source of a job, and its map if the job has a target. watched: show that it works.
+
+    Raises as `cost.of`, and NicError.
+    """
 
     quality: float
     model: str | None
     threads: int | None
     original: str | None
     write: Writing
+    watched: bool = False
 
     def __call__(self, job: Job) -> Cost:
+        with working("measuring") if self.watched else nullcontext():
+            return self._found(job)
+
+    def _found(self, job: Job) -> Cost:
         from nicodec import api
         from nicodec.bitstream import container
         from nicodec.cli.plan import BadUsage

@@ -166,5 +166,6 @@ def decode(
         depth,
         background,
         backend,
+        watched=not (plan.many or quiet or as_json),
     )
     raise typer.Exit(run.run(plan, work, "decoded", manner))

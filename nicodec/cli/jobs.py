@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nicodec import progress
@@ -119,7 +120,8 @@ class Decode:
     """Decodes .nic files. model: one to use, or None for that of each file; options: of `Codec.decode`.
 
     format: of the results; None is that of the target's suffix, or PNG. quality, background: as for
-    `writer.encoded`. backend: as for `Codec`. Raises what `Codec.decode` raises, and NicError of files.
+    `writer.encoded`. backend: as for `Codec`. watched: draw a bar. Raises what `Codec.decode` raises, and NicError of
+    files.
     """
 
     model: str | None
@@ -131,6 +133,7 @@ class Decode:
     depth: int | None = None
     background: str | None = None
     backend: str | None = None
+    watched: bool = False
 
     def __call__(self, job: Job) -> Done:
         from nicodec.api import decoder_for
@@ -150,14 +153,16 @@ class Decode:
 
         path = None if job.target == "-" else job.target
         deep = (self.depth or file.header.depth) == 16 and self.background is None and self.options["scale"] == 1
-        if deep and writer.holds_deep(self.format, path):
-            samples = decode(file, dtype=np.uint16, **self.options)
-            (height, width), view = samples.shape[:2], painting.view(file.header, **self.options)
-            made = writer.encoded_deep(beside.picture(file, samples, view), self.format, path)
-        else:
-            picture = decode(file, **self.options)
-            width, height = picture.size
-            made = writer.encoded(picture, self.format, path, quality=self.quality, background=self.background)
+        view = painting.view(file.header, **self.options)
+        width, height = view.area.columns, view.area.rows
+        slow = self.watched and height * width >= LARGE
+        with progress.bar(1, share=True, hidden=not slow) as advance:
+            decode = partial(decode, file, **self.options, progress=partial(advance, ""))
+            if deep and writer.holds_deep(self.format, path):
+                picture = beside.picture(file, decode(dtype=np.uint16), view)
+                made = writer.encoded_deep(picture, self.format, path)
+            else:
+                made = writer.encoded(decode(), self.format, path, quality=self.quality, background=self.background)
         self.write(job, made)
         return Done(width, height, taken, len(made), f"{width}x{height} {file.mode}", {"mode": file.mode})
 

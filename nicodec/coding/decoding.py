@@ -43,6 +43,7 @@ def decode(
     natural: float = 0,
     seed: int = 0,
     max_pixels: Limit = None,
+    progress: Callable[[float], None] | None = None,
 ) -> PilImage: ...
 @overload
 def decode(
@@ -55,6 +56,7 @@ def decode(
     natural: float = 0,
     seed: int = 0,
     max_pixels: Limit = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Samples: ...
 def decode(
     codec: Codec | None,
@@ -66,6 +68,7 @@ def decode(
     natural: float = 0,
     seed: int = 0,
     max_pixels: Limit = None,
+    progress: Callable[[float], None] | None = None,
 ) -> PilImage | Samples:
     """The bytes of a .nic file -> a Pillow image, mode L, LA, RGB or RGBA, with its metadata in `info`.
 
@@ -77,18 +80,28 @@ def decode(
     0..2^32 - 1; the same seed gives the same picture. Previews and files of samples (lossless ones, drawings) have
     nothing to draw. dtype: np.uint8 or np.uint16, for an array (H, W) or (H, W, 2 to 4) in place of an image.
     max_pixels: the largest picture; None: NICODEC_MAX_PIXELS in the environment, or 2^27 and no more than fit the bytes
-    of the file. Raises BadFile, ChecksumMismatch, UnsupportedVersion, LimitExceeded, BadModel, ModelNotFound for a file
-    of another model, or NicError for an impossible region, scale, natural, seed or dtype.
+    of the file. progress: takes the share done, after each window. Raises BadFile, ChecksumMismatch,
+    UnsupportedVersion, LimitExceeded, BadModel, ModelNotFound for a file of another model, or NicError for an
+    impossible region, scale, natural, seed or dtype.
     """
     file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)  # 1. bytes -> chunks
     if codec is not None:
         file = cleaning.opened(codec.checkpoint, file)
     deep = None if dtype is None else painting.depth(dtype)
-    return _decoded(codec, file, painting.view(file.header, region, scale, natural, seed), deep, check=region is None)
+    wanted = painting.view(file.header, region, scale, natural, seed)
+    return _decoded(codec, file, wanted, deep, progress or (lambda done: None), check=region is None)
 
 
 @in_turn
-def _decoded(codec: Codec | None, file: File, wanted: View, dtype: Depth | None, *, check: bool) -> PilImage | Samples:
+def _decoded(
+    codec: Codec | None,
+    file: File,
+    wanted: View,
+    dtype: Depth | None,
+    progress: Callable[[float], None],
+    *,
+    check: bool,
+) -> PilImage | Samples:
     """The other steps. check: hold what is decoded against its checksum."""
     canvas = writer.canvas(wanted.area.columns, wanted.area.rows, file.header.channels, dtype)
     if codec is None or file.of_samples:
@@ -97,7 +110,10 @@ def _decoded(codec: Codec | None, file: File, wanted: View, dtype: Depth | None,
         windows = codec.crew.of(len(wanted.windows))
         symbols = codec.symbols_of(file, windows.networks)  # 2. chunks -> symbols, on demand
         parts = painting.paint(windows, symbols, file, wanted, dtype or np.uint8, check=check)
+    done, whole = 0, wanted.area.rows * wanted.area.columns
     for part, pixels in parts:  # 3. -> latents, 4. -> pixels
         canvas.paste(pixels, part.left - wanted.area.left, part.top - wanted.area.top)
+        done += part.rows * part.columns
+        progress(done / whole)
     found = beside.metadata(file, wanted, bare=dtype is not None)
     return canvas.finish(beside.clear(file, wanted), found)  # 5. data beside the tiles

@@ -239,6 +239,76 @@ def test_a_target_moves_a_bar_in_each_trial(run: Run, here: Path, shown: list[tu
     assert len(shown) > 1
 
 
+def test_decoding_moves_a_bar_by_its_windows(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch, shown: list[tuple[str, float | None]]
+) -> None:
+    Image.new("RGB", (64, 64 * layout.WINDOW * 2)).save("tall.png")
+    for options in (("--no-lossless",), ("--lossless",)):
+        assert run("encode", "tall.png", *TINY, "-f", "--quiet", *options)[0] == 0
+        monkeypatch.setattr(jobs, "LARGE", 2**27)
+        assert run("decode", "tall.nic", *TINY, "-f")[0] == 0
+        assert shown == []
+        monkeypatch.setattr(jobs, "LARGE", 64)
+        assert run("decode", "tall.nic", "tall.jpg", *TINY, "-f")[0] == 0
+        shares = [share for _, share in shown]
+        assert len(shares) > 1
+        assert shares == sorted(set(shares))
+        assert shares[-1] == 1
+        shown.clear()
+        for option in ("--quiet", "--json"):
+            run("decode", "tall.nic", *TINY, "-f", option)
+        assert shown == []
+
+
+def test_verifying_moves_a_bar_by_windows_and_files(
+    run: Run, here: Path, shown: list[tuple[str, float | None]]
+) -> None:
+    run("encode", "a.png", *TINY)
+    Path("b.nic").write_bytes(Path("a.nic").read_bytes())
+    assert run("verify", "a.nic", *TINY)[0] == 0
+    assert shown == [("", 1)]
+    shown.clear()
+    assert run("verify", "a.nic", "b.nic", *TINY)[0] == 0
+    assert shown == [("a.nic", 1), ("b.nic", 2)]
+    shown.clear()
+    for option in ("--quiet", "--json"):
+        run("verify", "a.nic", *TINY, option)
+    assert shown == []
+
+
+def test_long_commands_of_one_picture_show_that_they_work(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts: list[str] = []
+
+    @contextmanager
+    def working(text: str) -> Iterator[None]:
+        texts.append(text)
+        yield
+
+    for command in ("cost", "compare"):
+        monkeypatch.setattr(f"nicodec.cli.{command}.working", working)
+    for command in (("cost", "a.png"), ("compare", "a.png")):
+        assert run(*command, *TINY)[0] == 0
+        assert len(texts) == 1
+        texts.clear()
+        assert run(*command, *TINY, "--quiet", *(["-f"] if command[0] == "compare" else []))[0] == 0
+        assert texts == []
+
+
+@posix
+def test_results_go_to_stdout_under_a_bar_too(here: Path) -> None:
+    """rich would send them to the terminal where the bar is."""
+    import pty
+
+    terminal, stderr = pty.openpty()
+    code = "from nicodec import progress\nwith progress.bar(1): print('a result')"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=stderr, check=True)
+    os.close(stderr)
+    os.close(terminal)
+    assert done.stdout == b"a result\n"
+
+
 # Formats with loss
 
 
