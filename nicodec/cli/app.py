@@ -10,12 +10,12 @@ import os
 import signal
 import sys
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from nicodec import __version__
-from nicodec.cli.command import Command
+from nicodec.cli.command import STOPPED, Command
 from nicodec.errors import NicError, one_line
 from nicodec.progress import say
 
@@ -105,13 +105,20 @@ def main() -> None:
     except MemoryError:
         say("nicodec: not enough memory for this picture")
         sys.exit(NicError.exit_code)
+    except KeyboardInterrupt:  # before the command began
+        _stopped()
     except ImportError as error:
         # A signal during the import of a compiled library becomes an ImportError.
         if isinstance(error.__cause__, KeyboardInterrupt):
-            sys.exit(128 + signal.SIGINT)
+            _stopped()
         if isinstance(error.__cause__, SystemExit):
             raise error.__cause__ from None
         raise
+
+
+def _stopped() -> NoReturn:
+    say(STOPPED)
+    sys.exit(128 + signal.SIGINT)
 
 
 def _without_stdout(error: OSError) -> None:

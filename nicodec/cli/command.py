@@ -9,6 +9,11 @@ from typing import Any
 
 import typer.core
 
+from nicodec.progress import say
+
+# What Ctrl-C is answered with, where no command has more to say.
+STOPPED = "stopped"
+
 
 class Command(typer.core.TyperCommand):
     """A command whose usage line shows its names as they are described, IN... [OUT], and whose text fits a terminal."""
@@ -21,3 +26,10 @@ class Command(typer.core.TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["[OPTIONS]", *(p.metavar or "" for p in self.params if p.param_type_name == "argument")]
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say(STOPPED)
+            raise  # typer ends the program with 130

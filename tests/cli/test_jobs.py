@@ -119,6 +119,21 @@ def test_ctrl_c_stops_cleanly(run: Run, pictures: Path, monkeypatch: pytest.Monk
     assert not list(Path("out").rglob("*.tmp"))
 
 
+@pytest.mark.parametrize("command", ["encode a.png", "decode a.nic -f", "verify a.nic", "info a.nic"])
+def test_ctrl_c_on_one_file_is_said_in_one_word(
+    run: Run, here: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    Path("a.nic").write_bytes(nicodec.encode("a.png"))
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    for work in ("codec.Codec.encode", "codec.Codec.decode", "api.info"):
+        monkeypatch.setattr(f"nicodec.{work}", stop)
+    assert run(*command.split(), *(["-o", "b.nic"] if command.startswith("encode") else [])) == (130, b"", "stopped\n")
+    assert names(here) == ["a.nic", "a.png"]
+
+
 def test_a_size_may_have_a_unit(run: Run, here: Path) -> None:
     for text in ("0.3k", "300", "300B", ".3 kb"):
         assert run("encode", "a.png", "-f", "--quiet", "--size", text)[0] == 0
