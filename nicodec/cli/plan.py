@@ -226,15 +226,18 @@ def check_source(job: Job, reads_nic: bool) -> None:
         raise BadFile(f"{shown(job.source)}: already a .nic file")
 
 
-def check_target(job: Job, force: bool, folders: bool) -> None:
-    """Refuses a target that the write would refuse, before the work. folders: as for `Store.write`. Raises NicError."""
+def check_target(job: Job, force: bool, folders: bool, *, leaves: bool = False) -> None:
+    """Refuses a target that the write would refuse, before the work. Raises NicError.
+
+    folders: as for `Store.write`. leaves: the command has --skip-existing, and several files to do.
+    """
     target, store = job.target, store_of(job.target)
     if store.exists(target):
         if store.is_folder(target):
             raise NicError(f"{shown(target)}: is a folder")
         if store.key(target) == store_of(job.source).key(job.source):
             raise BadUsage(f"{shown(target)}: IN and OUT are the same file")
-    check_free(target, force, folders)
+    check_free(target, force, folders, leaves=leaves)
 
 
 def check_stdout(target: str, what: str) -> None:
@@ -243,9 +246,10 @@ def check_stdout(target: str, what: str) -> None:
         raise BadUsage(f"{what} does not go to a terminal; name OUT, or use a pipe")
 
 
-def check_free(target: str, force: bool, folders: bool) -> None:
-    """Refuses a name that is taken, or in a folder that cannot be written to. Raises NicError."""
+def check_free(target: str, force: bool, folders: bool, *, leaves: bool = False) -> None:
+    """Refuses a name that is taken, or in a folder that cannot be written to. leaves: as above. Raises NicError."""
     store = store_of(target)
     if not force and store.exists(target):
-        raise NicError(f"{shown(target)}: exists already; -f overwrites it")
+        ways = "-f overwrites it" + ", --skip-existing leaves it" * leaves
+        raise NicError(f"{shown(target)}: exists already; {ways}")
     store.check(target, folders=folders)

@@ -124,7 +124,7 @@ def _one(plan: Plan, work: Callable[[Job], Done], manner: Manner, ending: Ending
     total.add(outcome, time.monotonic() - started)
     if manner.as_json:
         print(report.as_json([outcome], total))
-    elif not manner.quiet and (manner.verbose or outcome.done is not None):
+    elif not manner.quiet:
         say(str(outcome))
     if ending is not None:
         ending.close([outcome])
@@ -149,7 +149,7 @@ def _many(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner, en
                 if _is_to_skip(job, manner):
                     return Outcome(job)
                 planning.check_source(job, plan.reads_nic)
-                planning.check_target(job, manner.replaces, plan.folders)
+                planning.check_target(job, manner.replaces, plan.folders, leaves=True)
                 return None
         except NicError as error:
             return Outcome(job, error=error)
@@ -192,12 +192,11 @@ def _many(plan: Plan, work: Callable[[Job], Done], verb: str, manner: Manner, en
         before, outcomes = outcomes, ending.noted(outcomes)
         for outcome, old in zip(outcomes, before, strict=True) if not manner.quiet else ():
             report.say_notes(outcome.job.source, outcome.notes[len(old.notes) :])
-    worth_a_line = manner.verbose or stopped or total.files or total.failed
-    if plan.left and worth_a_line and not manner.quiet:
+    if plan.left and not manner.quiet:
         say(plan.left)
     if manner.as_json:
         print(report.as_json(outcomes, total))
-    elif worth_a_line and not manner.quiet:
+    elif not manner.quiet:
         say(f"{verb} {total}")
     if ending is not None:
         ending.close(outcomes)

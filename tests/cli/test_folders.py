@@ -146,12 +146,33 @@ def test_an_update_encodes_again_what_is_newer(run: Run, folder: Path) -> None:
         assert picture.tobytes() == nicodec.decode("out/p.nic", model=TINY[-1]).tobytes()
 
 
-def test_a_second_run_that_has_nothing_to_do_says_so_only_when_asked(run: Run, folder: Path) -> None:
+@pytest.mark.parametrize("command", [("encode", "in"), ("decode", "in", "out")])
+def test_a_second_run_that_has_nothing_to_do_says_so(run: Run, folder: Path, command: tuple[str, ...]) -> None:
     run("encode", "in", *TINY)
-    for names in (("in",), ("in/p.png",)):
-        for option in ("--skip-existing", "--update"):
-            assert run("encode", *names, *TINY, option) == (0, b"", "")
-            assert "skipped" in run("encode", *names, *TINY, option, "-v")[2]
+    run(*command, *TINY)
+    verb = f"{command[0]}d"
+    Path("in/notes.txt").touch()
+    left = "1 file of another kind was left: 1 .txt" if verb == "encoded" else ""
+    for option in ("--skip-existing", "--update"):
+        code, out, said = run(*command, *TINY, option)
+        assert (code, out, said.splitlines()[-1]) == (0, b"", f"{verb} no files; 2 skipped")
+        assert left in said
+        assert run(*command, *TINY, option, "--quiet") == (0, b"", "")
+        assert json.loads(run(*command, *TINY, option, "--json")[1])["total"]["skipped"] == 2
+
+
+def test_one_file_that_is_skipped_is_said(run: Run, folder: Path) -> None:
+    run("encode", "in/p.png", *TINY)
+    for option in ("--skip-existing", "--update"):
+        said = f"{os.path.join('in', 'p.png')} -> {os.path.join('in', 'p.nic')}: is there already, skipped\n"
+        assert run("encode", os.path.join("in", "p.png"), *TINY, option) == (0, b"", said)
+        assert run("encode", "in/p.png", *TINY, option, "--quiet") == (0, b"", "")
+
+
+def test_where_several_files_are_there_both_ways_to_go_on_are_named(run: Run, folder: Path) -> None:
+    run("encode", "in", *TINY)
+    code, _, said = run("encode", "in", *TINY)
+    assert (code, said.count(": exists already; -f overwrites it, --skip-existing leaves it\n")) == (5, 2)
 
 
 @pytest.mark.parametrize("options", [("-f", "--update"), ("--skip-existing", "--update")])
@@ -172,7 +193,7 @@ def test_time_and_permissions_are_preserved_when_asked(run: Run, folder: Path) -
     for name in ("out/p.nic", "back.png"):
         found = os.stat(name)
         assert (found.st_mtime_ns, stat.S_IMODE(found.st_mode)) == (1_000_000_007 * 10**9, 0o640)
-    assert run("encode", "in", "out", *TINY, "--update", "--preserve") == (0, b"", "")
+    assert run("encode", "in", "out", *TINY, "--update", "--preserve")[2] == "encoded no files; 2 skipped\n"
     assert run("encode", "in/p.png", "-", *TINY, "--preserve")[0] == 2
 
 
