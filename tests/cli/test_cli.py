@@ -266,6 +266,28 @@ def test_a_bad_argument_is_code_2_and_nothing_is_written(run: Run, here: Path, c
     assert names(here) == before
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("encode a.png -q 50,60", "-q must be a number from 0 to 100, not '50,60'"),
+        ("encode a.png --quality 101", "-q must be a number from 0 to 100, not '101'"),
+        ("encode a.png -q lossless", "-q must be a number from 0 to 100, not 'lossless'; --lossless does this"),
+        ("cost a.png -q lossless", "-q must be a number from 0 to 100, not 'lossless' "),
+        ("encode a.png --bpp x", "--bpp must be a number, not 'x'"),
+        ("encode a.png -e 1.5", "-e must be a whole number from 1 to 9, not '1.5'"),
+        ("similar a.png . -n 0", "-n must be a whole number of at least 1, not '0'"),
+        ("encode a.png --engine moon", "--engine must be local or ray, not 'moon'"),
+        ("train . --network slow", "--network must be full or fast, not 'slow'"),
+        ("models rm x", "ACTION must be add, remove or show, not 'rm'"),
+    ],
+)
+def test_a_value_that_an_option_cannot_have_is_told_with_those_it_can(
+    run: Run, here: Path, command: str, said: str
+) -> None:
+    code, _, text = run(*command.split())
+    assert (code, said in text) == (2, True), text
+
+
 def test_what_this_release_cannot_decode_is_code_4(run: Run, here: Path) -> None:
     data = encoded()
     Path("later.nic").write_bytes(data[:4] + b"\x20" + data[5:])
