@@ -14,10 +14,11 @@ HEAD = """# The command line
 
     nicodec [--version] [--install-completion] COMMAND ...
 
-Results go to stdout, everything else to stderr. Exit codes: 0 fine, 1 the reader of stdout has gone, 2 usage, 3 bad
-input, 4 unsupported by this installation, 5 some of many files failed, 130 stopped by Ctrl-C
-(`train` ends with 0 where it then writes the best model so far). A file is written under a temporary
-name and renamed when it is whole; nothing is overwritten without `-f`. Every command takes `-h`.
+Results go to stdout, everything else to stderr. Where the result is a file, as of `encode` and `decode`, the line about
+it is a note on stderr; for programs there is `--json`, on stdout. Exit codes: 0 fine, 1 the reader of stdout has gone,
+2 usage, 3 bad input, 4 unsupported by this installation, 5 some of many files failed, 130 stopped by Ctrl-C (`train`
+ends with 0 where it then writes the best model so far). A file is written under a temporary name and renamed when it is
+whole; nothing is overwritten without `-f`. Every command takes `-h`.
 
 This page is made from the program: `make docs`.
 """
@@ -26,7 +27,7 @@ This page is made from the program: `make docs`.
 def option(parameter: Any) -> str:
     """One row of the table."""
     names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
-    takes = "" if parameter.is_flag else f" {parameter.metavar or 'VALUE'}"
+    takes = "" if parameter.is_flag else f" {parameter.metavar or 'VALUE'}".replace("|", r"\|")
     said = parameter.show_default
     default = said if isinstance(said, str) else parameter.default if said else None
     text = " ".join(parameter.help.split())

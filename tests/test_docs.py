@@ -41,6 +41,11 @@ def test_every_public_name_is_on_the_python_page() -> None:
     assert missing in ([], ["Info"])
 
 
+def test_the_tables_of_the_command_line_have_two_columns() -> None:
+    rows = [row for row in (ROOT / "docs/CLI.md").read_text(encoding="utf-8").splitlines() if row.startswith("|")]
+    assert [row for row in rows if len(re.findall(r"(?<!\\)\|", row)) != 3] == []
+
+
 # The page of the command line is made by the program.
 PAGES = sorted(page for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")) if page.name != "CLI.md")
 
