@@ -112,7 +112,14 @@ def _many(
     workers: int | None,
     progress: Callable[[int], None] | None,
 ) -> Iterator[Result | NicError]:
-    """work(ready(item)) for each item, `ready` in this process. Raises NicError for an impossible number of workers."""
+    """work(ready(item)) for each item, `ready` in this process.
+
+    Raises NicError for an impossible number of workers, and for one item in place of several, which would be taken
+    apart into letters, bytes or lines.
+    """
+    alone = isinstance(items, str | bytes | bytearray | memoryview) or hasattr(items, "read")
+    if alone or not isinstance(items, Iterable):
+        raise NicError("give a list of pictures, not one")
     if workers is not None and not 1 <= workers <= MOST:
         raise NicError(f"workers must be from 1 to {MOST}, not {workers}")
     crew = workers or cores()

@@ -52,6 +52,15 @@ def test_an_error_takes_the_place_of_its_item(codec: Codec, tmp_path: Path) -> N
     assert isinstance(cut, nicodec.BadFile)
 
 
+@pytest.mark.parametrize(
+    "one", ["photo.png", Path("photo.png"), b"\x89NIC", bytearray(4), io.BytesIO(), Image.new("L", (2, 2))]
+)
+def test_one_picture_is_not_taken_for_many(codec: Codec, one: Any) -> None:
+    for many in (codec.encode_many, codec.decode_many, nicodec.Choice(codec).encode_many):
+        with pytest.raises(NicError, match=r"^give a list of pictures, not one$"):
+            many(one)
+
+
 def test_streams_and_pillow_images_keep_their_metadata(codec: Codec) -> None:
     buffer = io.BytesIO()
     exif = Image.Exif()
