@@ -149,7 +149,7 @@ class Decode:
         import numpy as np
 
         from nicodec.coding import beside, painting
-        from nicodec.picture import writer
+        from nicodec.picture import backgrounds, writer
 
         path = None if job.target == "-" else job.target
         deep = (self.depth or file.header.depth) == 16 and self.background is None and self.options["scale"] == 1
@@ -158,13 +158,18 @@ class Decode:
         slow = self.watched and height * width >= LARGE
         with progress.bar(1, share=True, hidden=not slow) as advance:
             decode = partial(decode, file, **self.options, progress=partial(advance, ""))
+            mode = file.mode
             if deep and writer.holds_deep(self.format, path):
                 picture = beside.picture(file, decode(dtype=np.uint16), view)
                 made = writer.encoded_deep(picture, self.format, path)
             else:
-                made = writer.encoded(decode(), self.format, path, quality=self.quality, background=self.background)
+                image = decode()
+                if self.background is not None:
+                    image = backgrounds.flat(image, backgrounds.colour(self.background))
+                    mode = image.mode  # which has no alpha any more
+                made = writer.encoded(image, self.format, path, quality=self.quality)
         self.write(job, made)
-        return Done(width, height, taken, len(made), f"{width}x{height} {file.mode}", {"mode": file.mode})
+        return Done(width, height, taken, len(made), f"{width}x{height} {mode}", {"mode": mode})
 
 
 @dataclass(frozen=True)

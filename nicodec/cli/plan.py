@@ -102,6 +102,8 @@ def plan(
         return Plan([Job(sources[0], target)], many=False, folders=target != out, notes=notes)
     if "-" in sources:
         raise BadUsage("- cannot be one of several inputs")
+    if out is None and len(sources) == 2 and len({store_of(name).place(name) for name in sources}) == 1:
+        raise BadUsage(f"{shown(sources[1])}: IN and OUT are the same file")
     if out is not None:
         store = store_of(out)
         if out == "-" or (store.exists(out) and not store.is_folder(out)):

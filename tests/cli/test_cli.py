@@ -182,6 +182,9 @@ def test_in_and_out_may_not_be_the_same_file(run: Run, here: Path) -> None:
         assert "same file" in said
     run("encode", "a.png", "b.nic")
     assert run("decode", "b.nic", "-o", "b.nic", "-f")[0] == 2
+    Path("b.png").touch()
+    for twice in (("b.nic", "b.nic"), ("b.nic", "./b.nic"), ("b.nic", "b.nic", "-f")):
+        assert run("decode", *twice) == (2, b"", f"nicodec: {twice[1]}: IN and OUT are the same file\n")
     assert run("compare", "a.png", "b.nic", "-o", "a.png", "-f")[0] == 2
     assert Path("a.png").read_bytes() == before
 

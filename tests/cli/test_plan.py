@@ -53,7 +53,7 @@ def jobs(*arguments: str, out: str | None = None) -> list[tuple[str, str]]:
         (["x.png", "out"], [("x.png", "out/x.nic")]),
         (["x.png", "new/"], [("x.png", "new/x.nic")]),
         (["none.png"], [("none.png", "none.nic")]),
-        (["x.png", "x.png"], [("x.png", "x.nic")]),
+        (["x.png", "y.png", "x.png"], [("x.png", "x.nic"), ("y.png", "y.nic")]),
         (["x.png", "y.png"], [("x.png", "x.nic"), ("y.png", "y.nic")]),
         (["x.png", "in/a.png", "out"], [("x.png", "out/x.nic"), ("in/a.png", "out/a.nic")]),
         (["x.png", "in/a.png", "new"], [("x.png", "new/x.nic"), ("in/a.png", "new/a.nic")]),
@@ -85,7 +85,9 @@ def test_out_as_an_option_leaves_no_doubt(tree: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["in", "-"], ["-", "x.png", "out"], ["in", "k.dat"], ["x.png", "y.png", "old.nic"]], ids=" ".join
+    "arguments",
+    [["in", "-"], ["-", "x.png", "out"], ["in", "k.dat"], ["x.png", "y.png", "old.nic"], ["x.png", "./x.png"]],
+    ids=" ".join,
 )
 def test_names_that_do_not_go_together_are_bad_usage(tree: Path, arguments: list[str]) -> None:
     with pytest.raises(BadUsage):

@@ -27,7 +27,8 @@ def test_a_transparent_picture_needs_a_background(run: Run, here: Path, format: 
     assert "--background" in said
     assert len(said.splitlines()) == 1
     assert names(here) == before
-    assert run("decode", "t.nic", f"t.{format}", "--background", "white", *TINY)[0] == 0
+    said = run("decode", "t.nic", f"t.{format}", "--background", "white", *TINY)[2]
+    assert said == f"t.nic -> t.{format}: 40x30 RGB\n"  # what was written
     with Image.open(f"t.{format}") as image:
         assert min(image.convert("RGB").getpixel((5, 5))) > 250  # type: ignore[type-var]
 
