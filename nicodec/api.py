@@ -23,7 +23,7 @@ from nicodec.coding.encoded import Encoded
 from nicodec.coding.painting import Region
 from nicodec.model import backends, checkpoint
 from nicodec.picture import Picture, PilImage, Samples, Source
-from nicodec.storage.files import Data, Files, data_of
+from nicodec.storage.files import Data, Files, data_of, naming
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,8 @@ def decode(
     takes the share done, after each window. backend: as for `Codec`. Raises ModelNotFound, which names the places, if
     the model is nowhere.
     """
-    file = container.unpack(data_of(data), max_pixels)
+    with naming(data):
+        file = container.unpack(data_of(data), max_pixels)
     made: PilImage | Samples = decoder_for(file, model, near=_path(data), backend=backend)(
         file, dtype=dtype, region=region, scale=scale, natural=natural, seed=seed, progress=progress
     )
@@ -213,8 +214,8 @@ def info(data: Data, *, max_pixels: int | None = None) -> Info:
     data: as for `decode`; its model is looked for in the same places. Raises as `files.data_of` and `container.unpack`,
     and BadModel for a damaged manifest.
     """
-    near, data = _path(data), data_of(data)
-    file = container.unpack(data, max_pixels)
+    with naming(data):
+        file = container.unpack(held := data_of(data), max_pixels)
     header, kinds = file.header, {chunk.kind for chunk in file.chunks}
     grid = list(tiles.grid(tiles.cells(header.width, header.height), header.tile))
     return Info(
@@ -225,10 +226,10 @@ def info(data: Data, *, max_pixels: int | None = None) -> Info:
         lossless=file.lossless,
         drawing=file.of_samples and not file.lossless,
         quality=header.quality / 100,
-        model=None if file.of_samples else checkpoint.named(header.model, near),
+        model=None if file.of_samples else checkpoint.named(header.model, _path(data)),
         model_id=header.model.hex(),
-        size=len(data),
-        bpp=8 * len(data) / (header.width * header.height),
+        size=len(held),
+        bpp=8 * len(held) / (header.width * header.height),
         version=".".join(map(str, header.version)),
         tiles=(len({t.left for t in grid}), len({t.top for t in grid})),
         chunks=tuple((_kind_name(c.kind), len(c.payload)) for c in file.chunks),

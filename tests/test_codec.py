@@ -62,6 +62,19 @@ def test_decoding_tells_the_share_that_is_done(codec: Codec) -> None:
         assert len(shares) > 1 or "scale" in options
 
 
+def test_errors_about_a_file_name_it(codec: Codec, tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(path := tmp_path / "photo.png")
+    for read in (nicodec.decode, nicodec.info, codec.decode, codec.latents):
+        with pytest.raises(nicodec.BadFile) as caught:
+            read(path)
+        assert str(caught.value) == f"{path}: not a .nic file"
+        with pytest.raises(nicodec.BadFile) as caught:
+            read(tmp_path / "none.nic")
+        assert str(caught.value) == f"{tmp_path / 'none.nic'}: No such file or directory"
+        with pytest.raises(nicodec.BadFile, match=r"^not a \.nic file$"):
+            read(path.read_bytes())
+
+
 # Sizes
 
 

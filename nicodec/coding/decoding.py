@@ -19,7 +19,7 @@ from nicodec.coding.crew import Crew, in_turn
 from nicodec.coding.painting import Limit, Nic, Region, View
 from nicodec.model.checkpoint import Checkpoint
 from nicodec.picture import Depth, PilImage, Samples, writer
-from nicodec.storage.files import data_of
+from nicodec.storage.files import data_of, naming
 
 
 class Codec(Protocol):
@@ -84,7 +84,8 @@ def decode(
     UnsupportedVersion, LimitExceeded, BadModel, ModelNotFound for a file of another model, or NicError for an
     impossible region, scale, natural, seed or dtype.
     """
-    file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)  # 1. bytes -> chunks
+    with naming(data):
+        file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)  # 1. bytes -> chunks
     if codec is not None:
         file = cleaning.opened(codec.checkpoint, file)
     deep = None if dtype is None else painting.depth(dtype)

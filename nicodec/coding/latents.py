@@ -25,7 +25,7 @@ from nicodec.coding.look import Familiar
 from nicodec.coding.painting import Limit, Nic, Region
 from nicodec.errors import NicError
 from nicodec.model.checkpoint import Checkpoint
-from nicodec.storage.files import data_of
+from nicodec.storage.files import data_of, naming
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 # The arrays of `Latents`, and their rows for each row of cells.
@@ -208,7 +208,8 @@ def encoder_of(codec: Codec) -> str:
 
 
 def _opened(data: Nic, max_pixels: Limit) -> File:
-    file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)
+    with naming(data):
+        file = data if isinstance(data, File) else container.unpack(data_of(data), max_pixels)
     if file.of_samples:
         kind = "lossless file" if file.lossless else "drawing in few colours"
         raise NicError(f"a {kind} has no latents: it holds the samples themselves")

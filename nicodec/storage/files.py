@@ -9,7 +9,7 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import RawIOBase
 from typing import BinaryIO, TypeAlias
 
@@ -48,6 +48,17 @@ def check_folder(name: str) -> None:
     """Raise the OSError of a folder that cannot be listed, as `tree.walk` gives it; other names pass."""
     if tree.is_closed(name):
         os.listdir(name)
+
+
+@contextmanager
+def naming(source: object) -> Iterator[None]:
+    """Names the source, where it is a path, in each NicError that does not begin with it."""
+    try:
+        yield
+    except NicError as error:
+        if isinstance(source, str | os.PathLike) and not str(error).startswith(name := f"{shown(source)}: "):
+            error.args = (f"{name}{error}",)
+        raise
 
 
 def data_of(source: Data) -> bytes:
