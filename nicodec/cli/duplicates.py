@@ -50,7 +50,8 @@ def duplicates(
 ) -> None:
     """Find copies: recompressed, resized, gray, brighter, framed, a little cropped, mirrored or turned.
 
-    The best of each group comes first: the most pixels, then the most bytes for each pixel. Nothing is deleted.
+    The best of each group comes first: the most pixels, then the most bytes. But a .nic file with loss comes after
+    other files of its size, and what a JPEG or a .nic file decodes to comes after that file. Nothing is deleted.
     Pictures that only look alike may be in one group: look at them before you act, with --page.
 
     [dim]

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from nicodec.explore import search, sketch
+from nicodec.explore import origin, search, sketch
 from nicodec.explore.index import Entry, Index
 
 # Two pictures are copies if, in one of eight positions, their hashes differ in at most HASH of 512 bits and their
@@ -43,7 +43,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Group:
-    """Copies of one picture. entries: the best first: the most pixels, then the most bytes for each pixel.
+    """Copies of one picture. entries: the best first, as `origin.ranked` says.
 
     matches: one for each copy but one; by them all files of the group hang together. A copy of a copy belongs to it.
     """
@@ -78,7 +78,7 @@ def find(index: Index) -> list[Group]:
     for i, j, away in search.near_vectors(vectors, VECTOR):
         if telling[i] and telling[j] and search.bits_off(hashes[i], hashes[j]) <= LOOSE:
             bonds.tie(int(kept[i]), int(kept[j]), partial(Match, why="near vector", distance=round(away, 3)))
-    return sorted(bonds.groups(entries), key=lambda group: group.files[0])
+    return sorted(bonds.groups(entries, index.folder), key=lambda group: group.files[0])
 
 
 def said(turn: tuple[bool, int]) -> str | None:
@@ -116,7 +116,7 @@ class _Bonds:
             i = self._parent[i]
         return i
 
-    def groups(self, entries: list[Entry]) -> Iterator[Group]:
+    def groups(self, entries: list[Entry], folder: str) -> Iterator[Group]:
         members: dict[int, list[Entry]] = {}
         matches: dict[int, list[Match]] = {}
         for i, match in self._matches:
@@ -125,9 +125,4 @@ class _Bonds:
             if self._root(i) in matches:
                 members.setdefault(self._root(i), []).append(entry)
         for root, found in members.items():
-            yield Group(tuple(sorted(found, key=_worse)), tuple(matches[root]))
-
-
-def _worse(entry: Entry) -> tuple[float, float, str]:
-    pixels = entry.width * entry.height
-    return -pixels, -entry.size / pixels, entry.path
+            yield Group(tuple(origin.ranked(found, folder)), tuple(matches[root]))

@@ -12,7 +12,7 @@ from test_sketch import scene
 
 import nicodec
 from nicodec.errors import NicError
-from nicodec.explore import duplicates, moving, search, sketch
+from nicodec.explore import duplicates, moving, reading, search, sketch
 from nicodec.explore.duplicates import Group
 from nicodec.explore.index import Index
 from nicodec.explore.page import page
@@ -86,6 +86,43 @@ def test_the_same_pixels_in_another_file_are_named(folder: Path) -> None:
     groups = found(folder)
     assert groups[0].files == ["again.bmp", "other.png"]  # more bytes for each pixel
     assert groups[0].matches[0].why == "same pixels"
+
+
+def test_no_decode_ranks_above_what_it_was_decoded_from(tmp_path: Path) -> None:
+    """A PNG has the most bytes, whatever it holds."""
+    photograph().save(tmp_path / "source.jpg", quality=90)
+    (tmp_path / "coded.nic").write_bytes(nicodec.encode(tmp_path / "source.jpg", quality=40, model="photo-fast"))
+    decoded = np.asarray(nicodec.decode(tmp_path / "coded.nic"))
+    Image.fromarray(decoded).save(tmp_path / "decoded.png")
+    # Another machine rounds some samples otherwise.
+    rounded = decoded.copy()
+    rounded[::7] += rounded[::7] < 255
+    Image.fromarray(rounded).save(tmp_path / "elsewhere.png")
+    with Image.open(tmp_path / "source.jpg") as image:
+        image.save(tmp_path / "pixels.png")
+    (group,) = found(tmp_path)
+    assert group.files[:3] == ["source.jpg", "pixels.png", "coded.nic"]
+    assert set(group.files[3:]) == {"decoded.png", "elsewhere.png"}
+
+
+def test_a_picture_without_loss_ranks_above_what_was_made_of_it(tmp_path: Path) -> None:
+    photograph().save(tmp_path / "source.png")
+    photograph().save(tmp_path / "other.jpg", quality=90)
+    (tmp_path / "coded.nic").write_bytes(nicodec.encode(photograph(), quality=90, model="photo-fast"))
+    (tmp_path / "exact.nic").write_bytes(nicodec.encode(photograph(), lossless=True))
+    (group,) = found(tmp_path)
+    assert set(group.files[:2]) == {"source.png", "exact.nic"}
+    assert group.files[2:] == ["other.jpg", "coded.nic"]
+
+
+def test_a_large_coded_picture_ranks_above_its_decode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its samples are not in the index."""
+    monkeypatch.setattr(reading, "LARGE", 1000)
+    photograph().save(tmp_path / "source.jpg", quality=90)
+    (tmp_path / "coded.nic").write_bytes(nicodec.encode(tmp_path / "source.jpg", quality=40, model="photo-fast"))
+    nicodec.decode(tmp_path / "coded.nic").save(tmp_path / "decoded.png")
+    (group,) = found(tmp_path)
+    assert group.files == ["source.jpg", "coded.nic", "decoded.png"]
 
 
 def test_empty_pictures_are_copies_only_of_themselves(tmp_path: Path) -> None:
