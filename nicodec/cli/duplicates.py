@@ -33,8 +33,9 @@ def duplicates(
         typer.Option(
             "--move",
             metavar="DIR",
-            help="Move all files of a group but the best into a new folder, under their names. DIR/undo.py moves them"
-            " back: python DIR/undo.py",
+            help="Move copies into a new folder, under their names: what can be made again of the best of its group, or"
+            " decodes from it. What may be an original stays, and is named. DIR/undo.py moves them back: python"
+            " DIR/undo.py",
             show_default=False,
         ),
     ] = None,
@@ -95,7 +96,10 @@ def duplicates(
         others = sum(len(group.entries) - 1 for group in groups)
         say(f"groups: {len(groups)}; files beside the best ones: {others}")
     if move is not None:
-        moved = moving.move(groups, folder, move)
+        with working("looking for what each copy was made of"):
+            moved, doubtful = moving.move(groups, folder, move)
+        for name in () if quiet else doubtful:
+            say(f"{shown(os.path.join(folder, name))}: stays, because it may be an original")
         if not quiet and moved:
             script = shown(os.path.join(move, moving.SCRIPT))
             say(f"files moved to {shown(move)}: {len(moved)}; python {script} undoes it")

@@ -1,4 +1,4 @@
-"""Groups of copies -> all but the best out of the way: moved, with a script that undoes it, or made hard links.
+"""Groups of copies -> the copies out of the way: moved, with a script that undoes it, or made hard links.
 
 Under the command `duplicates`. Nothing is ever deleted, and nothing overwritten.
 """
@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from nicodec.errors import NicError, one_line
+from nicodec.explore import evidence
 from nicodec.explore.duplicates import Group
 from nicodec.storage.files import atomic_write, shown
 
@@ -40,16 +41,22 @@ print("files moved back:", back)
 '''
 
 
-def move(groups: Iterable[Group], folder: str, target: str) -> list[str]:
-    """Move all but the best of each group below `target`, under the same names; returns these names.
+def move(groups: Iterable[Group], folder: str, target: str) -> tuple[list[str], list[str]]:
+    """Move what is evidently a copy below `target`, under the same names.
 
-    A script `SCRIPT` in `target` is written first, and moves them back. Raises NicError as `check`, and if a file
-    cannot be moved; what was moved by then, the script knows.
+    Returns the names of the files that were moved, and of those that stay beside the best of their groups: it is in
+    doubt whether one of these is the original (`evidence`). A script `SCRIPT` in `target` is written first, and moves
+    files back. Raises NicError as `check`, and if a file cannot be moved; what was moved by then, the script knows.
     """
     check(folder, target)
-    names = [name for group in groups for name in group.files[1:]]
+    names: list[str] = []
+    doubtful: list[str] = []
+    for group in groups:
+        sure = {entry.path for entry in evidence.copies(group, folder)}
+        for name in group.files[1:]:
+            (names if name in sure else doubtful).append(name)
     if not names:
-        return []
+        return [], doubtful
     try:
         os.makedirs(target, exist_ok=True)
     except OSError as error:
@@ -60,7 +67,7 @@ def move(groups: Iterable[Group], folder: str, target: str) -> list[str]:
     atomic_write(os.path.join(target, SCRIPT), script.encode(), overwrite=False)
     for name in names:
         _move(os.path.join(folder, name), os.path.join(target, name))
-    return names
+    return names, doubtful
 
 
 def check(folder: str, target: str) -> None:

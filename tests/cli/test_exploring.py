@@ -158,6 +158,21 @@ def test_duplicates_are_moved_and_moved_back(run: Run, photos: Path) -> None:
     assert run("duplicates", "photos", "--move", "x", "--hardlink")[0] == 2
 
 
+def test_the_source_of_a_coded_picture_is_not_moved(run: Run, photos: Path) -> None:
+    for path in photos.iterdir():
+        path.unlink()
+    rng = np.random.default_rng(5)
+    noisy = np.clip(np.asarray(scene(0), float) + rng.normal(0, 8, (200, 280, 3)), 0, 255).astype(np.uint8)
+    Image.fromarray(noisy).save(photos / "0.jpg", quality=90)
+    Image.fromarray(noisy).convert("L").save(photos / "gray.png")
+    (photos / "0.nic").write_bytes(nicodec.encode(photos / "0.jpg", quality=40, model="photo-fast", lossless=False))
+    nicodec.decode(photos / "0.nic").save(photos / "0.png")
+    code, _, err = run("duplicates", "photos", "--move", "away", "-j", 1)
+    assert code == 0
+    assert "0.jpg" in names(photos)
+    assert f"{os.path.join('photos', '0.jpg')}: stays, because it may be an original" in err
+
+
 def test_identical_files_become_links(run: Run, photos: Path) -> None:
     (photos / "copy.png").write_bytes((photos / "1.png").read_bytes())
     code, _, err = run("duplicates", "photos", "--hardlink", "-j", 1)
