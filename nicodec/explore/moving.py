@@ -19,7 +19,7 @@ from nicodec.storage.files import atomic_write, shown
 SCRIPT = "undo.py"
 _UNDO = '''"""Moves files back to where `nicodec duplicates --move` took them from: python undo.py
 
-Nothing is overwritten. What is not there any more is named and left out.
+Nothing is overwritten. What is not there any more is named and left out. Folders that are empty then are removed.
 """
 
 import os
@@ -37,6 +37,14 @@ for name in FILES:
     os.makedirs(os.path.dirname(home), exist_ok=True)
     shutil.move(moved, home)
     back += 1
+for name in FILES:
+    below = os.path.dirname(name)
+    while below:
+        try:
+            os.rmdir(os.path.join(FROM, below))
+        except OSError:
+            break
+        below = os.path.dirname(below)
 print("files moved back:", back)
 '''
 

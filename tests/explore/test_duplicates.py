@@ -172,6 +172,7 @@ def test_moved_files_come_back(folder: Path, tmp_path: Path) -> None:
     assert found(folder) == []
     run = subprocess.run([sys.executable, away / "undo.py"], capture_output=True, text=True, cwd=tmp_path)
     assert (run.returncode, run.stdout, run.stderr) == (0, "files moved back: 2\n", "")
+    assert [path.name for path in away.iterdir()] == ["undo.py"]
     after = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if "index" not in path.name}
     assert after == before
 
