@@ -93,8 +93,7 @@ def duplicates(
                 for match in group.matches:
                     print(f"    {shown(match.files[0])} - {shown(match.files[1])}: {match}")
     if not quiet:
-        others = sum(len(group.entries) - 1 for group in groups)
-        say(f"groups: {len(groups)}; files beside the best ones: {others}")
+        say(copies.counted(groups))
     if move is not None:
         with working("looking for what each copy was made of"):
             moved, doubtful = moving.move(groups, folder, move)

@@ -5,14 +5,17 @@ Above `search`; under the command `duplicates`. It changes no file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from nicodec.explore import origin, search, sketch
 from nicodec.explore.index import Entry, Index
+from nicodec.picture import Array
 
 # Two pictures are copies if, in one of eight positions, their hashes differ in at most HASH of 512 bits and their
 # layouts by PLACES; or if, as they are, their vectors are at most VECTOR apart and their hashes LOOSE bits: half of 512
@@ -41,11 +44,16 @@ class Match:
         return self.why + bits + turn + ("" if self.distance is None else f", distance {self.distance:.2f}")
 
 
+# A match of two files that are yet to be named.
+Making: TypeAlias = Callable[[tuple[str, str]], Match]
+
+
 @dataclass(frozen=True)
 class Group:
     """Copies of one picture. entries: the best first, as `origin.ranked` says.
 
-    matches: one for each copy but one; by them all files of the group hang together. A copy of a copy belongs to it.
+    matches: one for each file but the best, and with the best where the two alone are copies. By them all files of the
+    group hang together: a copy of a copy belongs to it.
     """
 
     entries: tuple[Entry, ...]
@@ -65,20 +73,70 @@ def find(index: Index) -> list[Group]:
     entries = [entry for part in parts for entry in part[0]]
     if not entries:
         return []
-    bonds = _Bonds([entry.path for entry in entries])
-    bonds.equal([entry.content for entry in entries], "identical bytes")
-    bonds.equal([entry.samples for entry in entries], "same pixels")
+    hashes, vectors = (np.concatenate([part[n] for part in parts]) for n in (1, 2))
+    bonds = _Bonds()
+    for why, keys in (("identical bytes", [e.content for e in entries]), ("same pixels", [e.samples for e in entries])):
+        for i, j in _equal(keys):
+            bonds.tie(i, j, partial(Match, why=why))
     # Of files with the same pixels one is enough.
     kept = np.array(list({entry.samples: i for i, entry in reversed(list(enumerate(entries)))}.values())[::-1])
-    hashes, vectors = (np.concatenate([part[n] for part in parts])[kept] for n in (1, 2))
+    for i, j, match in _near(hashes[kept], vectors[kept]):
+        bonds.tie(int(kept[i]), int(kept[j]), match)
+    groups = []
+    numbers = {entry.path: i for i, entry in enumerate(entries)}
+    for members, ties in bonds.groups():
+        ranked = origin.ranked([entries[i] for i in members], index.folder)
+        first, *others = (numbers[entry.path] for entry in ranked)
+        # What ties a file to the best one says more than what ties it to another copy.
+        tree = _Bonds()
+        for other in others:
+            direct = _match(entries, hashes, vectors, first, other)
+            if direct is not None:
+                tree.tie(first, other, direct)
+        for tie in ties:
+            tree.tie(*tie)
+        matches = tuple(match((entries[i].path, entries[j].path)) for i, j, match in tree.ties)
+        groups.append(Group(tuple(ranked), matches))
+    return sorted(groups, key=lambda group: group.files[0])
+
+
+def _equal(keys: list[bytes]) -> Iterator[tuple[int, int]]:
+    """Each that is equal to an earlier one, after the first of these."""
+    first: dict[bytes, int] = {}
+    for i, key in enumerate(keys):
+        j = first.setdefault(key, i)
+        if j != i:
+            yield j, i
+
+
+def _near(hashes: Array, vectors: npt.NDArray[np.float16]) -> Iterator[tuple[int, int, Making]]:
+    """The pairs i < j of pictures whose sketches are near, and why."""
     for i, j, bits, turn in search.near_hashes(hashes, HASH):
         if sketch.layout_off(vectors[i], vectors[j], turn) <= PLACES:
-            bonds.tie(int(kept[i]), int(kept[j]), partial(Match, why="near hash", bits=bits, turn=said(turn)))
+            yield i, j, partial(Match, why="near hash", bits=bits, turn=said(turn))
     telling = search.telling(hashes)
     for i, j, away in search.near_vectors(vectors, VECTOR):
         if telling[i] and telling[j] and search.bits_off(hashes[i], hashes[j]) <= LOOSE:
-            bonds.tie(int(kept[i]), int(kept[j]), partial(Match, why="near vector", distance=round(away, 3)))
-    return sorted(bonds.groups(entries, index.folder), key=lambda group: group.files[0])
+            yield i, j, partial(Match, why="near vector", distance=round(away, 3))
+
+
+def _match(
+    entries: list[Entry], hashes: Array, vectors: npt.NDArray[np.float16], first: int, second: int
+) -> Making | None:
+    """Why the second file is a copy of the first; None if that is not seen of these two alone."""
+    a, b = entries[first], entries[second]
+    if a.content == b.content:
+        return partial(Match, why="identical bytes")
+    if a.samples == b.samples:
+        return partial(Match, why="same pixels")
+    pair = [first, second]
+    return next((match for _, _, match in _near(hashes[pair], vectors[pair])), None)
+
+
+def counted(groups: Sequence[Group]) -> str:
+    """How many there are, in words: 1 group, 2 copies."""
+    copies = sum(len(group.entries) - 1 for group in groups)
+    return f"{len(groups)} group{'s' * (len(groups) != 1)}, {copies} cop{'y' if copies == 1 else 'ies'}"
 
 
 def said(turn: tuple[bool, int]) -> str | None:
@@ -89,40 +147,34 @@ def said(turn: tuple[bool, int]) -> str | None:
 
 
 class _Bonds:
-    """Files that hang together: a union-find forest, whose edges are matches."""
+    """Files that hang together, by their numbers: a union-find forest. ties: its edges."""
 
-    def __init__(self, paths: list[str]) -> None:
-        self._paths, self._parent = paths, list(range(len(paths)))
-        self._matches: list[tuple[int, Match]] = []
+    def __init__(self) -> None:
+        self.ties: list[tuple[int, int, Making]] = []
+        self._parent: dict[int, int] = {}
 
-    def equal(self, keys: list[bytes], why: str) -> None:
-        """Tie files with equal keys to the first of them."""
-        first: dict[bytes, int] = {}
-        for i, key in enumerate(keys):
-            j = first.setdefault(key, i)
-            if j != i:
-                self.tie(j, i, partial(Match, why=why))
-
-    def tie(self, i: int, j: int, match: Callable[[tuple[str, str]], Match]) -> None:
+    def tie(self, i: int, j: int, match: Making) -> None:
         """Tie two files, unless they hang together already."""
         a, b = self._root(i), self._root(j)
         if a != b:
             self._parent[max(a, b)] = min(a, b)
-            self._matches.append((i, match((self._paths[i], self._paths[j]))))
+            self.ties.append((i, j, match))
 
     def _root(self, i: int) -> int:
-        while self._parent[i] != i:
-            self._parent[i] = self._parent[self._parent[i]]
-            i = self._parent[i]
+        parent = self._parent
+        while parent.setdefault(i, i) != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
         return i
 
-    def groups(self, entries: list[Entry], folder: str) -> Iterator[Group]:
-        members: dict[int, list[Entry]] = {}
-        matches: dict[int, list[Match]] = {}
-        for i, match in self._matches:
-            matches.setdefault(self._root(i), []).append(match)
-        for i, entry in enumerate(entries):
-            if self._root(i) in matches:
-                members.setdefault(self._root(i), []).append(entry)
+    def groups(self) -> Iterator[tuple[list[int], list[tuple[int, int, Making]]]]:
+        """The files of each group, and what ties them."""
+        members: dict[int, list[int]] = {}
+        ties: dict[int, list[tuple[int, int, Making]]] = {}
+        for i in sorted(self._parent):
+            members.setdefault(self._root(i), []).append(i)
+        for tie in self.ties:
+            ties.setdefault(self._root(tie[0]), []).append(tie)
         for root, found in members.items():
-            yield Group(tuple(origin.ranked(found, folder)), tuple(matches[root]))
+            if len(found) > 1:
+                yield found, ties[root]

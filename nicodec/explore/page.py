@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from nicodec import __version__, api
 from nicodec.errors import NicError, one_line
-from nicodec.explore.duplicates import Group
+from nicodec.explore.duplicates import Group, counted
 from nicodec.explore.reading import opened
 from nicodec.explore.sketch import MODEL
 from nicodec.picture import web
@@ -63,8 +63,7 @@ def page(groups: Sequence[Group], folder: str) -> str:
         count += len(group.entries)
         fitting += count <= MOST
     more = f" {len(groups) - fitting} more are not shown." if fitting < len(groups) else ""
-    copies = sum(len(group.entries) - 1 for group in groups)
-    intro = f"Groups: {len(groups)}; files beside the best ones: {copies}. The best of each has a blue edge.{more}"
+    intro = f"{counted(groups)}. The best of each group has a blue edge.{more}"
     title = html.escape(f"Copies in {shown(folder)}")
     parts = [_HEAD.format(title=title, intro=intro)]
     for number, group in enumerate(groups[:fitting], 1):

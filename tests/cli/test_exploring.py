@@ -126,7 +126,7 @@ def test_duplicates_are_listed(run: Run, photos: Path) -> None:
     lines = out.decode().splitlines()
     assert lines[:2] == [files[0], "  " + files[1]]
     assert "of 512 bits differ" in lines[2]
-    assert "groups: 1; files beside the best ones: 1" in err
+    assert "1 group, 1 copy\n" in err
 
 
 def test_duplicates_change_nothing_unless_told_to(run: Run, photos: Path) -> None:

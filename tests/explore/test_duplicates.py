@@ -88,6 +88,21 @@ def test_the_same_pixels_in_another_file_are_named(folder: Path) -> None:
     assert groups[0].matches[0].why == "same pixels"
 
 
+def test_a_copy_is_tied_to_the_best_file(tmp_path: Path) -> None:
+    """A small copy is as near to a mirrored one, which comes first by its name."""
+    image = photograph()
+    image.save(tmp_path / "p.jpg", quality=95)
+    ImageOps.mirror(image).save(tmp_path / "flip.jpg", quality=80)
+    ImageOps.mirror(image).save(tmp_path / "flop.jpg", quality=75)
+    image.resize((300, 200)).save(tmp_path / "small.png")
+    (tmp_path / "twin.png").write_bytes((tmp_path / "small.png").read_bytes())
+    (group,) = found(tmp_path)
+    assert group.files[0] == "p.jpg"
+    ties = {match.files[1]: (match.files[0], match.turn) for match in group.matches}
+    upright, mirrored = ("p.jpg", None), ("p.jpg", "mirrored")
+    assert ties == {"flip.jpg": mirrored, "flop.jpg": mirrored, "small.png": upright, "twin.png": upright}
+
+
 def test_no_decode_ranks_above_what_it_was_decoded_from(tmp_path: Path) -> None:
     """A PNG has the most bytes, whatever it holds."""
     photograph().save(tmp_path / "source.jpg", quality=90)
