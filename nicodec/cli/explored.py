@@ -113,7 +113,11 @@ def indexed(
         raise BadUsage(f"{shown(folder)}: only a folder of this machine can have an index")
     if path is not None and (is_url(path) or path == "-"):
         raise BadUsage(f"{shown(path)}: the index has to be a file of this machine")
+    place = path or os.path.join(folder, indexing.NAME)
+    new = not os.path.lexists(place)
     with indexing.Index(folder, path) as found:
+        if new and not quiet:  # before the long work: the folder is the user's, and it stays there
+            say(f"{shown(place)}: a new index, with each picture small; it may be removed at any time")
         with progress.bar(None, hidden=quiet) as advance:
             change = found.update(
                 parallel.engine(engine, workers),

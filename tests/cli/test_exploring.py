@@ -41,6 +41,9 @@ def test_an_index_is_made_and_brought_up_to_date(run: Run, photos: Path) -> None
     code, out, err = run("index", "photos", "-j", 1)
     assert (code, out) == (0, b"")
     assert "5 pictures; 5 read, 0 gone, 0 cannot be read" in err
+    made = f"{os.path.join('photos', '.nicodec-index.sqlite')}: a new index"
+    assert made in err
+    assert made not in run("index", "photos", "-j", 1)[2]
     (photos / "small.png").unlink()
     code, out, err = run("index", "photos", "--json", "-j", 1)
     facts = json.loads(out)
@@ -55,7 +58,7 @@ def test_a_file_that_cannot_be_read_is_named(run: Run, photos: Path) -> None:
     (photos / "bad.jpg").write_bytes(b"no picture")
     code, _, err = run("index", "photos", "-j", 1)
     assert code == 5
-    assert err.splitlines()[0] == os.path.join("photos", "bad.jpg") + ": not a picture of a known format"
+    assert err.splitlines()[1] == os.path.join("photos", "bad.jpg") + ": not a picture of a known format"
     assert "1 cannot be read" in err
     code, out, _ = run("index", "photos", "--json", "--quiet", "-j", 1)
     assert json.loads(out)["failed"] == {"bad.jpg": "not a picture of a known format"}
