@@ -100,7 +100,8 @@ def learn(
         failed.extend(running.failed)
 
     normal = learning.learn(items, run, model=model, false_alarms=wanted)
-    store_of(out).write(out, file.write(normal), overwrite=force)
+    data = file.write(normal)
+    store_of(out).write(out, data, overwrite=force)
     scale = normal.pairs if against else normal.scale
     facts = {"file": out, "pictures": len(scale.scores), "kind": normal.kind, "scales": len(normal.gaussians)}
     facts |= {"false_alarms": wanted, "least": scale.least, "threshold": scale.threshold(wanted)}
@@ -110,6 +111,7 @@ def learn(
         say(f"{len(scale.scores)} good pictures, scores {scale.scores[0]:.2f} to {scale.scores[-1]:.2f}")
         _promise(scale, wanted)
         say(f"threshold {scale.threshold(wanted):.2f}")
+        explored.say_written(sources[0], out, len(data))
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -210,9 +212,10 @@ def check(
     if report is not None:
         from nicodec.explore.normal.page import page
 
-        store_of(report).write(
-            report, page(found, scale, threshold).encode("utf-8", "backslashreplace"), overwrite=force
-        )
+        data = page(found, scale, threshold).encode("utf-8", "backslashreplace")
+        store_of(report).write(report, data, overwrite=force)
+        if not (quiet or as_json):
+            explored.say_written(sources[0], report, len(data))
     flagged = sum(seen.finding.score > threshold for seen in found)
     if as_json:
         print(json.dumps([looking.facts_of(seen, threshold) for seen in found]))

@@ -83,7 +83,7 @@ def cost(
     """
     from nicodec.cli import explored, plan  # not before: --help needs neither
     from nicodec.cli.jobs import Writing
-    from nicodec.cli.report import SOME_FAILED
+    from nicodec.cli.report import SOME_FAILED, label
 
     if out == "-" and as_json:
         raise typer.BadParameter("--json and the map cannot both go to stdout")
@@ -103,6 +103,8 @@ def cost(
             facts.append({"file": job.source} | facts_of(found))
         elif out != "-":
             print(line(job.source, found))
+        if job.target and not (quiet or as_json):
+            say(f"{label(job.source, 'stdin')} -> {label(job.target, 'stdout')}")
         if found.error is None and not (quiet or as_json):
             say(f"{job.source}: {NO_ERROR}")
     if as_json:

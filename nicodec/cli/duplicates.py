@@ -61,7 +61,7 @@ def duplicates(
     [/dim]
     """
     from nicodec.cli import plan
-    from nicodec.cli.explored import indexed
+    from nicodec.cli.explored import indexed, say_written
     from nicodec.explore import duplicates as copies
     from nicodec.explore import moving
     from nicodec.storage.files import shown
@@ -82,7 +82,10 @@ def duplicates(
     if page is not None:
         from nicodec.explore.page import page as drawn
 
-        store_of(page).write(page, drawn(groups, folder).encode("utf-8", "backslashreplace"), overwrite=force)
+        data = drawn(groups, folder).encode("utf-8", "backslashreplace")
+        store_of(page).write(page, data, overwrite=force)
+        if not quiet:
+            say_written(folder, page, len(data))
     if as_json:
         print(json.dumps([_facts(group, folder) for group in groups]))
     elif page != "-":

@@ -40,7 +40,7 @@ def index(
     hashes, a vector of texture, shape and colour, and the picture small, at most 96 pixels a side.
     """
     from nicodec.cli import plan
-    from nicodec.cli.explored import indexed
+    from nicodec.cli.explored import indexed, say_written
     from nicodec.cli.report import SOME_FAILED
 
     if export is not None:
@@ -52,7 +52,10 @@ def index(
             from nicodec.explore import export as exporting
 
             make = exporting.numpy_file if export.lower().endswith(".npz") else exporting.parquet_file
-            store_of(export).write(export, make(found), overwrite=force)
+            data = make(found)
+            store_of(export).write(export, data, overwrite=force)
+            if not (quiet or as_json):
+                say_written(found.path, export, len(data))
         count = len(found)
     if as_json:
         facts = {"index": found.path, "pictures": count, "read": change.read, "gone": change.gone}

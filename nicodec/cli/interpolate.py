@@ -64,7 +64,7 @@ def interpolate(
     [/dim]
     """
     from nicodec import api
-    from nicodec.cli import plan
+    from nicodec.cli import explored, plan
     from nicodec.explore import interpolate as ways
 
     if (second is None) == (plus is None) or (plus is None) != (minus is None):
@@ -85,8 +85,10 @@ def interpolate(
         sign = "+"
         if not quiet and not placed:
             say("pictures of several sizes: each channel changes by one number, the same everywhere")
-    store_of(out).write(out, ways.strip(made, sign), overwrite=force)
+    data = ways.strip(made, sign)
+    store_of(out).write(out, data, overwrite=force)
     if not quiet:
+        explored.say_written(first, out, len(data))
         middle = made[len(made) // 2]
         say(f"at {sign}{middle.share:g} the latents' picture is {middle.psnr:.1f} dB from that of pixels")
 

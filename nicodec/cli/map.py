@@ -71,7 +71,7 @@ def map(
     [/dim]
     """
     from nicodec.cli import plan
-    from nicodec.cli.explored import indexed
+    from nicodec.cli.explored import indexed, say_written
     from nicodec.explore import chart
 
     out, table = path_of(out or "map.html"), None if table is None else path_of(table)
@@ -85,22 +85,25 @@ def map(
         with working("finding places"):
             made = chart.of(found, method)
         values = None if given is None else chart.scores_of(given, found.folder, made.entries)
-        page = chart.page(
+        data = chart.page(
             made,
             list(found.thumbnails(made.entries)),
             f"Map of {os.path.basename(os.path.abspath(found.folder))}",
             base=_base(out, found.folder),
             quality=chart.qualities(found.folder, made.entries),
             scores=values,
-        )
+        ).encode("utf-8", "backslashreplace")
         folder = found.folder
-    store_of(out).write(out, page.encode("utf-8", "backslashreplace"), overwrite=force)
+    files = {out: data}
     if table is not None:
-        text = chart.table(made, values)
-        store_of(table).write(table, text.encode("utf-8", "backslashreplace"), overwrite=force)
+        files[table] = chart.table(made, values).encode("utf-8", "backslashreplace")
+    for name, data in files.items():
+        store_of(name).write(name, data, overwrite=force)
+        if not (quiet or as_json):
+            say_written(folder, name, len(data))
     if as_json:
-        files = [row | {"file": os.path.join(folder, row["file"])} for row in chart.rows(made, values)]
-        print(json.dumps(files))
+        rows = [row | {"file": os.path.join(folder, row["file"])} for row in chart.rows(made, values)]
+        print(json.dumps(rows))
     elif not quiet:
         say(f"pictures: {len(made.entries)}; clusters: {len(made.medoids)}; odd ones: {int(made.odd.sum())}")
 

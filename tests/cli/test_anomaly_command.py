@@ -54,6 +54,9 @@ def test_the_program_learns_what_the_functions_learn(run: Run, parts: Path, lear
     facts = json.loads(out)
     assert (facts["file"], facts["pictures"], facts["false_alarms"]) == ("q.nicnormal", 10, 0.1)
     assert Path("q.nicnormal").read_bytes() == learnt
+    code, _, err = run("anomaly", "learn", "good", "-o", "q.nicnormal", "--false-alarms", "10%", "-f", "-j", 1)
+    assert code == 0
+    assert f"good -> q.nicnormal: {len(learnt):,} bytes\n" in err
 
 
 def test_the_odd_one_is_flagged_and_the_good_one_is_not(run: Run, parts: Path) -> None:

@@ -90,7 +90,9 @@ def test_a_folder_is_measured_and_a_bad_file_stops_nothing(run: Run, here: Path)
 def test_a_folder_with_one_picture_has_its_map_in_a_new_folder(run: Run, here: Path) -> None:
     (here / "in").mkdir()
     (here / "a.png").rename(here / "in/a.png")
-    assert run("cost", "in", "-m", "photo-fast", "--map", "maps")[0] == 0
+    code, _, err = run("cost", "in", "-m", "photo-fast", "--map", "maps")
+    assert code == 0
+    assert f"in/a.png -> {Path('maps', 'a.png')}\n" in err
     assert names(here / "maps") == ["a.png"]
 
 

@@ -79,7 +79,9 @@ def test_an_index_of_another_encoder_is_said_to_be_remade(run: Run, photos: Path
 
 
 def test_an_export_is_written(run: Run, photos: Path) -> None:
-    assert run("index", "photos", "--export", "out.npz", "-j", 1)[0] == 0
+    code, _, err = run("index", "photos", "--export", "out.npz", "-j", 1)
+    assert code == 0
+    assert f"-> out.npz: {Path('out.npz').stat().st_size:,} bytes\n" in err
     with np.load("out.npz", allow_pickle=False) as out:
         assert len(out["path"]) == len(out["vector"]) == 5
     assert run("index", "photos", "--export", "out.npz")[0] == 3
@@ -134,7 +136,9 @@ def test_duplicates_are_listed(run: Run, photos: Path) -> None:
 
 def test_duplicates_change_nothing_unless_told_to(run: Run, photos: Path) -> None:
     before = {path.name: path.read_bytes() for path in photos.iterdir()}
-    assert run("duplicates", "photos", "--page", "copies.html", "-j", 1)[0] == 0
+    code, _, err = run("duplicates", "photos", "--page", "copies.html", "-j", 1)
+    assert code == 0
+    assert f"photos -> copies.html: {Path('copies.html').stat().st_size:,} bytes\n" in err
     after = {path.name: path.read_bytes() for path in photos.iterdir() if not path.name.startswith(".")}
     assert after == before
     assert Path("copies.html").read_text(encoding="utf-8").startswith("<!doctype html>")

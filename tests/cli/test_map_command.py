@@ -40,6 +40,8 @@ def test_a_map_is_a_page_and_a_table(run: Run, photos: Path) -> None:
     code, out, err = run("map", "photos", "--csv", "map.csv", "-j", 1)
     assert (code, out) == (0, b"")
     assert "pictures: 11; clusters:" in err
+    for name in ("map.html", "map.csv"):
+        assert f"photos -> {name}: {Path(name).stat().st_size:,} bytes\n" in err
     page = Path("map.html").read_text(encoding="utf-8")
     assert '"base":"./photos/"' in page
     assert '"quality":[60.0,null,' in page
@@ -96,6 +98,7 @@ def test_a_strip_between_two_pictures(run: Run, photos: Path) -> None:
     code, _, err = run("interpolate", "photos/even/2.png", "photos/a.nic", *options)
     assert code == 0
     assert "at 0.5 the latents' picture is" in err
+    assert f"photos/even/2.png -> strip.png: {Path('strip.png').stat().st_size:,} bytes\n" in err
     with Image.open("strip.png") as strip:
         assert strip.size[0] > 3 * 200
     code, out, err = run("interpolate", "photos/even/2.png", "--plus", "photos/even", "--minus", "photos/odd #",
