@@ -33,9 +33,9 @@ def duplicates(
         typer.Option(
             "--move",
             metavar="DIR",
-            help="Move copies into a new folder, under their names: what can be made again of the best of its group, or"
-            " decodes from it. What may be an original stays, and is named. DIR/undo.py moves them back: python"
-            " DIR/undo.py",
+            help="Move copies into a new folder, under their names: what can be made again of a better file of its"
+            " group, or decodes from it. What may be an original stays, and is named. DIR/undo.py moves files back:"
+            " python DIR/undo.py",
             show_default=False,
         ),
     ] = None,

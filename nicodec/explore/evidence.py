@@ -1,4 +1,4 @@
-"""A group of copies -> those of which it is evident that the best, or another file above them, shows all they show.
+"""A group of copies -> those of which it is evident that a better file, which stays, shows all that they show.
 
 Between `origin`, which ranks by what files tell, and `moving`. A rank may be a guess, and a file that is moved may be
 the original: a JPEG that was saved again has more bytes, an enlarged picture more pixels, a frame more of both. So a
@@ -35,6 +35,8 @@ NEAR = 45.0
 ENLARGED = 38.0
 # Metadata that no program adds by itself: a file that has them where the better one does not may be its source.
 TOLD = ("exif", "xmp", "iptc")
+# Of a group that many files stay in, each other file is compared with the first ones alone.
+TRIED = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,28 +53,32 @@ class _Seen:
 
 def copies(group: Group, folder: str) -> list[Entry]:
     """The files of a group that are evidently no more than copies, in its order. The best is never one."""
-    best, found = group.entries[0], []
-    seen = _seen(folder, best)
-    for number, entry in enumerate(group.entries[1:], 1):
-        if _is_copy(entry, group.entries[:number], seen, folder):
+    found: list[Entry] = []
+    staying: list[_Seen] = []
+    for number, entry in enumerate(group.entries):
+        better = group.entries[:number]
+        if any(entry.content == other.content for other in better):
             found.append(entry)
+            continue
+        own = _seen(folder, entry)
+        if own is None:
+            continue
+        if better and _is_copy(own, entry, better, staying, folder):
+            found.append(entry)
+        elif len(staying) < TRIED:
+            staying.append(own)
     return found
 
 
-def _is_copy(entry: Entry, better: Iterable[Entry], best: _Seen | None, folder: str) -> bool:
-    if any(entry.content == other.content for other in better):
-        return True
-    own = _seen(folder, entry)
-    if own is None or best is None:
-        return False
+def _is_copy(own: _Seen, entry: Entry, better: Iterable[Entry], staying: Iterable[_Seen], folder: str) -> bool:
     if own.kind is Kind.EXACT:
-        for other in better:
+        for other in sorted(better, key=lambda other: other.samples != entry.samples):
             maybe = (other.width, other.height) == (entry.width, entry.height)
             if maybe and (other.samples == entry.samples or other.path.lower().endswith(".nic")):
                 source = _seen(folder, other)
                 if source is not None and _holds(source, own):
                     return True
-    return _made_of(own, best)
+    return any(_made_of(own, source) for source in staying)
 
 
 def _seen(folder: str, entry: Entry) -> _Seen | None:

@@ -39,6 +39,13 @@ def test_copies_of_a_jpeg_are_evident(source: Path, tmp_path: Path) -> None:
     assert moved(tmp_path) == {path.name for path in tmp_path.iterdir() if path.name[0] != "."} - {"source.jpg"}
 
 
+def test_a_coded_picture_is_a_copy_of_its_source_though_another_ranks_first(source: Path, tmp_path: Path) -> None:
+    data = nicodec.encode(source, quality=40, model="photo-fast")
+    (tmp_path / "coded.nic").write_bytes(data)
+    nicodec.decode(data, natural=1).save(tmp_path / "natural.png")
+    assert moved(tmp_path) == {"coded.nic"}
+
+
 def test_what_was_made_of_a_picture_without_loss_is_evident(tmp_path: Path) -> None:
     photograph().save(tmp_path / "source.png")
     photograph().save(tmp_path / "out.jpg", quality=80)
@@ -64,6 +71,16 @@ def test_an_original_stays_whatever_ranks_above_it(source: Path, tmp_path: Path,
     }[name.split(".")[0]]()
     changed.save(tmp_path / name, **({"quality": 97} if name.endswith("jpg") else {}))
     assert "source.jpg" not in moved(tmp_path)
+
+
+@pytest.mark.parametrize(("first", "later"), [(10, 60), (20, 80), (60, 92)])
+def test_a_jpeg_that_was_saved_again_at_more_bytes_hides_no_original(tmp_path: Path, first: int, later: int) -> None:
+    """Each of the two may come out when the other is compressed in its way."""
+    photograph().save(tmp_path / "source.jpg", quality=first)
+    opened(tmp_path / "source.jpg").save(tmp_path / "again.jpg", quality=later)
+    (group,) = found(tmp_path)
+    assert group.files == ["again.jpg", "source.jpg"]
+    assert evidence.copies(group, str(tmp_path)) == []
 
 
 def test_a_coded_picture_stays_if_all_else_was_made_of_it(tmp_path: Path) -> None:
