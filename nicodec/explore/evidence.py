@@ -135,7 +135,9 @@ def _turned_like(pixels: Array, other: Array) -> Array:
 
 
 def _same_light(first: Array, second: Array) -> bool:
-    a, b = (writer.reduced(each, CELL).astype(np.int16) for each in (first, second))
+    # The few pixels of a cell that is cut off at an edge have no steady mean.
+    height, width = (side - side % CELL or side for side in first.shape[:2])
+    a, b = (writer.reduced(each[:height, :width], CELL).astype(np.int16) for each in (first, second))
     return bool(np.abs(a - b).max() <= LIGHT)
 
 
