@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 from nicodec import api
 from nicodec.errors import NicError, holding
-from nicodec.explore import jpeg, origin, sketch
+from nicodec.explore import origin, sketch
 from nicodec.explore.duplicates import Group
 from nicodec.explore.index import Entry
 from nicodec.explore.origin import Kind
 from nicodec.picture import Array, PilImage, metrics, reader, writer
+from nicodec.picture.files import jpeg
 
 # Means of cells of 16 x 16 pixels: compression hardly changes them. Other light, another colour, another part of the
 # scene, or something that moved between two photographs of a series, does.

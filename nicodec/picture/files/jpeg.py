@@ -1,6 +1,6 @@
 """A JPEG, and pixels -> these pixels, compressed in the same way.
 
-Under `evidence`. The tables of a JPEG are seen by Pillow alone.
+Under `explore.evidence`, which asks whether one JPEG was made of another picture.
 """
 
 from __future__ import annotations
