@@ -27,9 +27,13 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 def png_of(array: np.ndarray[Any, Any], *chunks: tuple[bytes, bytes]) -> bytes:
     """uint8 (H, W) or (H, W, 3) -> a PNG with these chunks in front of the samples."""
     height, width = array.shape[:2]
-    header = struct.pack(">IIBBBBB", width, height, 8, 0 if array.ndim == 2 else 2, 0, 0, 0)
     rows = b"".join(b"\0" + row.tobytes() for row in array)
-    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return png_file((width, height, 8, 0 if array.ndim == 2 else 2, 0, 0, 0), rows, *chunks)
+
+
+def png_file(header: tuple[int, ...], rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG. header: the seven fields of IHDR. rows: what its samples inflate to."""
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", *header)), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts)
 
 

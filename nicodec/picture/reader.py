@@ -172,6 +172,7 @@ def _from_pil(
         raise BadImage(f"{name}: has no pixels")
     # Known only before the image is loaded, as is the turn that Pillow makes of a TIFF.
     deep = _has_deep_samples(image)
+    spread = _spread(image)
     gray_read_as_rgb = _raw_mode(image).startswith("LA;16")
     turn, block = metadata.turn_in_loading(image), tiff.exif_of(image)
     stated = declared(image, name, notes)
@@ -179,6 +180,8 @@ def _from_pil(
     damage.seen(image, name, notes)
     with libtiff.listened(notes):
         image.load()
+    if spread > 1 and isinstance(key := image.info.get("transparency"), int):
+        image = _with_key(image, key * spread)
 
     found = None
     if wanted_deep and (deep or image.mode.startswith("I;16")) and manner.white == 65535:
@@ -186,8 +189,7 @@ def _from_pil(
     if found is None and deep and image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
         notes.append(REDUCED)
         if isinstance(key := image.info.get("transparency"), tuple):
-            image = image.copy()  # the caller's image stays unchanged
-            image.info["transparency"] = tuple(value >> 8 for value in key)
+            image = _with_key(image, tuple(value >> 8 for value in key))
     pixels, alpha = found or colour.planes(image, name, notes, manner)
     if found is None and gray_read_as_rgb:
         pixels = pixels[:, :, :1]
@@ -238,3 +240,15 @@ def _has_deep_samples(image: Image.Image) -> bool:
     if image.format == "PPM" and len(arguments := _tile_arguments(image)) == 2:
         return isinstance(arguments[1], int) and arguments[1] > 255
     return ";16" in _raw_mode(image)
+
+
+def _spread(image: Image.Image) -> int:
+    """What Pillow multiplies gray samples of 2 and 4 bits by, but not the value of them that is clear; else 1."""
+    return {"L;2": 85, "L;4": 17}.get(_raw_mode(image), 1)
+
+
+def _with_key(image: Image.Image, key: object) -> Image.Image:
+    """A copy with another clear value or colour: the caller's image stays unchanged."""
+    image = image.copy()
+    image.info["transparency"] = key
+    return image

@@ -3,13 +3,13 @@
 import io
 import os
 import struct
-import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from handmade import png_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
@@ -39,15 +39,9 @@ def exif(orientation: int, order: str = "<") -> bytes:
 
 def png(kind: int, depth: int, samples: np.ndarray[Any, Any], *chunks: tuple[bytes, bytes]) -> bytes:
     """A PNG of exactly these samples, 8 or 16 bits; Pillow cannot write the deep ones."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
     height, width = samples.shape[:2]
     rows = b"".join(b"\0" + row.astype(">u2" if depth == 16 else "u1").tobytes() for row in samples)
-    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
-    parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+    return png_file((width, height, depth, kind, 0, 0, 0), rows, *chunks)
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
@@ -350,6 +344,23 @@ def test_profile_that_does_not_fit_is_dropped_and_said() -> None:
         picture = read(image)
         assert picture.beside.icc is None
         assert picture.notes == ("a colour profile that does not fit the pixels was dropped",)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_clear_value_of_a_gray_png_of_any_depth(depth: int, deep: bool) -> None:
+    top = 2**depth - 1
+    values = np.arange(16) % (top + 1)
+    for clear in {0, 1, top - 1, top}:
+        row = int("".join(format(value, f"0{depth}b") for value in values), 2).to_bytes(2 * depth, "big")
+        data = png_file((16, 1, depth, 0, 0, 0, 0), b"\0" + row, (b"tRNS", struct.pack(">H", clear)))
+        opened = Image.open(io.BytesIO(data))
+        info = dict(opened.info)
+        for source in (data, opened):
+            picture = read(source, deep=deep)
+            assert picture.alpha is not None
+            assert ((picture.alpha[0] == 0) == (values == clear)).all()
+        assert opened.info == info
 
 
 # Files and streams
