@@ -29,6 +29,8 @@ MAX_STREAM_BYTES = 1 << 30
 
 REDUCED = "16-bit samples were reduced to 8 bits"
 
+_PACKED = frozenset({"RGB;16", "BGR;16"})  # three colours in 16 bits
+
 
 def read(source: Source, *, strip: bool = False, strip_gps: bool = False, deep: bool = False) -> Picture:
     """Read a picture from a file, bytes, a stream, a Pillow image or an array.
@@ -239,7 +241,7 @@ def _has_deep_samples(image: Image.Image) -> bool:
     """Whether the file has over 8 bits for each sample, as far as Pillow tells: for PNG, TIFF and PPM it does."""
     if image.format == "PPM" and len(arguments := _tile_arguments(image)) == 2:
         return isinstance(arguments[1], int) and arguments[1] > 255
-    return ";16" in _raw_mode(image)
+    return ";16" in _raw_mode(image) and _raw_mode(image) not in _PACKED
 
 
 def _spread(image: Image.Image) -> int:

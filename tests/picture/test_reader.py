@@ -176,6 +176,15 @@ def test_16_bit_tiff_and_ppm_say_so() -> None:
     assert read(encoded(Image.fromarray(noise(4, 4, dtype=np.uint16)), "TIFF")).notes == (LOSSY["16"],)
 
 
+def test_a_bmp_of_5_6_5_bits_has_lost_nothing() -> None:
+    masks = struct.pack("<III", 0xF800, 0x7E0, 0x1F)
+    samples = struct.pack("<4H", 0xF800, 0x7E0, 0x1F, 0xFFFF)
+    head = struct.pack("<IiiHHIIiiII", 40, 2, 2, 1, 16, 3, len(samples), 0, 0, 0, 0)
+    picture = read(b"BM" + struct.pack("<IHHI", 66 + len(samples), 0, 0, 66) + head + masks + samples)
+    assert picture.pixels.tolist() == [[[0, 0, 255], [255, 255, 255]], [[255, 0, 0], [0, 255, 0]]]
+    assert picture.notes == ()
+
+
 @pytest.mark.parametrize("values", [[-1, 5], [0, 65536]])
 def test_mode_i_outside_16_bits_is_refused(values: list[int]) -> None:
     with pytest.raises(BadImage, match="must be 0 to 65535"):
