@@ -179,9 +179,11 @@ def _from_pil(
     turn, block = metadata.turn_in_loading(image), tiff.exif_of(image)
     stated = declared(image, name, notes)
     manner = tiffs.samples(getattr(image, "tag_v2", None), name)
-    damage.seen(image, name, notes)
+    damage.seen(image, name, notes, stays=file is not None)
     with libtiff.listened(notes):
         image.load()
+    if file is not None:
+        damage.loaded(image, file, name)
     if spread > 1 and isinstance(key := image.info.get("transparency"), int):
         image = _with_key(image, key * spread)
 

@@ -1,4 +1,4 @@
-"""Damage that a decoder passes over: JPEGs whose decoder guesses, PNGs with wrong checksums, missing ends.
+"""Damage that a decoder passes over: JPEGs whose decoder guesses, PNGs with wrong checksums, missing rows and ends.
 
 Under `reader`, before Pillow decodes. Pillow hides the warnings of libjpeg, so simplejpeg, which tells them, decodes
 each JPEG once more, at an eighth of its size.
@@ -9,12 +9,12 @@ from __future__ import annotations
 import io
 import re
 import struct
-import zlib
 from typing import BinaryIO
 
 from PIL import Image
 
 from nicodec.errors import BadImage, one_line
+from nicodec.picture.files import pngs
 
 _JPEG = b"\xff\xd8\xff"
 _END = b"\xff\xd9"
@@ -26,7 +26,6 @@ _GUESSES = ("Corrupt JPEG data", "Premature end", "Inconsistent progression")
 # The end of a marker that ends coded samples. It may have more \xff before it, which take no time this way.
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]", re.DOTALL)
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_NO_END = "the file ends without its end marker, so it may have been cut off"
 
 
 def mended(file: BinaryIO, name: str, notes: list[str]) -> BinaryIO:
@@ -48,14 +47,15 @@ def mended(file: BinaryIO, name: str, notes: list[str]) -> BinaryIO:
         notes.append("a progressive JPEG lacks its last scans, so it is coarser than it was made")
     if ended or _too_large(data) or _warning(data + _END):
         return file  # Pillow refuses what was cut off
-    notes.append(_NO_END)
+    notes.append(pngs.NO_END)
     return io.BytesIO(data + _END)
 
 
-def seen(image: Image.Image, name: str, notes: list[str]) -> None:
+def seen(image: Image.Image, name: str, notes: list[str], *, stays: bool) -> None:
     """Looks at the file of an image that is not loaded. Adds a line to `notes` for damage that Pillow passes over.
 
-    Raises BadImage, naming `name`, for a PNG whose samples have a wrong checksum.
+    stays: the file stays open, and `loaded` is called later. Raises BadImage, naming `name`, for a PNG whose samples
+    have a wrong checksum, or without all of its samples if nothing `stays`.
     """
     file: BinaryIO | None = getattr(image, "fp", None)
     if image.format not in ("JPEG", "MPO", "PNG") or file is None or file.closed:
@@ -64,11 +64,19 @@ def seen(image: Image.Image, name: str, notes: list[str]) -> None:
     try:
         file.seek(0)
         if image.format == "PNG":
-            _check_png(file, name, notes)
+            pngs.check_sums(file, name, notes)
+            if not stays:
+                pngs.check_amount(file, name)
         elif warning := _warning(file.read(_MOST_BYTES)):
             notes.append(f"a damaged JPEG, whose decoder had to guess, so parts may be wrong: {warning}")
     finally:
         file.seek(here)
+
+
+def loaded(image: Image.Image, file: BinaryIO, name: str) -> None:
+    """Looks at an image that is loaded, and at its file. Raises BadImage, naming `name`, for a PNG without all rows."""
+    if image.format == "PNG" and pngs.may_lack_rows(image):
+        pngs.check_amount(file, name)
 
 
 def _warning(data: bytes) -> str:
@@ -139,25 +147,3 @@ def _scans(data: bytes) -> tuple[bool, int, bool]:
     missing = sum(component not in low for component in components)
     coarse = progressive and (any(low.values()) or any(rest.values()))
     return bool(segments) and segments[-1][0] == 0xD9, missing, coarse
-
-
-def _check_png(file: BinaryIO, name: str, notes: list[str]) -> None:
-    file.seek(8)
-    wrong: list[str] = []
-    while len(head := file.read(8)) == 8:
-        length, kind = struct.unpack(">I4s", head)
-        crc, left = zlib.crc32(kind), length
-        while left and (part := file.read(min(left, 1 << 20))):
-            crc, left = zlib.crc32(part, crc), left - len(part)
-        if left:
-            return  # Pillow refuses samples that were cut off
-        if file.read(4) != struct.pack(">I", crc):
-            if kind[:1].isupper():
-                raise BadImage(f"{name}: damaged: a checksum of its samples is wrong")
-            wrong.append(kind.decode("latin-1"))
-        if kind == b"IEND":
-            break
-    else:
-        notes.append(_NO_END)
-    if wrong:
-        notes.append(f"a damaged PNG: the checksum of {', '.join(dict.fromkeys(wrong))} is wrong")
