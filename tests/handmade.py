@@ -55,9 +55,13 @@ def directory(entries: list[Entry], at: int, following: int = 0, order: str = "<
 
 def tiff_of(
     strips: list[bytes], size: tuple[int, int], bits: int, photometric: int, *, samples: int = 1, planes: int = 1,
-    form: int = 1, compression: int = 1, order: str = "<", more: tuple[Entry, ...] = ()
+    form: int = 1, compression: int = 1, order: str = "<", rows: int = 0, tile: tuple[int, int] = (0, 0),
+    more: tuple[Entry, ...] = ()
 ) -> bytes:  # fmt: skip
-    """A TIFF of one directory. strips: the whole picture, or each of its planes. size: height, width."""
+    """A TIFF of one directory. strips: the whole picture, or each of its planes; or strips of so many `rows`, or tiles.
+
+    size: height, width. tile: the same of a tile, of which there are then `strips`.
+    """
     if compression == 8:
         strips = [zlib.compress(strip) for strip in strips]
     height, width = size
@@ -66,9 +70,13 @@ def tiff_of(
         places = tuple(at + sum(map(len, strips[:i])) for i in range(len(strips)))
         entries: list[Entry] = [
             (256, 4, (width,)), (257, 4, (height,)), (258, 3, (bits,) * samples), (259, 3, (compression,)),
-            (262, 3, (photometric,)), (273, 4, places), (277, 3, (samples,)), (278, 4, (height,)),
-            (279, 4, tuple(map(len, strips))), (284, 3, (planes,)), (339, 3, (form,) * samples), *more,
+            (262, 3, (photometric,)), (277, 3, (samples,)), (284, 3, (planes,)), (339, 3, (form,) * samples), *more,
         ]  # fmt: skip
+        lengths = tuple(map(len, strips))
+        if any(tile):
+            entries += [(322, 4, tile[1:]), (323, 4, tile[:1]), (324, 4, places), (325, 4, lengths)]
+        else:
+            entries += [(273, 4, places), (278, 4, (rows or height,)), (279, 4, lengths)]
         start = b"II*\0" if order == "<" else b"MM\0*"
         return start + struct.pack(order + "I", 8) + directory(entries, 8, order=order)
 

@@ -6,6 +6,7 @@ Under `reader` and `writer`. pypng and tifffile do the work.
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import zlib
 from typing import BinaryIO
@@ -18,6 +19,9 @@ from PIL import Image
 from nicodec.picture import Picture, Samples
 from nicodec.picture.beside import text
 from nicodec.picture.beside.png import MAGIC, chunks
+
+# Python prints the lines of a library that has set no handler of its own; what matters ends in an error of ours.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 # Channels -> the colour type of PNG.
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
