@@ -21,15 +21,13 @@ from nicodec.picture.beside import jp2, jpeg, metadata, pillow_info, png, tiff
 from nicodec.picture.beside.apart import Apart
 from nicodec.picture.colours import profiles
 from nicodec.picture.colours.declared import declared
-from nicodec.picture.files import damage, kinds, libtiff, strips, tiffs
+from nicodec.picture.files import damage, depths, kinds, libtiff, strips, tiffs
 from nicodec.storage.files import shown
 
 MAX_STREAM_BYTES = 1 << 30
 """The most bytes that are read from a stream, or from a path that cannot seek, such as a pipe."""
 
-REDUCED = "16-bit samples were reduced to 8 bits"
-
-_PACKED = frozenset({"RGB;16", "BGR;16"})  # three colours in 16 bits
+REDUCED = depths.reduced(16)
 
 
 def read(source: Source, *, strip: bool = False, strip_gps: bool = False, deep: bool = False) -> Picture:
@@ -173,9 +171,9 @@ def _from_pil(
     if 0 in image.size:
         raise BadImage(f"{name}: has no pixels")
     # Known only before the image is loaded, as is the turn that Pillow makes of a TIFF.
-    deep = _has_deep_samples(image)
+    bits = depths.bits(image)
     spread = _spread(image)
-    gray_read_as_rgb = _raw_mode(image).startswith("LA;16")
+    gray_read_as_rgb = depths.raw_mode(image).startswith("LA;16")
     turn, block = metadata.turn_in_loading(image), tiff.exif_of(image)
     stated = declared(image, name, notes)
     manner = tiffs.samples(getattr(image, "tag_v2", None), name)
@@ -189,10 +187,10 @@ def _from_pil(
         image = _with_key(image, key * spread)
 
     found = None
-    if wanted_deep and (deep or image.mode.startswith("I;16")) and manner.white == 65535:
+    if wanted_deep and (bits > 8 or image.mode.startswith("I;16")) and manner.white == 65535:
         found = _deep_planes(image, file, turn, inverted=manner.inverted)
-    if found is None and deep and image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-        notes.append(REDUCED)
+    if found is None and bits > 8 and image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
+        notes.append(depths.reduced(bits))
         if isinstance(key := image.info.get("transparency"), tuple):
             image = _with_key(image, tuple(value >> 8 for value in key))
     pixels, alpha = found or colour.planes(image, name, notes, manner)
@@ -226,30 +224,9 @@ def _deep_planes(
     return metadata.turned(pixels, turn), alpha if alpha is None else metadata.turned(alpha, turn)
 
 
-def _tile_arguments(image: Image.Image) -> tuple[object, ...]:
-    """The arguments of the file's decoder, the raw mode first; () where the image is loaded or has no file."""
-    tiles = getattr(image, "tile", None)
-    if not tiles:
-        return ()
-    arguments = tiles[0][3]
-    return arguments if isinstance(arguments, tuple) else (arguments,)
-
-
-def _raw_mode(image: Image.Image) -> str:
-    arguments = _tile_arguments(image)
-    return arguments[0] if arguments and isinstance(arguments[0], str) else ""
-
-
-def _has_deep_samples(image: Image.Image) -> bool:
-    """Whether the file has over 8 bits for each sample, as far as Pillow tells: for PNG, TIFF and PPM it does."""
-    if image.format == "PPM" and len(arguments := _tile_arguments(image)) == 2:
-        return isinstance(arguments[1], int) and arguments[1] > 255
-    return ";16" in _raw_mode(image) and _raw_mode(image) not in _PACKED
-
-
 def _spread(image: Image.Image) -> int:
     """What Pillow multiplies gray samples of 2 and 4 bits by, but not the value of them that is clear; else 1."""
-    return {"L;2": 85, "L;4": 17}.get(_raw_mode(image), 1)
+    return {"L;2": 85, "L;4": 17}.get(depths.raw_mode(image), 1)
 
 
 def _with_key(image: Image.Image, key: object) -> Image.Image:

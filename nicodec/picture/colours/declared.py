@@ -6,16 +6,13 @@ Under `reader`. A Pillow image that is not loaded yet comes in; `profiles` makes
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from nicodec.errors import BadImage
 from nicodec.picture.colours.icc import D65, REC709_CURVE, SMPTE240_CURVE, SRGB_CURVE, SRGB_GAMUT, Colours, Curve, Gamut
-
-_MOST_BYTES = 1 << 24  # of a chunk or box that is read
-_MOST_PARTS = 10_000  # chunks or boxes that are looked at in one file
+from nicodec.picture.files import boxes
 
 
 class Declared(NamedTuple):
@@ -119,12 +116,12 @@ def _of_tiff(tags: Any) -> Declared:
 
 def _of_bmp(image: Image.Image) -> Declared:
     """The fourth header has primaries and gamma, the fifth may have a profile."""
-    start = _read(image, 0, 138)
+    start = boxes.read(image, 0, 138)
     (size,) = struct.unpack_from("<I", start, 14)
     kind = start[70:74]
     if size >= 124 and kind == b"DEBM":
         place, length = struct.unpack_from("<II", start, 126)
-        return Declared(icc=_read(image, 14 + place, min(length, _MOST_BYTES)))
+        return Declared(icc=boxes.read(image, 14 + place, min(length, boxes.MOST_BYTES)))
     if size < 108 or kind != bytes(4) or not any(start[74:110]):
         return Declared()
     points = []
@@ -137,9 +134,9 @@ def _of_bmp(image: Image.Image) -> Declared:
 
 
 def _of_jpeg2000(image: Image.Image, name: str, notes: list[str]) -> Declared:
-    for kind, header in _boxes_of(image, b"jp2h"):
+    for kind, header in boxes.outermost(image, b"jp2h"):
         if kind == b"jp2h":
-            for part, colour in _boxes(header):
+            for part, colour in boxes.inside(header):
                 if part == b"colr" and colour[0] in (2, 3):
                     return Declared(icc=colour[3:])
                 if part == b"colr" and colour[0] == 5:
@@ -149,98 +146,21 @@ def _of_jpeg2000(image: Image.Image, name: str, notes: list[str]) -> Declared:
 
 def _nclx(image: Image.Image) -> tuple[int, int] | None:
     """The code points of the primary item of an AVIF or HEIF file."""
-    for kind, meta in _boxes_of(image, b"meta"):
-        if kind != b"meta":
-            continue
-        parts = dict(_boxes(meta[4:]))
-        if b"pitm" not in parts or b"iprp" not in parts:
-            continue
-        pitm = parts[b"pitm"]
-        primary = int.from_bytes(pitm[4 : 6 if pitm[0] == 0 else 8], "big")
-        properties = list(_boxes(dict(_boxes(parts[b"iprp"]))[b"ipco"]))
-        for part, table in _boxes(parts[b"iprp"]):
-            for index in _associated(table, primary) if part == b"ipma" else ():
-                if 1 <= index <= len(properties):
-                    name, colour = properties[index - 1]
-                    if name == b"colr" and colour[:4] == b"nclx":
-                        codes: tuple[int, int] = struct.unpack_from(">HH", colour, 4)
-                        return codes
+    for name, colour in boxes.properties(image):
+        if name == b"colr" and colour[:4] == b"nclx":
+            codes: tuple[int, int] = struct.unpack_from(">HH", colour, 4)
+            return codes
     return None
-
-
-def _associated(table: bytes, item: int) -> list[int]:
-    """The numbers of the properties of an item, by an `ipma` box."""
-    wide_item, wide_index = table[0] >= 1, table[3] & 1
-    (entries,) = struct.unpack_from(">I", table, 4)
-    at = 8
-    for _ in range(min(entries, _MOST_PARTS)):
-        (number,) = struct.unpack_from(">I" if wide_item else ">H", table, at)
-        at += 4 if wide_item else 2
-        count = table[at]
-        indices = struct.unpack_from(f">{count}{'H' if wide_index else 'B'}", table, at + 1)
-        at += 1 + count * (2 if wide_index else 1)
-        if number == item:
-            return [index & (0x7FFF if wide_index else 0x7F) for index in indices]
-    return []
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    for _ in range(_MOST_PARTS):
-        if at + 8 > len(data):
-            return
-        length, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if length == 1:
-            (length,), head = struct.unpack_from(">Q", data, at + 8), 16
-        end = len(data) if length == 0 else at + length
-        if end < at + head:
-            return
-        yield kind, data[at + head : end]
-        at = end
-
-
-def _boxes_of(image: Image.Image, wanted: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and contents of the outermost boxes of a file; of those not wanted the contents are b""."""
-    at = 0
-    for _ in range(_MOST_PARTS):
-        head = _read(image, at, 16)
-        if len(head) < 8:
-            return
-        length, kind = struct.unpack_from(">I4s", head)
-        size = 8
-        if length == 1:
-            (length,), size = struct.unpack_from(">Q", head, 8), 16
-        inside = _MOST_BYTES if length == 0 else length - size
-        if inside < 0:
-            return
-        yield kind, _read(image, at + size, min(inside, _MOST_BYTES)) if kind == wanted else b""
-        if length == 0:
-            return
-        at += length
 
 
 def _png_chunk(image: Image.Image, wanted: bytes) -> bytes | None:
     """The contents of a chunk before the samples."""
     at = 8
-    for _ in range(_MOST_PARTS):
-        head = _read(image, at, 8)
+    for _ in range(boxes.MOST_PARTS):
+        head = boxes.read(image, at, 8)
         if len(head) < 8 or head[4:] == b"IDAT":
             return None
         if head[4:] == wanted:
-            return _read(image, at + 8, min(int.from_bytes(head[:4], "big"), _MOST_BYTES))
+            return boxes.read(image, at + 8, min(int.from_bytes(head[:4], "big"), boxes.MOST_BYTES))
         at += 12 + int.from_bytes(head[:4], "big")
     return None
-
-
-def _read(image: Image.Image, start: int, length: int) -> bytes:
-    """Bytes of the image's file, whose position stays; b"" where the image has none (any more)."""
-    file: BinaryIO | None = getattr(image, "fp", None)
-    if file is None or file.closed:
-        return b""
-    here = file.tell()
-    try:
-        file.seek(start)
-        return file.read(length)
-    finally:
-        file.seek(here)
