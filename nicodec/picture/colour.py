@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 
 from nicodec.errors import BadImage
 from nicodec.picture import Array, whole
+from nicodec.picture.files.meaning import DIVIDED
 from nicodec.picture.files.tiffs import PLAIN, Samples
 
 _STRIP = 256  # rows converted at a time
@@ -18,7 +19,7 @@ _STRIP = 256  # rows converted at a time
 def planes(image: Image.Image, name: str, notes: list[str], manner: Samples = PLAIN) -> tuple[Array, Array | None]:
     """Pixels uint8 (H, W, 1) or (H, W, 3), and alpha uint8 (H, W) or None, of an image of any mode.
 
-    manner: how gray samples over 8 bits are to be read. Adds a line to `notes` for each loss or conversion. Raises
+    manner: how gray samples are to be read. Adds a line to `notes` for each loss or conversion. Raises
     BadImage, naming `name`, for samples out of range.
     """
     mode = image.mode
@@ -29,7 +30,7 @@ def planes(image: Image.Image, name: str, notes: list[str], manner: Samples = PL
     elif mode in ("YCbCr", "HSV"):
         notes.append(f"{mode} was converted to RGB")
     elif mode in ("La", "RGBa"):
-        notes.append("colours premultiplied with alpha were divided by it")
+        notes.append(DIVIDED)
     gray = mode in ("1", "L", "LA", "La")
     clear = image.has_transparency_data
     target = ("LA" if gray else "RGBA") if clear else ("L" if gray else "RGB")
@@ -44,6 +45,8 @@ def planes(image: Image.Image, name: str, notes: list[str], manner: Samples = PL
         pixels[top : top + _STRIP] = samples[:, :, : pixels.shape[2]]
         if alpha is not None:
             alpha[top : top + _STRIP] = samples[:, :, -1]
+    if manner.inverted:
+        np.subtract(255, pixels, out=pixels)
     return pixels, alpha
 
 

@@ -21,7 +21,7 @@ from nicodec.picture.beside import jp2, jpeg, metadata, pillow_info, png, tiff
 from nicodec.picture.beside.apart import Apart
 from nicodec.picture.colours import profiles
 from nicodec.picture.colours.declared import declared
-from nicodec.picture.files import damage, depths, kinds, libtiff, strips, tiffs
+from nicodec.picture.files import damage, depths, kinds, libtiff, meaning, strips
 from nicodec.storage.files import shown
 
 MAX_STREAM_BYTES = 1 << 30
@@ -176,7 +176,7 @@ def _from_pil(
     gray_read_as_rgb = depths.raw_mode(image).startswith("LA;16")
     turn, block = metadata.turn_in_loading(image), tiff.exif_of(image)
     stated = declared(image, name, notes)
-    manner = tiffs.samples(getattr(image, "tag_v2", None), name)
+    manner = meaning.of(image, name, notes)
     strips.check(image, name)
     damage.seen(image, name, notes, stays=file is not None)
     with libtiff.listened(notes):

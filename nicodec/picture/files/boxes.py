@@ -1,6 +1,6 @@
 """Bytes of the file of a Pillow image that is not loaded yet, and the boxes in it, of AVIF, HEIF and JPEG 2000.
 
-Under `depths`, `samples` and `colours.declared`.
+Under `depths`, `meaning` and `colours.declared`.
 """
 
 from __future__ import annotations

@@ -17,18 +17,19 @@ _MOST_DIRECTORIES = 100
 _MOST_ENTRIES = 1000
 _MOST_VALUES = 64
 # Tags.
-_SUBFILE, _OLD_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _PLANES = 254, 255, 258, 259, 262, 284
-_SUB_DIRECTORIES, _INK_SET, _FORMAT, _SUBSAMPLING, _DNG = 330, 332, 339, 530, 50706
+_SUBFILE, _OLD_SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _CHANNELS, _PLANES = 254, 255, 258, 259, 262, 277, 284
+_SUB_DIRECTORIES, _INK_SET, _EXTRA, _FORMAT, _SUBSAMPLING, _DNG = 330, 332, 338, 339, 530, 50706
 
 _SENSOR = {32803, 34892}  # photometric kinds: mosaic of a sensor, linear samples of one
 _SENSOR_CODES = {32767, 32770, 34713, 65000, 65535}  # compressions of Sony, Samsung, Nikon, Kodak, Pentax
+_COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}  # photometric kind -> samples of a pixel that are its colour
 _SIZES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # types of whole numbers
 
 Directory = dict[int, tuple[int, ...]]
 
 
 class Samples(NamedTuple):
-    """How gray samples over 8 bits are to be read. white: the largest value. inverted: 0 is white."""
+    """How gray samples are to be read. white: the largest value, of those over 8 bits. inverted: 0 is white."""
 
     white: int = 65535
     inverted: bool = False
@@ -84,6 +85,17 @@ def samples(tags: Any, name: str) -> Samples:
         raise BadImage(f"{name}: big-endian float samples with compression are not read")
     whole = 3 not in formats and bits[0] in (12, 32)
     return Samples(2 ** bits[0] - 1 if whole else 65535, inverted=photometric == 0 and bits[0] > 8)
+
+
+def channels(tags: Any) -> tuple[int, int]:
+    """How many samples a pixel has, and how many of them are its colour. tags: Pillow's `tag_v2`."""
+    found: int = tags.get(_CHANNELS, 1)
+    return found, _COLOURS.get(tags.get(_PHOTOMETRIC), found)
+
+
+def is_premultiplied(tags: Any) -> bool:
+    """Whether the colours are multiplied with alpha. tags: Pillow's `tag_v2`."""
+    return 1 in _tuple(tags.get(_EXTRA, ()))
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

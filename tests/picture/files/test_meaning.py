@@ -1,0 +1,80 @@
+"""What Pillow leaves out of a picture is said, and what it would read wrongly is refused or mended."""
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+import pytest
+from handmade import soft, tiff_of
+from PIL import Image
+
+from nicodec.errors import BadImage
+from nicodec.picture.files.meaning import DIVIDED
+from nicodec.picture.reader import REDUCED, read
+
+SIZE = 64, 96
+RGBX = np.dstack([soft(), 255 - soft()[:, :, :2]])
+
+
+@pytest.mark.parametrize("compression", [1, 8])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("extra", [(0,), (1,), (2,), (0, 0), (1, 0), (2, 0)])
+def test_extra_channels_of_a_tiff(extra: tuple[int, ...], bits: int, compression: int) -> None:
+    channels = 3 + len(extra)
+    pixels = RGBX[:, :, :channels].astype("<u2") * 257 if bits == 16 else RGBX[:, :, :channels]
+    kind: dict[str, Any] = {"samples": channels, "compression": compression, "more": ((338, 3, extra),)}
+    data = tiff_of([pixels.tobytes()], SIZE, bits, 2, **kind)
+    expected = [f"only {3 + (extra[0] > 0)} of {channels} channels were coded"] if 0 in extra else []
+    expected += [DIVIDED] if 1 in extra else []
+    for source in (data, Image.open(io.BytesIO(data))) if bits == 8 or len(extra) == 1 else ():
+        picture = read(source)
+        assert [note for note in picture.notes if note != REDUCED] == expected
+        assert (picture.alpha is not None) == (extra[0] > 0)
+        assert extra[0] == 1 or np.array_equal(picture.pixels, soft())
+
+
+def test_a_channel_beside_gray_and_ink_of_a_tiff() -> None:
+    gray = RGBX[:, :, 2:4]
+    assert read(tiff_of([gray.tobytes()], SIZE, 8, 1, samples=2, more=((338, 3, (2,)),))).notes == ()
+    data = tiff_of([gray.tobytes()], SIZE, 8, 1, samples=2, more=((338, 3, (0,)),))
+    assert read(data).notes == ("only 1 of 2 channels were coded",)
+    data = tiff_of([RGBX[:, :, :5].tobytes()], SIZE, 8, 5, samples=5, more=((338, 3, (0,)),))
+    assert "only 4 of 5 channels were coded" in read(data).notes
+
+
+def psd(mode: int, planes: np.ndarray[Any, Any], depth: int = 8) -> bytes:
+    """planes: uint8 (channels, height, width)."""
+    channels, height, width = planes.shape
+    stored = np.packbits(planes, axis=2) if depth == 1 else planes
+    head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, channels, height, width, depth, mode)
+    return head + struct.pack(">IIIH", 0, 0, 0, 0) + stored.tobytes()
+
+
+PLANES = np.ascontiguousarray(RGBX.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels", "kept"), [(1, 1, 1), (1, 2, 1), (3, 3, 3), (3, 4, 4), (3, 5, 3), (4, 5, 4)]
+)
+def test_channels_of_a_psd(mode: int, channels: int, kept: int) -> None:
+    notes = read(psd(mode, PLANES[:channels])).notes
+    said = [note for note in notes if "channels" in note]
+    assert said == ([] if kept == channels else [f"only {kept} of {channels} channels were coded"])
+
+
+def test_a_bitmap_of_a_psd_is_no_negative() -> None:
+    black = (soft()[:, :, 0] > 99).astype(np.uint8)
+    data = psd(0, black[None], 1)
+    opened = Image.open(io.BytesIO(data))
+    opened.load()
+    for source in (data, Image.open(io.BytesIO(data)), opened):
+        picture = read(source)
+        assert np.array_equal(picture.pixels[:, :, 0], 255 * (1 - black))
+        assert picture.notes == ()
+
+
+def test_other_modes_of_a_psd() -> None:
+    with pytest.raises(BadImage, match="multichannel"):
+        read(psd(7, PLANES[:3]))
+    assert read(psd(8, PLANES[:1])).notes == ("the inks of a duotone were left out, so it is gray",)
