@@ -78,3 +78,24 @@ def test_other_modes_of_a_psd() -> None:
     with pytest.raises(BadImage, match="multichannel"):
         read(psd(7, PLANES[:3]))
     assert read(psd(8, PLANES[:1])).notes == ("the inks of a duotone were left out, so it is gray",)
+
+
+def fits(stored: np.ndarray[Any, Any], *cards: str) -> bytes:
+    axes = [f"NAXIS{i + 1}  ={size:21}" for i, size in enumerate(stored.shape[::-1])]
+    lines = ["SIMPLE  =                    T", f"BITPIX  ={8 * stored.itemsize:21}", f"NAXIS   ={stored.ndim:21}"]
+    head = "".join(line.ljust(80) for line in [*lines, *axes, *cards, "END"]).encode()
+    return head.ljust(-(-len(head) // 2880) * 2880) + stored.tobytes()
+
+
+def test_fits_of_whole_numbers() -> None:
+    gray = np.ascontiguousarray(soft()[::-1, :, 0])
+    assert np.array_equal(read(fits(gray)).pixels[:, :, 0], soft()[:, :, 0])
+    for cards in (["BZERO   = 0.0 / nothing", "BSCALE  = 1.0D0"], ["COMMENT   BZERO = 5"]):
+        assert np.array_equal(read(fits(gray, *cards)).pixels[:, :, 0], soft()[:, :, 0])
+    for card in ("BZERO   =               -128.", "BSCALE  = 2", "BZERO   = 3.2768D4 / unsigned"):
+        with pytest.raises(BadImage, match="BZERO or BSCALE"):
+            read(fits(gray, *["HISTORY"] * 99, card))
+    for more in ([], ["BZERO   =                32768"]):
+        with pytest.raises(BadImage, match=r"signed samples|BZERO"):
+            read(fits(gray.astype(">i2"), *more), deep=True)
+    assert read(fits(np.stack([gray] * 3))).notes == ("only the first of 3 planes was coded",)
