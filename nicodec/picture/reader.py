@@ -44,6 +44,7 @@ def read(source: Source, *, strip: bool = False, strip_gps: bool = False, deep: 
     12-, 16- and 32-bit samples, and all of mode I (0 to 65535), are rounded to 8 bits. Those that Pillow reads as 8-bit
     RGB are cut off to 8 bits, not rounded. Floats run from 0 to 255, or from 0 to 1 if none is above 1. CMYK becomes
     sRGB through its colour profile, if it has one. LAB, YCbCr and HSV become RGB. Of several frames the first is taken.
+    Channels that are neither colour nor alpha are left out.
     What a file says of its colours beside a profile becomes a profile. Raw files of cameras are developed.
 
     Raises BadImage, naming the path, for a source that is missing, damaged, not a picture, empty, HDR, of signed
