@@ -187,10 +187,14 @@ class Finder:
 sys.meta_path.insert(0, Finder())"""
 
 
-@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGINT, 130)])
-def test_what_is_asked_to_stop_while_it_loads_says_nothing(here: Path, sent: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(
+    ("sent", "code", "said"), [(signal.SIGTERM, 128 + signal.SIGTERM, ""), (signal.SIGINT, 130, "stopped\n")]
+)
+def test_what_is_asked_to_stop_while_it_loads_says_no_more(
+    here: Path, sent: signal.Signals, code: int, said: str
+) -> None:
     before = INTERRUPTED_IMPORT.format(sent=sent.name)
-    assert apart(here, "encode", "a.png", "out.nic", before=before) == (code, "")
+    assert apart(here, "encode", "a.png", "out.nic", before=before) == (code, said)
     assert names(here) == set()
 
 
