@@ -15,7 +15,7 @@ HEAD = """# The command line
     nicodec [--version] [--install-completion] COMMAND ...
 
 Results go to stdout, everything else to stderr. Where the result is a file, as of `encode` and `decode`, the line about
-it is a note on stderr; for programs there is `--json`, on stdout. Exit codes: 0 fine, 1 the reader of stdout has gone,
+it is a note on stderr; for programs there is `--json`, on stdout. Exit codes: 0 fine, 1 the pipe of stdout was closed,
 2 usage, 3 bad input, 4 unsupported by this installation, 5 some of many files failed, 130 stopped by Ctrl-C (`train`
 ends with 0 where it then writes the best model so far). A file is written under a temporary name and renamed when it is
 whole; nothing is overwritten without `-f`. Every command takes `-h`.

@@ -35,7 +35,7 @@ def compare(
         ),
     ],
     out: Annotated[
-        str | None, typer.Option("-o", "--out", metavar="OUT", help="OUT, said as an option.", show_default=False)
+        str | None, typer.Option("-o", "--out", metavar="OUT", help="The same as OUT.", show_default=False)
     ] = None,
     everything: Annotated[
         bool,

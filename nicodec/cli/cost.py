@@ -170,7 +170,7 @@ def _picture(name: str) -> Any:
 
 
 def line(source: str, found: Cost) -> str:
-    """The numbers of the whole, and the dearest cell."""
+    """The numbers of the whole, and the costliest cell."""
     from nicodec.cli.report import label
     from nicodec.picture.metrics import decibels
 
@@ -183,7 +183,7 @@ def line(source: str, found: Cost) -> str:
         said += f", error {found.error.sum() / pixels:.2f} ({decibels(found.error.sum() / pixels):.2f} dB)"
         said += f", cost {found.cost.sum():,.0f} bits ({found.cost.sum() / pixels:.3f} a pixel)"
     row, column = divmod(int(values.argmax()), values.shape[1])
-    return f"{said}; dearest cell {values.max():,.0f} bits at {16 * column},{16 * row}"
+    return f"{said}; costliest cell {values.max():,.0f} bits at {16 * column},{16 * row}"
 
 
 def facts_of(found: Cost) -> dict[str, Any]:

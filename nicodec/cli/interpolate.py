@@ -52,7 +52,7 @@ def interpolate(
     force: Force = False,
     quiet: Quiet = False,
 ) -> None:
-    """Draw a way from picture A to picture B: mixed latents above, mixed pixels below.
+    """Draw the steps from picture A to picture B: mixed latents above, mixed pixels below.
 
     The latents of a codec hold what lies at each place. They are no space of things: on the way one picture fades into
     the other, nearly as in pixels. Nothing moves, and nothing becomes something else. With --plus and --minus, A

@@ -205,7 +205,7 @@ def meet(
             return whole
         if whole is not None and whole.file.size < made.file.size:
             text = f"{whole.file.size:,} bytes, without loss"
-        raise TargetMissed(f"nothing keeps to the target; the nearest is {text}")
+        raise TargetMissed(f"no quality keeps to the target; the nearest is {text}")
     if (chosen := better(made)) is not made:
         return _told(chosen, wanted)
     if wanted.size and q == MAX_QUALITY:

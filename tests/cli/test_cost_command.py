@@ -23,7 +23,7 @@ def test_a_picture_has_bits_error_and_cost(run: Run, here: Path) -> None:
     assert code == 0
     assert out.startswith(b"a.png: 60x40 at quality 50: ")
     assert b"dB), cost " in out
-    assert b"dearest cell" in out
+    assert b"costliest cell" in out
     assert err == ""
 
 
