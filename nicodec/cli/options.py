@@ -64,9 +64,7 @@ Engine = Annotated[
     ),
 ]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Overwrite an existing OUT.")]
-Out = Annotated[
-    str | None, typer.Option("-o", "--out", metavar="OUT", help="The same as OUT.", show_default=False)
-]
+Out = Annotated[str | None, typer.Option("-o", "--out", metavar="OUT", help="The same as OUT.", show_default=False)]
 SkipExisting = Annotated[
     bool, typer.Option("--skip-existing", help="Leave files that have their OUT, whatever its date.")
 ]
