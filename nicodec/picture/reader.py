@@ -155,7 +155,7 @@ def _from_file(file: BinaryIO, name: str, strip: bool, deep: bool) -> Picture:
         if aside is not None:
             pillow_info.complete(image, aside)
         frames = getattr(image, "n_frames", 1)
-        if frames > 1:
+        if frames > 1 and image.format != "PSD":  # of a PSD these are its layers, and the picture shows all of them
             notes.append(f"only the first of {frames} frames was coded")
         return _from_pil(image, name, strip, deep, notes, sound, aside)
 

@@ -43,12 +43,12 @@ def test_a_channel_beside_gray_and_ink_of_a_tiff() -> None:
     assert "only 4 of 5 channels were coded" in read(data).notes
 
 
-def psd(mode: int, planes: np.ndarray[Any, Any], depth: int = 8) -> bytes:
-    """planes: uint8 (channels, height, width)."""
+def psd(mode: int, planes: np.ndarray[Any, Any], depth: int = 8, layers: bytes = b"") -> bytes:
+    """planes: uint8 (channels, height, width). layers: the section of layers."""
     channels, height, width = planes.shape
     stored = np.packbits(planes, axis=2) if depth == 1 else planes
     head = struct.pack(">4sH6xHIIHH", b"8BPS", 1, channels, height, width, depth, mode)
-    return head + struct.pack(">IIIH", 0, 0, 0, 0) + stored.tobytes()
+    return head + struct.pack(">III", 0, 0, len(layers)) + layers + b"\0\0" + stored.tobytes()
 
 
 PLANES = np.ascontiguousarray(RGBX.transpose(2, 0, 1))
@@ -72,6 +72,17 @@ def test_a_bitmap_of_a_psd_is_no_negative() -> None:
         picture = read(source)
         assert np.array_equal(picture.pixels[:, :, 0], 255 * (1 - black))
         assert picture.notes == ()
+
+
+def test_layers_of_a_psd_are_all_in_its_picture() -> None:
+    channels = b"".join(struct.pack(">hI", c, 2 + 4) for c in range(3))
+    layer = struct.pack(">4IH", 0, 0, 2, 2, 3) + channels + b"8BIMnorm\xff\0\0\0" + struct.pack(">I", 0)
+    both = struct.pack(">h", 2) + 2 * layer + 2 * 3 * (b"\0\0" + bytes(4))
+    data = psd(3, PLANES[:3], layers=struct.pack(">I", len(both)) + both + bytes(4))
+    assert getattr(Image.open(io.BytesIO(data)), "n_frames", 1) == 2
+    picture = read(data)
+    assert np.array_equal(picture.pixels, PLANES[:3].transpose(1, 2, 0))
+    assert picture.notes == ()
 
 
 def test_other_modes_of_a_psd() -> None:
