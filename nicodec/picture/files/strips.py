@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 from PIL import Image
 
 from nicodec.errors import BadImage
+from nicodec.picture.files import tiffs
 
 # Tags.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _CHANNELS, _ROWS, _PLANES = 256, 257, 258, 259, 277, 278, 284
@@ -52,8 +53,8 @@ def check(image: Image.Image, name: str) -> None:
         return
     compression = tags.get(_COMPRESSION, 1)
     tiled = _STRIPS not in tags  # as Pillow decides
-    places = _tuple(tags.get(_TILES if tiled else _STRIPS))
-    sizes = _tuple(tags.get(_TILE_SIZES if tiled else _STRIP_SIZES))
+    places = tiffs.numbers(tags.get(_TILES if tiled else _STRIPS, ()))
+    sizes = tiffs.numbers(tags.get(_TILE_SIZES if tiled else _STRIP_SIZES, ()))
     if compression == _OLD_JPEG or not places:
         return
     layout = _layout(tags, tiled)
@@ -75,7 +76,7 @@ def check(image: Image.Image, name: str) -> None:
 
 
 def _layout(tags: Any, tiled: bool) -> _Layout:
-    bits, channels = _tuple(tags.get(_BITS, 1)), tags.get(_CHANNELS, 1)
+    bits, channels = tiffs.numbers(tags.get(_BITS, 1)), tags.get(_CHANNELS, 1)
     planes = channels if tags.get(_PLANES, 1) == 2 else 1
     pixel = bits[0] if planes > 1 else sum(bits) if len(bits) == channels else bits[0] * channels
     width, height = tags[_WIDTH], tags[_HEIGHT]
@@ -87,10 +88,6 @@ def _layout(tags: Any, tiled: bool) -> _Layout:
     return _Layout(
         "tile" if tiled else "strip", across, -(-height // rows), planes, (columns * pixel + 7) // 8, rows, height
     )
-
-
-def _tuple(value: Any) -> tuple[Any, ...]:
-    return () if value is None else value if isinstance(value, tuple) else (value,)
 
 
 def _length(file: BinaryIO) -> int:

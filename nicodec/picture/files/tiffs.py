@@ -71,13 +71,13 @@ def samples(tags: Any, name: str) -> Samples:
     """
     if not tags:
         return PLAIN
-    bits, formats = _tuple(tags.get(_BITS, 1)), set(_tuple(tags.get(_FORMAT, 1)))
+    bits, formats = numbers(tags.get(_BITS, 1)), set(numbers(tags.get(_FORMAT, 1)))
     photometric, compression = tags.get(_PHOTOMETRIC), tags.get(_COMPRESSION, 1)
     if 2 in formats or formats & {5, 6}:
         raise BadImage(f"{name}: signed or complex samples, in which no value is agreed to be white")
     if photometric == 5 and tags.get(_INK_SET, 1) == 2:
         raise BadImage(f"{name}: samples of inks other than CMYK")
-    if photometric == 6 and compression == 1 and _tuple(tags.get(_SUBSAMPLING, (2, 2))) != (1, 1) and len(bits) > 1:
+    if photometric == 6 and compression == 1 and numbers(tags.get(_SUBSAMPLING, (2, 2))) != (1, 1) and len(bits) > 1:
         raise BadImage(f"{name}: YCbCr with fewer colour samples and without compression is not read")
     if tags.get(_PLANES, 1) == 2 and bits[0] > 8 and len(bits) > 1 and compression == 1:
         raise BadImage(f"{name}: planes of {bits[0]} bits without compression are not read")
@@ -95,10 +95,11 @@ def channels(tags: Any) -> tuple[int, int]:
 
 def is_premultiplied(tags: Any) -> bool:
     """Whether the colours are multiplied with alpha. tags: Pillow's `tag_v2`."""
-    return 1 in _tuple(tags.get(_EXTRA, ()))
+    return 1 in numbers(tags.get(_EXTRA, ()))
 
 
-def _tuple(value: Any) -> tuple[Any, ...]:
+def numbers(value: Any) -> tuple[Any, ...]:
+    """The value of one of Pillow's tags, which is bare if it is a single number."""
     return value if isinstance(value, tuple) else (value,)
 
 
