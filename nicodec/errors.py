@@ -91,3 +91,15 @@ def warn(text: str, category: type[Warning] = UserWarning) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("nicodec", "PIL"):
         level, frame = level + 1, frame.f_back
     warnings.warn(text, category, stacklevel=level + 1)
+
+
+@contextmanager
+def naming(*names: str) -> Iterator[None]:
+    """Puts the first name before each NicError that begins with none of the names."""
+    try:
+        yield
+    except NicError as error:
+        text = str(error)
+        if names and not text.startswith(tuple(f"{name}:" for name in names)):
+            error.args = (f"{names[0]}: {text}",)
+        raise

@@ -76,8 +76,11 @@ def _plain(total: float | None, share: bool) -> Advance:
 
 
 @contextmanager
-def working(text: str) -> Iterator[None]:
+def working(text: str, *, hidden: bool = False) -> Iterator[None]:
     """Shows the text as long as the block takes, whose length is not known."""
+    if hidden:
+        yield
+        return
     if sys.stderr is not None and sys.stderr.isatty():
         from rich.console import Console
 

@@ -82,7 +82,7 @@ def learn(
     [/dim]
     """
     from nicodec.cli import explored, plan
-    from nicodec.cli.report import SOME_FAILED
+    from nicodec.cli.report import SOME_FAILED, say_written
     from nicodec.explore.normal import file, learning
 
     wanted, out = share(false_alarms), path_of(out)
@@ -111,7 +111,7 @@ def learn(
         say(f"{len(scale.scores)} good pictures, scores {scale.scores[0]:.2f} to {scale.scores[-1]:.2f}")
         _promise(scale, wanted)
         say(f"threshold {scale.threshold(wanted):.2f}")
-        explored.say_written(sources[0], out, len(data))
+        say_written(sources[0], out, len(data))
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -174,7 +174,7 @@ def check(
     """
     from nicodec.cli import explored, plan
     from nicodec.cli.jobs import Writing
-    from nicodec.cli.report import SOME_FAILED, naming
+    from nicodec.cli.report import SOME_FAILED, naming, say_written
     from nicodec.explore.normal import checking, file, looking
     from nicodec.explore.normal.learning import Item
 
@@ -215,7 +215,7 @@ def check(
         data = page(found, scale, threshold).encode("utf-8", "backslashreplace")
         store_of(report).write(report, data, overwrite=force)
         if not (quiet or as_json):
-            explored.say_written(sources[0], report, len(data))
+            say_written(sources[0], report, len(data))
     flagged = sum(seen.finding.score > threshold for seen in found)
     if as_json:
         print(json.dumps([looking.facts_of(seen, threshold) for seen in found]))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -88,7 +87,7 @@ def compare(
     load = _loader(unique, model, threads, quiet)
     original = load(source)
     versions = [load(path) for path in paths]
-    with about(source, quiet), nullcontext() if quiet else working("making the pictures of the page"):
+    with about(source, quiet), working("making the pictures of the page", hidden=quiet):
         rivals = [*comparison.RIVALS] if everything or not (paths or natural) else []
         rivals += comparison.NATURAL_RIVALS if natural else ()
         if rivals:

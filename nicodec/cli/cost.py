@@ -6,7 +6,6 @@ Under `app`; `explore.cost` measures, `picture.overlay` draws.
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -128,7 +127,7 @@ class Measure:
     watched: bool = False
 
     def __call__(self, job: Job) -> Cost:
-        with working("measuring") if self.watched else nullcontext():
+        with working("measuring", hidden=not self.watched):
             return self._found(job)
 
     def _found(self, job: Job) -> Cost:

@@ -61,7 +61,8 @@ def duplicates(
     [/dim]
     """
     from nicodec.cli import plan
-    from nicodec.cli.explored import indexed, say_written
+    from nicodec.cli.explored import indexed
+    from nicodec.cli.report import say_written
     from nicodec.explore import duplicates as copies
     from nicodec.explore import moving
     from nicodec.storage.files import shown
@@ -98,7 +99,7 @@ def duplicates(
     if not quiet:
         say(copies.counted(groups))
     if move is not None:
-        with working("looking for what each copy was made of"):
+        with working("looking for what each copy was made of", hidden=quiet):
             moved, doubtful = moving.move(groups, folder, move)
         for name in () if quiet else doubtful:
             say(f"{shown(os.path.join(folder, name))}: stays, because it may be an original")

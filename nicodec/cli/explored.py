@@ -97,11 +97,6 @@ class Work(Generic[Result]):
                 advance(shown(os.path.basename(job.source)))
 
 
-def say_written(source: str, target: str, size: int) -> None:
-    """One line on stderr: what a file was made of, its name and its bytes."""
-    say(f"{report.label(source, 'stdin')} -> {report.label(target, 'stdout')}: {size:,} bytes")
-
-
 @contextmanager
 def indexed(
     folder: str, path: str | None, workers: int | None, engine: parallel.Name, *, quiet: bool

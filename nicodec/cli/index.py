@@ -40,8 +40,8 @@ def index(
     hashes, a vector of texture, shape and colour, and the picture small, at most 96 pixels a side.
     """
     from nicodec.cli import plan
-    from nicodec.cli.explored import indexed, say_written
-    from nicodec.cli.report import SOME_FAILED
+    from nicodec.cli.explored import indexed
+    from nicodec.cli.report import SOME_FAILED, say_written
 
     if export is not None:
         if not export.lower().endswith((".npz", ".parquet")):

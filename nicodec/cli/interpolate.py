@@ -64,7 +64,8 @@ def interpolate(
     [/dim]
     """
     from nicodec import api
-    from nicodec.cli import explored, plan
+    from nicodec.cli import plan
+    from nicodec.cli.report import say_written
     from nicodec.explore import interpolate as ways
 
     if (second is None) == (plus is None) or (plus is None) != (minus is None):
@@ -88,7 +89,7 @@ def interpolate(
     data = ways.strip(made, sign)
     store_of(out).write(out, data, overwrite=force)
     if not quiet:
-        explored.say_written(first, out, len(data))
+        say_written(first, out, len(data))
         middle = made[len(made) // 2]
         say(f"at {sign}{middle.share:g} the latents' picture is {middle.psnr:.1f} dB from that of pixels")
 

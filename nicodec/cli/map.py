@@ -71,7 +71,8 @@ def map(
     [/dim]
     """
     from nicodec.cli import plan
-    from nicodec.cli.explored import indexed, say_written
+    from nicodec.cli.explored import indexed
+    from nicodec.cli.report import say_written
     from nicodec.explore import chart
 
     out, table = path_of(out or "map.html"), None if table is None else path_of(table)

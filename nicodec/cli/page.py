@@ -17,7 +17,7 @@ import typer
 from nicodec.cli import plan
 from nicodec.cli.options import NIC_FILES, Force, ModelOfFile, Out, Quiet
 from nicodec.cli.plan import Job
-from nicodec.cli.report import SOME_FAILED, about, label
+from nicodec.cli.report import SOME_FAILED, about, label, say_written
 from nicodec.errors import LimitExceeded, NicError
 from nicodec.progress import say
 from nicodec.storage import is_nic, is_url, store_of
@@ -64,7 +64,7 @@ def page(
     data = text.encode()
     store_of(target).write(target, data, overwrite=force, folders=target != out)
     if not quiet:
-        say(f"{label(sources[0], 'stdin')} -> {label(target, 'stdout')}: {len(data):,} bytes")
+        say_written(sources[0], target, len(data))
     if failed:
         raise typer.Exit(SOME_FAILED)
 

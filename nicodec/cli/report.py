@@ -10,10 +10,11 @@ import math
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from nicodec import errors
 from nicodec.cli.plan import Job
 from nicodec.errors import NicError
 from nicodec.progress import say
@@ -163,16 +164,14 @@ def about(source: str, quiet: bool, target: str = "") -> Iterator[Notes]:
             say_notes(source, found.take())
 
 
-@contextmanager
-def naming(source: str, target: str) -> Iterator[None]:
+def naming(source: str, target: str) -> AbstractContextManager[None]:
     """Names the input in every NicError that does not begin with the name of source or target."""
-    name, made = label(source, "stdin"), label(target, "stdout")
-    try:
-        yield
-    except NicError as error:
-        text = str(error)
-        error.args = (text if text.startswith((f"{name}:", f"{made}:")) else f"{name}: {text}",)
-        raise
+    return errors.naming(label(source, "stdin"), label(target, "stdout"))
+
+
+def say_written(source: str, target: str, size: int) -> None:
+    """One line: what a file was made of, its name and its bytes."""
+    say(f"{label(source, 'stdin')} -> {label(target, 'stdout')}: {size:,} bytes")
 
 
 def say_notes(source: str, lines: tuple[str, ...]) -> None:

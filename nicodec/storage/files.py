@@ -9,10 +9,11 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from io import RawIOBase
 from typing import BinaryIO, TypeAlias
 
+from nicodec import errors
 from nicodec.errors import BadFile, LimitExceeded, NicError, one_line
 from nicodec.storage import tree
 
@@ -50,15 +51,9 @@ def check_folder(name: str) -> None:
         os.listdir(name)
 
 
-@contextmanager
-def naming(source: object) -> Iterator[None]:
+def naming(source: object) -> AbstractContextManager[None]:
     """Names the source, where it is a path, in each NicError that does not begin with it."""
-    try:
-        yield
-    except NicError as error:
-        if isinstance(source, str | os.PathLike) and not str(error).startswith(name := f"{shown(source)}: "):
-            error.args = (f"{name}{error}",)
-        raise
+    return errors.naming(shown(source)) if isinstance(source, str | os.PathLike) else errors.naming()
 
 
 def data_of(source: Data) -> bytes:

@@ -442,3 +442,7 @@ def test_work_of_unknown_length_says_a_line_now_and_then(monkeypatch: pytest.Mon
     count = len(said)
     assert said[0].startswith("counting")
     assert len(said) == count
+    spoken.clear()
+    with progress.working("counting", hidden=True):
+        assert not spoken.wait(0.1)
+    assert len(said) == count
